@@ -1,0 +1,55 @@
+# One library per folder, tests named by path, warnings for all of it.
+
+add_library(reeve_warnings INTERFACE)
+target_compile_options(reeve_warnings INTERFACE
+  -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings
+  -Wno-unused-parameter -fno-common)
+if(REEVE_WERROR)
+  target_compile_options(reeve_warnings INTERFACE -Werror)
+endif()
+
+# reeve_library(NAME SOURCES a.c b.c DEPENDS reeve_base ...)
+# A static library whose headers are included as "folder/file.h". DEPENDS are public: they are the layer rule.
+function(reeve_library name)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS;PRIVATE" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_compile_definitions(${name} PRIVATE _GNU_SOURCE)
+  target_include_directories(${name} PUBLIC
+    "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include" "${PROJECT_BINARY_DIR}/include")
+  target_link_libraries(${name} PUBLIC ${arg_DEPENDS} PRIVATE reeve_warnings ${arg_PRIVATE})
+endfunction()
+
+# reeve_test(unit.core.queue SOURCES queue_test.c DEPENDS reeve_core [TIMEOUT s] [LABELS l ...] [ARGS ...])
+# A cmocka program (it may also be a plain main); exit 77 is a skip with its reason printed.
+function(reeve_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;DEPENDS;LABELS;ARGS" ${ARGN})
+  string(REPLACE "." "_" target "test_${name}")
+  add_executable(${target} ${arg_SOURCES})
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
+  target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
+  target_link_libraries(${target} PRIVATE ${arg_DEPENDS} cmocka::cmocka reeve_warnings)
+  add_test(NAME ${name} COMMAND ${target} ${arg_ARGS})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 60)
+  endif()
+  string(REGEX MATCH "^[^.]+" family ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77 LABELS "${family};${arg_LABELS}")
+endfunction()
+
+# reeve_script_test(cli.run.resume SCRIPT resume.sh [TIMEOUT s] [LABELS l ...] [ARGS ...] [SERIAL])
+# A shell script; it finds the programs in $REEVE_BIN, the sources in $REEVE_SOURCE, and a fresh folder in $PWD.
+function(reeve_script_test name)
+  cmake_parse_arguments(arg "SERIAL" "TIMEOUT;SCRIPT" "LABELS;ARGS" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  add_test(NAME ${name} COMMAND bash "${PROJECT_SOURCE_DIR}/tests/tools/in_fresh_folder.sh"
+           "${CMAKE_CURRENT_SOURCE_DIR}/${arg_SCRIPT}" ${arg_ARGS})
+  string(REGEX MATCH "^[^.]+" family ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77 LABELS "${family};${arg_LABELS}"
+    ENVIRONMENT "REEVE_BIN=${PROJECT_BINARY_DIR}/bin;REEVE_SOURCE=${PROJECT_SOURCE_DIR};REEVE_BUILD=${PROJECT_BINARY_DIR}")
+  if(arg_SERIAL)
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+  endif()
+endfunction()

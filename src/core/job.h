@@ -1,0 +1,65 @@
+/* The job: everything a job.yaml says, resolved, in one plain struct. Pure; config/ fills it. */
+#ifndef REEVE_CORE_JOB_H
+#define REEVE_CORE_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/plan.h"
+
+#define REEVE_JOB_NAME_BYTES 64
+#define REEVE_JOB_PATH_BYTES 4096
+#define REEVE_JOB_PROMPT_BYTES 256
+
+enum reeve_reduce { REEVE_REDUCE_EXACT = 0, REEVE_REDUCE_FAST = 1 };
+enum reeve_device { REEVE_DEVICE_AUTO = 0, REEVE_DEVICE_CPU = 1, REEVE_DEVICE_CUDA = 2 };
+enum reeve_sync { REEVE_SYNC_STEP = 0, REEVE_SYNC_ALWAYS = 1, REEVE_SYNC_NONE = 2 };
+
+struct reeve_job {
+    char name[REEVE_JOB_NAME_BYTES];
+    char workload[REEVE_JOB_PATH_BYTES]; /* "gpt", or a path to a shared object */
+    uint64_t seed;
+    struct {
+        char manifest[REEVE_JOB_PATH_BYTES]; /* relative to the job file */
+        uint32_t sequence;
+        uint32_t shuffle;       /* enum reeve_shuffle */
+        uint32_t block_shards;
+        uint32_t holdout_ppm;
+        char cache[REEVE_JOB_PATH_BYTES];    /* node-local folder that shards are staged into; "" for none */
+    } data;
+    struct {
+        uint64_t steps;
+        uint32_t global_batch;
+        uint32_t micro_batch;
+        uint32_t reduce;        /* enum reeve_reduce */
+        uint32_t eval_every;    /* steps; 0: only at the end (if anything is held out) */
+        uint32_t refused_max;   /* refused steps in a row that stop the run */
+    } train;
+    struct { uint32_t layers, heads, width; } model;
+    struct {
+        double lr, min_lr;
+        uint64_t warmup;        /* steps */
+        uint64_t decay_steps;   /* cosine ends here; fixed when the run begins (default: train.steps) */
+        double weight_decay, beta1, beta2, eps, clip; /* clip 0: off */
+    } optimizer;
+    struct { uint32_t every; uint32_t keep; } checkpoint; /* every 0: only at the end and when stopped */
+    struct { uint32_t workers; uint32_t threads; uint32_t device; } resources;
+    struct { uint32_t sync; } journal;
+    struct {
+        uint32_t attempts_max;      /* of a task, before it is dead */
+        uint32_t crash_limit;       /* workers lost in a row with the same task */
+        uint32_t silence_warn_s;    /* a worker this silent is named in a warning */
+        uint32_t silence_stop_s;    /* and after this long the run stops */
+        uint32_t credits;           /* tasks a worker holds ahead */
+    } faults;
+    struct { char prompt[REEVE_JOB_PROMPT_BYTES]; uint32_t tokens; double temperature; } sample; /* tokens 0: none */
+};
+
+/* All that decides the trajectory (seed, data, batch, model, optimiser, reduce, workload), as canonical text lines
+ * "key=value\n"; the resume check compares it line by line, and names the first key that differs.
+ * Excluded: resources, checkpoint, journal, faults, sample, eval_every, train.steps, name. Returns bytes without NUL. */
+size_t reeve_job_identity(const struct reeve_job *job, char *text, size_t text_bytes);
+
+void reeve_job_plan_config(const struct reeve_job *job, struct reeve_plan_config *out);
+
+#endif
