@@ -1,34 +1,118 @@
 # What Reeve stands on. Each is a package of the distribution; a missing one stops the configuration with its name.
+# What was found is kept in REEVE_FOUND_* for build_info.h, from which `reeve version` and `reeve doctor` tell it.
 
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 
-find_package(MPI REQUIRED COMPONENTS C)
+# A missing library should say which package to install, not which CMake variable is empty.
+function(reeve_require found what package)
+  if(NOT found)
+    message(FATAL_ERROR "Reeve needs ${what} (Debian: ${package}). "
+                        "`bash tests/tools/install_packages.sh build` installs all that is missing.")
+  endif()
+endfunction()
+
+# --- MPI: for net/ and coll/ alone --------------------------------------------------------------------------------
+set(MPI_DETERMINE_LIBRARY_VERSION TRUE)
+set(MPI_CXX_SKIP_MPICXX TRUE)
+find_package(MPI COMPONENTS C)
+reeve_require("${MPI_C_FOUND}" "an MPI for C" "openmpi-bin libopenmpi-dev")
+string(REGEX REPLACE "[,\n].*" "" REEVE_FOUND_MPI "${MPI_C_LIBRARY_VERSION_STRING}")
+if(NOT REEVE_FOUND_MPI)
+  set(REEVE_FOUND_MPI "MPI ${MPI_C_VERSION}, library unknown")
+endif()
+string(REPLACE "Open MPI v" "Open MPI " REEVE_FOUND_MPI "${REEVE_FOUND_MPI}")
+
+# ULFM (user-level failure mitigation) lets a job outlive a process. The headers say whether it was compiled in.
+set(REEVE_FOUND_ULFM 0)
+foreach(folder ${MPI_C_INCLUDE_DIRS})
+  foreach(header mpi-ext.h openmpi/mpi-ext.h)
+    if(EXISTS "${folder}/${header}")
+      file(STRINGS "${folder}/${header}" ulfm REGEX "OMPI_HAVE_MPI_EXT_FTMPI +1")
+      if(ulfm)
+        set(REEVE_FOUND_ULFM 1)
+      endif()
+    endif()
+  endforeach()
+endforeach()
+
+# --- HDF5: for store/ alone, the serial build ---------------------------------------------------------------------
 set(HDF5_PREFER_PARALLEL OFF)
-find_package(HDF5 REQUIRED COMPONENTS C)
+find_package(HDF5 COMPONENTS C)
+reeve_require("${HDF5_FOUND}" "HDF5" "libhdf5-dev")
+set(REEVE_FOUND_HDF5 "${HDF5_VERSION}")
 add_library(reeve_hdf5 INTERFACE)
 target_include_directories(reeve_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(reeve_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
 target_compile_definitions(reeve_hdf5 INTERFACE H5_USE_110_API)
 
-pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
-pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
-pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
+# --- small libraries ----------------------------------------------------------------------------------------------
+pkg_check_modules(JANSSON IMPORTED_TARGET jansson)
+reeve_require("${JANSSON_FOUND}" "jansson" "libjansson-dev")
+pkg_check_modules(XXHASH IMPORTED_TARGET libxxhash)
+reeve_require("${XXHASH_FOUND}" "xxHash" "libxxhash-dev")
+pkg_check_modules(YAML IMPORTED_TARGET yaml-0.1)
+reeve_require("${YAML_FOUND}" "libyaml" "libyaml-dev")
+if(REEVE_TESTS)
+  pkg_check_modules(CMOCKA IMPORTED_TARGET cmocka)
+  reeve_require("${CMOCKA_FOUND}" "cmocka (or configure with -DREEVE_TESTS=OFF)" "libcmocka-dev")
+  add_library(cmocka::cmocka ALIAS PkgConfig::CMOCKA)
+endif()
 
-# OpenBLAS on purpose in its OpenMP build: beside OpenMP code the pthread build is several times slower.
-find_package(OpenMP REQUIRED COMPONENTS C)
+# --- OpenBLAS: for model/ -----------------------------------------------------------------------------------------
+# On purpose in its OpenMP build, which is looked for first: beside OpenMP code the pthread build is several times
+# slower. The link keeps that folder as run path, so that a machine's default BLAS does not take its place.
+find_package(OpenMP COMPONENTS C)
+reeve_require("${OpenMP_C_FOUND}" "a compiler with OpenMP" "build-essential")
 find_path(REEVE_CBLAS_INCLUDE cblas.h PATHS /usr/include/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp
           PATH_SUFFIXES openblas-openmp openblas NO_CMAKE_FIND_ROOT_PATH)
 find_library(REEVE_OPENBLAS_LIBRARY openblas PATHS /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp
              PATH_SUFFIXES openblas-openmp)
 if(NOT REEVE_OPENBLAS_LIBRARY OR NOT REEVE_CBLAS_INCLUDE)
-  message(FATAL_ERROR "OpenBLAS not found (Debian: libopenblas-openmp-dev)")
+  reeve_require(FALSE "OpenBLAS with cblas.h" "libopenblas-openmp-dev")
 endif()
+get_filename_component(REEVE_FOUND_OPENBLAS "${REEVE_OPENBLAS_LIBRARY}" REALPATH)
 add_library(reeve_blas INTERFACE)
 target_include_directories(reeve_blas SYSTEM INTERFACE ${REEVE_CBLAS_INCLUDE})
 target_link_libraries(reeve_blas INTERFACE ${REEVE_OPENBLAS_LIBRARY} OpenMP::OpenMP_C)
 
-if(REEVE_TESTS)
-  pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
-  add_library(cmocka::cmocka ALIAS PkgConfig::CMOCKA)
+# --- CUDA and NCCL: looked for, told, and not used: this version computes on CPUs -----------------------------------
+set(REEVE_CUDA AUTO CACHE STRING "Look for CUDA and NCCL: AUTO (tell what is there), ON (stop if one is missing), OFF")
+set_property(CACHE REEVE_CUDA PROPERTY STRINGS AUTO ON OFF)
+set(REEVE_FOUND_CUDA "")
+set(REEVE_FOUND_NCCL "")
+if(NOT REEVE_CUDA STREQUAL "OFF")
+  find_program(REEVE_NVCC nvcc PATHS /usr/local/cuda/bin ENV CUDA_HOME PATH_SUFFIXES bin)
+  if(REEVE_NVCC)
+    execute_process(COMMAND "${REEVE_NVCC}" --version OUTPUT_VARIABLE nvcc_says ERROR_QUIET)
+    if(nvcc_says MATCHES "release ([0-9.]+)")
+      set(REEVE_FOUND_CUDA "${CMAKE_MATCH_1}")
+    endif()
+    get_filename_component(nvcc_real "${REEVE_NVCC}" REALPATH)
+    get_filename_component(cuda_root "${nvcc_real}/../.." ABSOLUTE)
+  endif()
+  find_path(REEVE_NCCL_INCLUDE nccl.h HINTS "${cuda_root}/include")
+  find_library(REEVE_NCCL_LIBRARY nccl HINTS "${cuda_root}/lib64" "${cuda_root}/lib")
+  if(REEVE_NCCL_INCLUDE AND REEVE_NCCL_LIBRARY)
+    file(STRINGS "${REEVE_NCCL_INCLUDE}/nccl.h" nccl_lines REGEX "#define NCCL_(MAJOR|MINOR|PATCH) ")
+    string(REGEX REPLACE "[^0-9;]" "" nccl_numbers "${nccl_lines}")
+    string(REPLACE ";" "." REEVE_FOUND_NCCL "${nccl_numbers}")
+  endif()
+  if(REEVE_CUDA STREQUAL "ON" AND (NOT REEVE_FOUND_CUDA OR NOT REEVE_FOUND_NCCL))
+    message(FATAL_ERROR "REEVE_CUDA=ON, but nvcc or NCCL was not found (nvcc '${REEVE_NVCC}', NCCL "
+                        "'${REEVE_NCCL_LIBRARY}'). Put nvcc on PATH, or configure with -DREEVE_CUDA=OFF.")
+  endif()
+endif()
+
+if(REEVE_FOUND_ULFM)
+  set(ulfm_told "with ULFM")
+else()
+  set(ulfm_told "without ULFM")
+endif()
+message(STATUS "Reeve: ${REEVE_FOUND_MPI} ${ulfm_told}, HDF5 ${REEVE_FOUND_HDF5}, OpenBLAS ${REEVE_FOUND_OPENBLAS}")
+if(REEVE_FOUND_CUDA OR REEVE_FOUND_NCCL)
+  message(STATUS "Reeve: CUDA '${REEVE_FOUND_CUDA}' and NCCL '${REEVE_FOUND_NCCL}' found, and not used: "
+                 "this version has no GPU code")
+else()
+  message(STATUS "Reeve: no CUDA found or wanted; this version has no GPU code")
 endif()

@@ -53,3 +53,25 @@ function(reeve_script_test name)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
   endif()
 endfunction()
+
+# reeve_mpi_test(mpi.coll.allreduce RANKS 1 2 3 5 SOURCES allreduce_test.c DEPENDS reeve_coll [TIMEOUT s] [ARGS ...])
+# One program, one test for each number of ranks (mpi.coll.allreduce.n3). It is started by mpirun, has the cores for
+# itself while it runs, and passes if every rank returns 0. Try at least one odd number of ranks.
+function(reeve_mpi_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "RANKS;SOURCES;DEPENDS;LABELS;ARGS" ${ARGN})
+  string(REPLACE "." "_" target "test_${name}")
+  add_executable(${target} ${arg_SOURCES})
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
+  target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
+  target_link_libraries(${target} PRIVATE ${arg_DEPENDS} cmocka::cmocka reeve_warnings)
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  string(REGEX MATCH "^[^.]+" family ${name})
+  foreach(ranks ${arg_RANKS})
+    add_test(NAME ${name}.n${ranks} COMMAND bash "${PROJECT_SOURCE_DIR}/tests/tools/mpi_run.sh" ${ranks}
+             "$<TARGET_FILE:${target}>" ${arg_ARGS})
+    set_tests_properties(${name}.n${ranks} PROPERTIES TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77 RUN_SERIAL TRUE
+                         LABELS "${family};${arg_LABELS}")
+  endforeach()
+endfunction()
