@@ -1,0 +1,239 @@
+/* What was built in, and what is found now: the launcher, the libraries, Slurm, GPUs. Programs and libraries are asked
+ * from outside, because `reeve` itself links neither MPI nor OpenBLAS. */
+#include "cli/doctor.h"
+
+#include <dlfcn.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/build_info.h"
+#include "reeve/version.h"
+
+#define ASK_DEADLINE_MS    10000
+#define LAUNCH_DEADLINE_MS 30000
+
+void reeve_doctor_probe_build(struct reeve_doctor *d)
+{
+    d->topic = "build";
+    (void)reeve_doctor_add(d, "version", REEVE_DOCTOR_GOOD, "%s%s%s", REEVE_VERSION,
+                           REEVE_BUILD_COMMIT[0] != '\0' ? ", commit " : "", REEVE_BUILD_COMMIT);
+    (void)reeve_doctor_add(d, "compiler", REEVE_DOCTOR_GOOD, "%s, %s (%s)", REEVE_BUILD_COMPILER, REEVE_BUILD_TYPE,
+                           REEVE_BUILD_C_FLAGS);
+    (void)reeve_doctor_add(d, "mpi", REEVE_DOCTOR_GOOD, "%s, %s ULFM", REEVE_BUILD_MPI,
+                           REEVE_BUILD_ULFM ? "with" : "without");
+    (void)reeve_doctor_add(d, "hdf5", REEVE_DOCTOR_GOOD, "%s", REEVE_BUILD_HDF5);
+    (void)reeve_doctor_add(d, "openblas", REEVE_DOCTOR_GOOD, "%s", REEVE_BUILD_OPENBLAS);
+    if (REEVE_BUILD_CUDA[0] == '\0' && REEVE_BUILD_NCCL[0] == '\0') return;
+    reeve_doctor_follows(reeve_doctor_add(d, "cuda", REEVE_DOCTOR_NOTE, "CUDA %s, NCCL %s", REEVE_BUILD_CUDA,
+                                          REEVE_BUILD_NCCL),
+                         "found when this was built, and not used: this version computes on CPUs");
+}
+
+static void first_line(char *text)
+{
+    text[strcspn(text, "\r\n")] = '\0';
+}
+
+static bool probe_rank_program(struct reeve_doctor *d)
+{
+    char path[1024];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 16);
+    if (n <= 0) return true;
+    path[n] = '\0';
+    char *slash = strrchr(path, '/');
+    if (slash == NULL) return true;
+    (void)snprintf(slash + 1, sizeof path - (size_t)(slash + 1 - path), "reeve-rank");
+    bool there = access(path, X_OK) == 0;
+    struct reeve_doctor_finding *f = reeve_doctor_add(d, "reeve_rank", there ? REEVE_DOCTOR_GOOD : REEVE_DOCTOR_BAD,
+                                                      "%s%s", path, there ? "" : " is not there");
+    if (!there) reeve_doctor_follows(f, "it is what mpirun starts: install or build both programs into one folder");
+    return there;
+}
+
+/* "mpirun (Open MPI) 4.1.4" -> "4.1.4"; NULL if it is another MPI's. */
+static const char *openmpi_version(const char *says)
+{
+    const char *mark = strstr(says, "(Open MPI) ");
+    return mark != NULL ? mark + strlen("(Open MPI) ") : NULL;
+}
+
+static bool probe_mpirun(struct reeve_doctor *d)
+{
+    char path[REEVE_DOCTOR_VALUE_BYTES / 2], says[512];
+    if (!reeve_doctor_which("mpirun", path, sizeof path)) {
+        reeve_doctor_follows(reeve_doctor_add(d, "mpirun", REEVE_DOCTOR_BAD, "not on PATH"),
+                             "nothing starts the ranks: apt-get install openmpi-bin, or load your cluster's MPI module");
+        return false;
+    }
+    const char *const argv[] = {path, "--version", NULL};
+    int code = reeve_doctor_command(argv, ASK_DEADLINE_MS, says, sizeof says);
+    first_line(says);
+    const char *version = openmpi_version(says);
+    const char *built = strstr(REEVE_BUILD_MPI, "Open MPI ");
+    if (code != 0) {
+        (void)reeve_doctor_add(d, "mpirun", REEVE_DOCTOR_BAD, "%s: exit code %d: %.80s", path, code, says);
+        return false;
+    }
+    if (version != NULL && built != NULL && atoi(version) != atoi(built + strlen("Open MPI "))) {
+        reeve_doctor_follows(reeve_doctor_add(d, "mpirun", REEVE_DOCTOR_BAD, "%s, %.80s", path, says),
+                             "reeve-rank was built with %s: its ranks would not find each other; rebuild, or put that "
+                             "mpirun first on PATH", REEVE_BUILD_MPI);
+        return false;
+    }
+    if (version == NULL) {
+        reeve_doctor_follows(reeve_doctor_add(d, "mpirun", REEVE_DOCTOR_NOTE, "%s, %.80s", path, says),
+                             "not Open MPI: Reeve is tested with Open MPI 4.1 and 5.0");
+        return true;
+    }
+    (void)reeve_doctor_add(d, "mpirun", REEVE_DOCTOR_GOOD, "%s, Open MPI %.40s", path, version);
+    return true;
+}
+
+/* Which level of failure a job can outlive depends on the MPI. This version uses none of ULFM. */
+static void probe_fault_tolerance(struct reeve_doctor *d)
+{
+    struct reeve_doctor_finding *f =
+        reeve_doctor_add(d, "fault_tolerance", REEVE_BUILD_ULFM ? REEVE_DOCTOR_GOOD : REEVE_DOCTOR_NOTE, "%s",
+                         REEVE_BUILD_ULFM ? "this MPI has ULFM" : "this MPI has no ULFM (Open MPI has it from 5.0 on)");
+    reeve_doctor_follows(f, "%s", REEVE_BUILD_ULFM
+                                      ? "a lost process ends the launch, and the same command line resumes from the newest "
+                                        "checkpoint; this version does not go on inside the job yet, which ULFM would allow"
+                                      : "a lost process ends the launch, and the same command line resumes from the newest "
+                                        "checkpoint");
+}
+
+/* Nothing tells more about a launcher than launching. Not inside an MPI job: mpirun there would answer for that job. */
+static void probe_launch(struct reeve_doctor *d)
+{
+    char says[1024];
+    if (getenv("OMPI_COMM_WORLD_SIZE") != NULL || getenv("PMIX_RANK") != NULL) return;
+    if (geteuid() == 0 && getenv("OMPI_ALLOW_RUN_AS_ROOT") == NULL) return; /* told as a finding on the user */
+    const char *const argv[] = {"mpirun", "--oversubscribe", "-n", "2", "true", NULL};
+    int code = reeve_doctor_command(argv, LAUNCH_DEADLINE_MS, says, sizeof says);
+    if (code == 0) {
+        (void)reeve_doctor_add(d, "trial", REEVE_DOCTOR_GOOD, "two processes started and ended");
+        return;
+    }
+    for (char *c = says; *c != '\0'; c++)
+        if (*c == '\n' || *c == '\r' || *c == '\t') *c = ' ';
+    struct reeve_doctor_finding *f = reeve_doctor_add(d, "trial", REEVE_DOCTOR_BAD, "mpirun -n 2 true: exit code %d", code);
+    if (code == 124)
+        reeve_doctor_follows(f, "no answer in %d s: often a firewall or a host name that does not resolve",
+                             LAUNCH_DEADLINE_MS / 1000);
+    else
+        reeve_doctor_follows(f, "it says: %.400s", says + strspn(says, " -"));
+}
+
+void reeve_doctor_probe_launcher(struct reeve_doctor *d)
+{
+    d->topic = "launcher";
+    (void)probe_rank_program(d);
+    bool usable = probe_mpirun(d);
+    probe_fault_tolerance(d);
+    if (usable) probe_launch(d);
+}
+
+/* `reeve` links HDF5 through store: the loaded library is asked for its version without its header. */
+static void probe_hdf5(struct reeve_doctor *d)
+{
+    unsigned major = 0, minor = 0, patch = 0;
+    int (*version)(unsigned *, unsigned *, unsigned *) = NULL;
+    *(void **)&version = dlsym(RTLD_DEFAULT, "H5get_libversion");
+    if (version == NULL || version(&major, &minor, &patch) < 0) {
+        (void)reeve_doctor_add(d, "hdf5", REEVE_DOCTOR_NOTE, "not loaded by this program");
+        return;
+    }
+    char loaded[32];
+    (void)snprintf(loaded, sizeof loaded, "%u.%u.%u", major, minor, patch);
+    bool same = strncmp(loaded, REEVE_BUILD_HDF5, strlen(loaded)) == 0;
+    struct reeve_doctor_finding *f =
+        reeve_doctor_add(d, "hdf5", same ? REEVE_DOCTOR_GOOD : REEVE_DOCTOR_BAD, "%s loaded", loaded);
+    if (!same)
+        reeve_doctor_follows(f, "built with %s: HDF5 stops a program whose headers are of another version; rebuild, or "
+                                "set LD_LIBRARY_PATH to the folder of that library", REEVE_BUILD_HDF5);
+}
+
+static void probe_openblas(struct reeve_doctor *d)
+{
+    void *blas = dlopen(REEVE_BUILD_OPENBLAS, RTLD_NOW | RTLD_LOCAL);
+    if (blas == NULL) blas = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+    if (blas == NULL) {
+        const char *why = dlerror();
+        reeve_doctor_follows(reeve_doctor_add(d, "openblas", REEVE_DOCTOR_BAD, "cannot be loaded: %.200s", why ? why : ""),
+                             "reeve-rank cannot start: apt-get install libopenblas0-openmp, or rebuild on this machine");
+        return;
+    }
+    const char *(*config)(void) = NULL;
+    const char *(*core)(void) = NULL;
+    int (*parallel)(void) = NULL;
+    *(void **)&config = dlsym(blas, "openblas_get_config");
+    *(void **)&core = dlsym(blas, "openblas_get_corename");
+    *(void **)&parallel = dlsym(blas, "openblas_get_parallel");
+    static const char *const kind[] = {"sequential", "pthread", "OpenMP"};
+    int k = parallel != NULL ? parallel() : -1;
+    const char *kind_name = k >= 0 && k <= 2 ? kind[k] : "unknown";
+    (void)reeve_doctor_add(d, "openblas", REEVE_DOCTOR_GOOD, "%s", config != NULL ? config() : "unknown version");
+    struct reeve_doctor_finding *f = reeve_doctor_add(d, "openblas_threads", k == 1 ? REEVE_DOCTOR_NOTE : REEVE_DOCTOR_GOOD,
+                                                      "%s build", kind_name);
+    if (k == 1)
+        reeve_doctor_follows(f, "beside OpenMP code its threads fight for the cores (several times slower when "
+                                "resources.threads > 1): apt-get install libopenblas0-openmp libopenblas-openmp-dev, and rebuild");
+    f = reeve_doctor_add(d, "openblas_core", REEVE_DOCTOR_GOOD, "%s", core != NULL ? core() : "unknown");
+    reeve_doctor_follows(f, "the same bits hold among machines with this core type, this build and the same "
+                            "resources.threads; set OPENBLAS_CORETYPE to choose one for a mixed cluster");
+    /* Left open: its threads may still be starting. */
+}
+
+void reeve_doctor_probe_libraries(struct reeve_doctor *d)
+{
+    d->topic = "libraries";
+    probe_hdf5(d);
+    probe_openblas(d);
+}
+
+static void probe_slurm(struct reeve_doctor *d)
+{
+    char path[REEVE_DOCTOR_VALUE_BYTES / 2], says[256];
+    if (!reeve_doctor_which("sbatch", path, sizeof path)) {
+        (void)reeve_doctor_add(d, "slurm", REEVE_DOCTOR_MISSING, "no sbatch on PATH");
+        return;
+    }
+    const char *const argv[] = {path, "--version", NULL};
+    (void)reeve_doctor_command(argv, ASK_DEADLINE_MS, says, sizeof says);
+    first_line(says);
+    const char *job = getenv("SLURM_JOB_ID");
+    struct reeve_doctor_finding *f =
+        reeve_doctor_add(d, "slurm", REEVE_DOCTOR_NOTE, "%.60s (%s)%s%.40s", says, path,
+                         job != NULL ? ", inside job " : "", job != NULL ? job : "");
+    reeve_doctor_follows(f, "this version does not submit by itself: call `reeve run` in a batch script, and requeue the job "
+                            "when it exits with 75");
+}
+
+static void probe_gpu(struct reeve_doctor *d)
+{
+    glob_t found = {0};
+    int count = glob("/dev/nvidia[0-9]*", 0, NULL, &found) == 0 ? (int)found.gl_pathc : 0;
+    globfree(&found);
+    void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+    int version = 0;
+    int (*driver_version)(int *) = NULL;
+    if (driver != NULL) *(void **)&driver_version = dlsym(driver, "cuDriverGetVersion");
+    if (driver_version != NULL) (void)driver_version(&version);
+    if (driver != NULL) (void)dlclose(driver);
+    if (count == 0 && version == 0) {
+        (void)reeve_doctor_add_number(d, "gpus", REEVE_DOCTOR_MISSING, 0, "none, and no CUDA driver");
+        return;
+    }
+    reeve_doctor_follows(reeve_doctor_add_number(d, "gpus", REEVE_DOCTOR_NOTE, count, "%d, CUDA driver for %d.%d", count,
+                                                 version / 1000, version % 1000 / 10),
+                         "not used: this version computes on CPUs");
+}
+
+void reeve_doctor_probe_cluster(struct reeve_doctor *d)
+{
+    d->topic = "cluster";
+    probe_slurm(d);
+    probe_gpu(d);
+}
