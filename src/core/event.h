@@ -14,7 +14,7 @@
     X(WORKER_LOST,       3, "worker; arg: reason (reeve_status)")                                               \
     X(RUN_RESUMED,       4, "step: steps after this one are rolled back; a: lsn of that checkpoint's cut")      \
     X(STEP_OPENED,       5, "step; arg: micro-batches; a: first position; b: samples")                          \
-    X(TASK_LEASED,       6, "task, worker, attempt, step; arg: micro-batch; a: task kind")                      \
+    X(TASK_LEASED,       6, "task, worker, attempt, step; arg: micro-batch; a: task kind; b: lapses at, ns")                      \
     X(TASK_COMPUTED,     7, "task, worker, attempt, step; arg: micro-batch; a: compute ns")                     \
     X(TASK_DONE,         8, "task, worker, attempt; a: task kind; b: result word")                              \
     X(TASK_FAILED,       9, "task, worker, attempt; arg: reason (reeve_status); a: retry at, ns")               \
@@ -50,6 +50,12 @@ enum reeve_event_kind {
     REEVE_EVENT_PHASE = 137,          /* arg: phase of the master */
     REEVE_EVENT_WORKER_WEIGHTS = 138, /* worker; step; a, b: digest of its weights */
     REEVE_EVENT_WORKER_GONE = 139,    /* worker said goodbye */
+    REEVE_EVENT_WORKER_LOSS = 140,    /* step; a: loss (exact); b: tokens; arg: members; attempt: flagged elements */
+    REEVE_EVENT_TASK_WOKEN = 141,     /* task: its delay is over */
+    REEVE_EVENT_LEASE_RENEWED = 142,  /* task; b: expires at, ns */
+    REEVE_EVENT_RESTORE_FAILED = 143, /* worker; step; arg: reason */
+    REEVE_EVENT_LOAD_ASKED = 144,     /* step: workers were told to initialise (0) or restore */
+    REEVE_EVENT_CKPT_SKIPPED = 145,   /* step: the one before was still being written */
 };
 
 #define REEVE_EVENT_FLAG_REFUSED 1u /* STEP_COMMITTED: NaN, infinity or overflow; the weights did not change */

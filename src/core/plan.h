@@ -61,6 +61,9 @@ reeve_status reeve_plan_micro_batch(reeve_plan *p, uint64_t step, uint32_t micro
 /* The samples of one evaluation batch, in manifest order; *count is b but for the last batch. */
 void reeve_plan_eval_batch(const reeve_plan *p, uint32_t batch, struct reeve_sample *out, uint32_t *count);
 
+/* The step number under which an evaluation after `step` counts its coverage words. */
+#define REEVE_PLAN_EVAL_STEP(step) ((step) | (uint64_t)1 << 63)
+
 /* One word per (step, micro): hash of their numbers and the plan's identity, never 0. The sum mod 2^64 over a step's
  * micro-batches travels through the reduction, and proves that each was added exactly once. */
 uint64_t reeve_plan_coverage_word(const reeve_plan *p, uint64_t step, uint32_t micro);

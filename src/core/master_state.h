@@ -1,0 +1,87 @@
+/* Private to the master: its state, shared by master.c, master_apply.c and master_decide.c. */
+#ifndef REEVE_CORE_MASTER_STATE_H
+#define REEVE_CORE_MASTER_STATE_H
+
+#include "core/master.h"
+
+#define MASTER_CHECKPOINTS_MAX 64u
+#define MASTER_ABORTS_MAX 3u      /* of one step for sums that do not agree */
+#define MASTER_CKPT_FAILURES_MAX 3u
+#define MASTER_PRIORITY_NOW 1000000    /* staging that an open step waits for */
+#define MASTER_PRIORITY_AHEAD (-1000000) /* staging for the step after */
+#define MASTER_SHARD_PRIORITY_MAX 100000
+#define MASTER_SHARD_STAGED (UINT32_MAX - 1)
+#define MASTER_SHARD_UNKNOWN UINT32_MAX
+
+enum master_worker_state { WORKER_ABSENT = 0, WORKER_JOINED, WORKER_GONE, WORKER_LOST };
+
+struct master_worker {
+    uint8_t state;
+    bool ready, restore_failed, reduced, weighed;
+    uint32_t node;
+    uint32_t leased;       /* tasks it holds leases on */
+    uint32_t hungry_next, hungry_prev; /* list of workers with spare credit */
+    bool hungry;
+    uint64_t sum_digest;
+    uint64_t weights[2];
+    reeve_time_ns heard_ns;
+};
+
+struct reeve_master {
+    struct reeve_master_config config; /* copied */
+    reeve_plan *plan;                  /* borrowed */
+    reeve_queue *queue;                /* owned */
+    struct master_worker *workers;     /* (workers_max + 1,) owned */
+    uint64_t *nodes;                   /* (workers_max,) owned; host digests */
+    uint32_t node_count;
+    uint32_t *shard_task;              /* (shard_count,) owned; a task, STAGED or UNKNOWN */
+    uint32_t *shard_holder;            /* (shard_count,) owned; worker that staged it */
+    uint32_t *open_tasks;              /* (open_max,) owned; of the open step or evaluation */
+    struct reeve_sample *samples;      /* (micro_batch,) owned */
+    struct reeve_master_part *parts;   /* (workers_max,) owned */
+    uint8_t *part_there;               /* (workers_max,) owned */
+    uint32_t open_max, micro_batches, eval_batches;
+
+    enum reeve_master_phase phase;
+    uint32_t epoch, restarts, runs;
+    uint32_t expected, joined, gone;
+    uint32_t hungry_head, hungry_tail;
+    uint64_t applied_lsn;
+    uint64_t step;          /* last committed */
+    uint64_t open_step;     /* step or evaluation that is open; 0: none */
+    uint32_t open_count, computed;
+    uint64_t open_coverage; /* what the reduction must find */
+    uint64_t open_samples;
+    uint32_t reduced;
+    uint64_t sum_coverage, sum_tokens;
+    int64_t sum_loss;
+    uint32_t sum_samples, sum_members, sum_flagged;
+    uint32_t aborts;        /* of the open step */
+    int64_t loss;
+    uint64_t eval_step, eval_tokens, checkpoint_eval_step;
+    int64_t eval_loss;
+    uint32_t refused_run;
+    uint64_t refused_steps;
+    uint32_t dead;
+    reeve_status dead_reason;  /* of a task that training cannot do without */
+    reeve_status stop_reason;
+    bool save_asked, ended, stopped, sampled;
+    uint32_t sample_task;      /* UINT32_MAX: none */
+    bool load_asked, checkpoint_seen;
+    uint64_t load_step;
+    uint32_t load_answers;
+    struct {
+        bool active, committing;
+        uint64_t step, lsn, queue_digest, begun_step;
+        uint32_t parts, there, weighed, failures;
+        uint64_t weights[2];
+    } ckpt;
+    struct reeve_master_checkpoint checkpoints[MASTER_CHECKPOINTS_MAX]; /* oldest first */
+    uint32_t checkpoint_count;
+    uint64_t checkpoints_skipped;
+};
+
+/* Out of the list of workers with spare credit, and into it (at the end) if it has any. */
+void master_update_hungry(reeve_master *m, uint32_t worker);
+
+#endif
