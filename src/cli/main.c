@@ -1,0 +1,136 @@
+/* The program `reeve`: finds the verb and lets it speak. It links no MPI, and runs on a login node.
+ * Results go to stdout, messages to stderr; the exit codes are those of enum reeve_exit. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/output.h"
+#include "cli/suggest.h"
+#include "cli/verb.h"
+#include "reeve/status.h"
+#include "reeve/version.h"
+
+static const struct reeve_verb *const verbs[] = {
+#ifdef REEVE_HAVE_VERB_RUN
+    &reeve_verb_run,
+#endif
+#ifdef REEVE_HAVE_VERB_PLAN
+    &reeve_verb_plan,
+#endif
+#ifdef REEVE_HAVE_VERB_MANIFEST
+    &reeve_verb_manifest,
+#endif
+#ifdef REEVE_HAVE_VERB_STATUS
+    &reeve_verb_status,
+#endif
+#ifdef REEVE_HAVE_VERB_INSPECT
+    &reeve_verb_inspect,
+#endif
+#ifdef REEVE_HAVE_VERB_VERIFY
+    &reeve_verb_verify,
+#endif
+#ifdef REEVE_HAVE_VERB_AUDIT
+    &reeve_verb_audit,
+#endif
+#ifdef REEVE_HAVE_VERB_DOCTOR
+    &reeve_verb_doctor,
+#endif
+#ifdef REEVE_HAVE_VERB_VERSION
+    &reeve_verb_version,
+#endif
+};
+#define VERBS (sizeof verbs / sizeof verbs[0])
+
+static void print_help(FILE *out)
+{
+    const char *bold = reeve_cli_style(out, REEVE_STYLE_BOLD), *plain = reeve_cli_style(out, REEVE_STYLE_PLAIN);
+    (void)fprintf(out,
+                  "%sreeve%s: train a model on a cluster, to the same bits on any number of workers\n\n"
+                  "Usage: reeve VERB [OPTION]... [ARGUMENT]...\n\n"
+                  "%sExamples:%s\n"
+                  "  reeve run job.yaml -n 2          train with two workers on this machine\n"
+                  "  reeve status                     how the runs below ./runs are doing\n"
+                  "  reeve audit runs/quickstart      prove that every sample was used exactly once\n\n"
+                  "%sVerbs:%s\n",
+                  bold, plain, bold, plain, bold, plain);
+    for (size_t i = 0; i < VERBS; i++)
+        (void)fprintf(out, "  %-10s %s\n", verbs[i]->name, verbs[i]->summary);
+    (void)fprintf(out,
+                  "\n%sOptions:%s\n"
+                  "  -h, --help     print this; `reeve help VERB` tells more of one verb\n"
+                  "  -V, --version  print the version\n\n"
+                  "%sExit codes:%s\n"
+                  "   0 done                     70 internal error\n"
+                  "   3 done, some tasks dead    73 cannot create, or in use by another job\n"
+                  "  64 wrong usage              74 reading or writing failed\n"
+                  "  65 bad job or data          75 checkpointed: run the same command again\n"
+                  "  66 input is missing         77 permission denied\n"
+                  "  69 device or launcher       78 bad configuration of the machine\n"
+                  "     is missing              130 interrupted\n",
+                  bold, plain, bold, plain);
+}
+
+static const struct reeve_verb *find_verb(const char *name)
+{
+    for (size_t i = 0; i < VERBS; i++)
+        if (strcmp(verbs[i]->name, name) == 0) return verbs[i];
+    return NULL;
+}
+
+static int complain_unknown(const char *word)
+{
+    if (*word == '-') return reeve_cli_fail_text(REEVE_EXIT_USAGE, "unknown option '%s'; see `reeve --help`", word);
+    const char *names[VERBS];
+    for (size_t i = 0; i < VERBS; i++)
+        names[i] = verbs[i]->name;
+    const char *nearest = reeve_cli_nearest(word, names, VERBS);
+    if (nearest == NULL) return reeve_cli_fail_text(REEVE_EXIT_USAGE, "unknown verb '%s'; see `reeve --help`", word);
+    return reeve_cli_fail_text(REEVE_EXIT_USAGE, "unknown verb '%s'; did you mean '%s'?", word, nearest);
+}
+
+static int help_main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stdout);
+        return REEVE_EXIT_DONE;
+    }
+    const struct reeve_verb *verb = find_verb(argv[1]);
+    if (verb == NULL) return complain_unknown(argv[1]);
+    reeve_verb_print_help(verb, stdout);
+    return REEVE_EXIT_DONE;
+}
+
+static int verb_main(const struct reeve_verb *verb, int argc, char **argv)
+{
+    bool help;
+    int code = reeve_verb_check(verb, argc, argv, &help);
+    if (code != 0) return code;
+    if (!help) return verb->main(verb, argc, argv);
+    reeve_verb_print_help(verb, stdout);
+    return REEVE_EXIT_DONE;
+}
+
+static int dispatch(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return REEVE_EXIT_USAGE;
+    }
+    const char *word = argv[1];
+    if (strcmp(word, "help") == 0) return help_main(argc - 1, argv + 1);
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) return help_main(1, argv);
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+        (void)printf("reeve %s\n", REEVE_VERSION);
+        return REEVE_EXIT_DONE;
+    }
+    const struct reeve_verb *verb = find_verb(word);
+    if (verb == NULL) return complain_unknown(word);
+    return verb_main(verb, argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+    reeve_cli_begin();
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--json") == 0) reeve_cli_set_json(true);
+    return reeve_cli_finish(dispatch(argc, argv));
+}
