@@ -55,9 +55,9 @@ void reeve_doctor_probe_cluster(struct reeve_doctor *d);   /* Slurm, GPUs */
 
 bool reeve_doctor_can_train(const struct reeve_doctor *d); /* nothing is BAD */
 void reeve_doctor_print(const struct reeve_doctor *d, FILE *out);
-/* One JSON object, {"schema_version", "can_train", "<topic>": {"<name>": {"value", "grade", "text", "follows"}}}, and a
- * newline. Returns false if it could not be written. */
-bool reeve_doctor_print_json(const struct reeve_doctor *d, FILE *out);
+/* One JSON object on stdout: {"schema_version", "can_train", "<topic>": {"<name>": {"value", "grade", "text",
+ * "follows"}}}. Returns 0 or REEVE_EXIT_INTERNAL. */
+int reeve_doctor_print_json(const struct reeve_doctor *d);
 
 /* Run a program found on PATH with no input, and keep what it says (stdout and stderr together, NUL-terminated, cut).
  * Killed, with all that it started, when deadline_ms have passed. Returns its exit code; 127 if it could not be

@@ -1,12 +1,15 @@
 /* The list of findings: adding to it, and telling it to people and to programs. */
 #include "cli/doctor.h"
 
-#include <jansson.h>
 #include <stdarg.h>
 #include <string.h>
 
+#include "cli/output.h"
+
 static const char *const grade_name[] = {"good", "note", "missing", "bad"};
 static const char *const grade_mark[] = {"ok  ", "note", " -  ", "BAD "};
+static const enum reeve_cli_style grade_style[] = {REEVE_STYLE_GOOD, REEVE_STYLE_WARN, REEVE_STYLE_PLAIN,
+                                                   REEVE_STYLE_BAD};
 
 static struct reeve_doctor_finding *add(struct reeve_doctor *d, const char *name, enum reeve_doctor_grade grade,
                                         const char *format, va_list args)
@@ -74,16 +77,24 @@ static void print_name(const char *name, FILE *out)
     for (size_t i = length; i < 18; i++) (void)fputc(' ', out);
 }
 
+static void print_finding(const struct reeve_doctor_finding *f, FILE *out)
+{
+    (void)fprintf(out, "  %s%s%s  ", reeve_cli_style(out, grade_style[f->grade]), grade_mark[f->grade],
+                  reeve_cli_style(out, REEVE_STYLE_PLAIN));
+    print_name(f->name, out);
+    (void)fprintf(out, "%s\n", f->value);
+    if (f->follows[0] != '\0') (void)fprintf(out, "          -> %s\n", f->follows);
+}
+
 void reeve_doctor_print(const struct reeve_doctor *d, FILE *out)
 {
     size_t bad_count = 0;
     for (size_t i = 0; i < d->finding_count; i++) {
         const struct reeve_doctor_finding *f = &d->finding[i];
-        if (i == 0 || strcmp(f->topic, f[-1].topic) != 0) (void)fprintf(out, "%s%s\n", i == 0 ? "" : "\n", f->topic);
-        (void)fprintf(out, "  %s  ", grade_mark[f->grade]);
-        print_name(f->name, out);
-        (void)fprintf(out, "%s\n", f->value);
-        if (f->follows[0] != '\0') (void)fprintf(out, "          -> %s\n", f->follows);
+        if (i == 0 || strcmp(f->topic, f[-1].topic) != 0)
+            (void)fprintf(out, "%s%s%s%s\n", i == 0 ? "" : "\n", reeve_cli_style(out, REEVE_STYLE_BOLD), f->topic,
+                          reeve_cli_style(out, REEVE_STYLE_PLAIN));
+        print_finding(f, out);
         bad_count += f->grade == REEVE_DOCTOR_BAD;
     }
     if (bad_count == 0)
@@ -96,17 +107,16 @@ void reeve_doctor_print(const struct reeve_doctor *d, FILE *out)
 static json_t *finding_json(const struct reeve_doctor_finding *f)
 {
     json_t *o = json_object();
-    (void)json_object_set_new(o, "value", f->is_number ? json_integer(f->number) : json_string(f->value));
+    (void)json_object_set_new(o, "value", f->is_number ? json_integer(f->number) : reeve_cli_json_text(f->value));
     (void)json_object_set_new(o, "grade", json_string(grade_name[f->grade]));
-    if (f->is_number) (void)json_object_set_new(o, "text", json_string(f->value));
-    if (f->follows[0] != '\0') (void)json_object_set_new(o, "follows", json_string(f->follows));
+    if (f->is_number) (void)json_object_set_new(o, "text", reeve_cli_json_text(f->value));
+    if (f->follows[0] != '\0') (void)json_object_set_new(o, "follows", reeve_cli_json_text(f->follows));
     return o;
 }
 
-bool reeve_doctor_print_json(const struct reeve_doctor *d, FILE *out)
+int reeve_doctor_print_json(const struct reeve_doctor *d)
 {
-    json_t *root = json_object();
-    (void)json_object_set_new(root, "schema_version", json_integer(1));
+    json_t *root = reeve_cli_json_object();
     (void)json_object_set_new(root, "can_train", json_boolean(reeve_doctor_can_train(d)));
     for (size_t i = 0; i < d->finding_count; i++) {
         const struct reeve_doctor_finding *f = &d->finding[i];
@@ -117,7 +127,5 @@ bool reeve_doctor_print_json(const struct reeve_doctor *d, FILE *out)
         }
         (void)json_object_set_new(topic, f->name, finding_json(f));
     }
-    bool written = json_dumpf(root, out, JSON_INDENT(2)) == 0 && fputc('\n', out) != EOF;
-    json_decref(root);
-    return written;
+    return reeve_cli_print_json(root);
 }
