@@ -1,0 +1,45 @@
+# Goal: `reeve doctor` says truly whether training can run, what is missing, and what follows. Method: this machine as it
+# is, then with a launcher that is missing, of another version, broken, and with a root that was not allowed.
+# shellcheck source=tests/tools/expect.sh
+. "$REEVE_TOOLS/expect.sh"
+reeve=$REEVE_BIN/reeve
+
+mkdir here && cd here || exit 1
+expect_exit 0 "$reeve" doctor --json
+expect_equal "can_train" "$(json stdout can_train)" true
+cores=$(json stdout machine.cores.value)
+[ "$cores" -ge 1 ] && [ "$cores" -le "$(nproc --all)" ] || fail "$cores cores, of $(nproc --all)"
+expect_equal "HDF5 as loaded" "$(json stdout libraries.hdf5.grade)" good
+rm stdout stderr
+"$reeve" doctor >../text || fail "doctor without --json ends with $?"
+expect_text ../text '^Training can run here\.$'
+expect_equal "files that the doctor left" "$(find . -mindepth 1)" ""
+
+fake_mpirun() { # fake_mpirun SCRIPT: a PATH on which mpirun is this
+    mkdir -p fake
+    printf '#!/bin/sh\n%s\n' "$1" >fake/mpirun
+    chmod +x fake/mpirun
+}
+
+expect_exit 78 env PATH=/nowhere "$reeve" doctor
+expect_text stdout 'BAD +mpirun +not on PATH'
+expect_text stdout '-> nothing starts the ranks: apt-get install'
+expect_text stdout '^Training cannot run here'
+
+fake_mpirun 'echo "mpirun (Open MPI) 9.8.7"'
+expect_exit 78 env PATH="$PWD/fake:$PATH" "$reeve" doctor --json
+expect_equal "grade of another MPI's launcher" "$(json stdout launcher.mpirun.grade)" bad
+json stdout launcher.mpirun.follows >follows
+expect_text follows 'built with .*rebuild'
+
+version=$(mpirun --version | head -n 1)
+fake_mpirun "if [ \"\$1\" = --version ]; then echo '$version'; else echo no licence for a second process >&2; exit 9; fi"
+expect_exit 78 env PATH="$PWD/fake:$PATH" "$reeve" doctor
+expect_text stdout 'BAD +trial .*exit code 9'
+expect_text stdout 'no licence for a second process'
+
+if [ "$(id -u)" = 0 ]; then
+    expect_exit 78 env -u OMPI_ALLOW_RUN_AS_ROOT -u OMPI_ALLOW_RUN_AS_ROOT_CONFIRM "$reeve" doctor
+    expect_text stdout 'export OMPI_ALLOW_RUN_AS_ROOT=1'
+fi
+expect_exit 64 "$reeve" doctor --jsn
