@@ -7,31 +7,31 @@
 #include <stdbool.h>
 
 #include "core/manifest.h"
+#include "run/crew.h"
 
 /* Called now and then from the calling thread, never from a measuring one; may be NULL. */
 typedef void reeve_lock_progress(void *arg, uint32_t shards_done, uint32_t shard_count, uint64_t bytes_done);
 
 /* Read shards_yaml and measure every shard: format (guessed where the manifest does not say), size, tokens, digest.
- * Then the manifest's own digest. When several shards are wrong, the error is that of the first in manifest order, and
- * says how many more there are.
- *   in   threads  0: as many as the machine has cores
+ * Then the manifest's own digest. When several shards are wrong, the error is that of the first in manifest order.
+ *   in   threads  0: as many as this process may use cores
  * INPUT_MISSING | INPUT_INVALID | INPUT_PERMISSION | STORE_READ | JOB_NO_MEMORY. *out: reeve_manifest_destroy(). */
 reeve_status reeve_manifest_lock(const char *shards_yaml, uint32_t threads, struct reeve_manifest **out,
                                  struct reeve_error *err);
 reeve_status reeve_manifest_lock_progress(const char *shards_yaml, uint32_t threads, reeve_lock_progress *progress,
                                           void *arg, struct reeve_manifest **out, struct reeve_error *err);
 
-/* What one shard looks like beside its lock. */
-struct reeve_shard_finding {
-    reeve_shard_id shard;
-    struct reeve_error error; /* INPUT_MISSING | INPUT_CHANGED | STORE_READ ... */
-};
+/* Measure every shard of a manifest that was read from shards.yaml, also behind one that is wrong. Failures are of
+ * shards: piece is the shard's id. All of them in *failed, the first of them in *failures (see reeve_crew_run).
+ * With no failure m is complete but for its digest. JOB_NO_MEMORY only. */
+reeve_status reeve_manifest_measure(struct reeve_manifest *m, uint32_t threads, bool stop_at_failure,
+                                    reeve_lock_progress *progress, void *arg, struct reeve_crew_failure **failures,
+                                    uint32_t *failure_count, uint32_t *failed, struct reeve_error *err);
 
-/* Check every shard against the lock. *findings holds those that are not as locked, in manifest order: free().
- * Returns OK also when there are findings. JOB_NO_MEMORY. */
+/* Check every shard of a locked manifest against what lies on the disk: INPUT_MISSING | INPUT_CHANGED | STORE_READ.
+ * Failures as above. JOB_NO_MEMORY only. */
 reeve_status reeve_manifest_check_shards(const struct reeve_manifest *m, uint32_t threads,
-                                         reeve_lock_progress *progress, void *arg,
-                                         struct reeve_shard_finding **findings, uint32_t *finding_count,
-                                         struct reeve_error *err);
+                                         reeve_lock_progress *progress, void *arg, struct reeve_crew_failure **failures,
+                                         uint32_t *failure_count, uint32_t *failed, struct reeve_error *err);
 
 #endif
