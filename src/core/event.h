@@ -55,6 +55,7 @@ enum reeve_event_kind {
     REEVE_EVENT_LEASE_RENEWED = 142,  /* task; b: expires at, ns */
     REEVE_EVENT_RESTORE_FAILED = 143, /* worker; step; arg: reason */
     REEVE_EVENT_LOAD_ASKED = 144,     /* step: workers were told to initialise (0) or restore */
+    REEVE_EVENT_CKPT_HANDED = 146,    /* step: all parts are there, the index is being written */
     REEVE_EVENT_CKPT_SKIPPED = 145,   /* step: the one before was still being written */
 };
 

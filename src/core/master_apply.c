@@ -395,7 +395,7 @@ static reeve_status apply_ckpt_commit(reeve_master *m, const struct reeve_event 
     m->checkpoints[m->checkpoint_count++] = (struct reeve_master_checkpoint){ev->step, ev->a, ev->b};
     m->checkpoint_seen = true;
     m->checkpoint_eval_step = m->eval_step <= ev->step ? m->eval_step : 0;
-    m->ckpt.active = m->ckpt.committing = false;
+    m->ckpt.active = m->ckpt.committing = m->ckpt.handed = false;
     m->ckpt.failures = 0;
     return REEVE_OK;
 }
@@ -436,7 +436,7 @@ static void apply_worker_weights(reeve_master *m, const struct reeve_event *ev)
 static reeve_status apply_ckpt_failed(reeve_master *m, const struct reeve_event *ev)
 {
     if (m->ckpt.active && ev->step == m->ckpt.step) {
-        m->ckpt.active = m->ckpt.committing = false;
+        m->ckpt.active = m->ckpt.committing = m->ckpt.handed = false;
         m->ckpt.failures++;
     }
     return REEVE_OK;
@@ -503,6 +503,7 @@ static reeve_status apply_volatile(reeve_master *m, const struct reeve_event *ev
     case REEVE_EVENT_CKPT_BEGUN: apply_ckpt_begun(m, ev); break;
     case REEVE_EVENT_CKPT_PART: apply_ckpt_part(m, ev); break;
     case REEVE_EVENT_WORKER_WEIGHTS: apply_worker_weights(m, ev); break;
+    case REEVE_EVENT_CKPT_HANDED: m->ckpt.handed = true; break;
     case REEVE_EVENT_CKPT_SKIPPED:
         m->checkpoints_skipped++;
         m->ckpt.begun_step = ev->step;

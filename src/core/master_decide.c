@@ -490,10 +490,10 @@ static bool decide_lease(const reeve_master *m, reeve_time_ns now_ns, struct ree
     return false;
 }
 
-/* The sum of all that a checkpoint needs is there: do the workers hold the same weights? */
+/* All that a checkpoint needs is there: if the workers hold the same weights, the index can be written. */
 static bool decide_checkpoint_end(const reeve_master *m, struct reeve_decision *d)
 {
-    if (!m->ckpt.active || !m->ckpt.committing) return false;
+    if (!m->ckpt.active || !m->ckpt.committing || m->ckpt.handed) return false;
     const struct master_worker *first = NULL;
     for (uint32_t w = 1; w <= m->expected; w++) {
         const struct master_worker *at = &m->workers[w];
@@ -508,7 +508,10 @@ static bool decide_checkpoint_end(const reeve_master *m, struct reeve_decision *
         d->effect_step = m->ckpt.step;
         return true;
     }
-    return false;
+    add_event(d, REEVE_EVENT_CKPT_HANDED)->step = m->ckpt.step;
+    d->effect = REEVE_EFFECT_COMMIT_CHECKPOINT;
+    d->effect_step = m->ckpt.step;
+    return true;
 }
 
 static void decide_tick(const reeve_master *m, reeve_time_ns now_ns, struct reeve_decision *d)

@@ -71,7 +71,7 @@ struct reeve_master {
     uint64_t load_step;
     uint32_t load_answers;
     struct {
-        bool active, committing;
+        bool active, committing, handed;  /* under way; all parts and digests there; the index is being written */
         uint64_t step, lsn, queue_digest, begun_step;
         uint32_t parts, there, weighed, failures;
         uint64_t weights[2];

@@ -19,6 +19,8 @@
 
 enum reeve_shuffle { REEVE_SHUFFLE_NONE = 0, REEVE_SHUFFLE_BLOCK = 1, REEVE_SHUFFLE_GLOBAL = 2 };
 
+#define REEVE_PLAN_MICRO_BATCHES_MAX ((uint32_t)1 << 24) /* tasks of a step; the exact sum's bound */
+
 struct reeve_plan_config {
     uint64_t seed;
     uint32_t shuffle;       /* enum reeve_shuffle */
@@ -35,7 +37,8 @@ struct reeve_sample {
     uint64_t index;          /* sample within the shard */
     uint64_t token_offset;   /* index * T: its first token within the shard */
     uint64_t epoch;          /* 0-based; 0 for held-out samples */
-    uint64_t ordinal;        /* dense number of the visit within its epoch, 0..N-1, whatever the shuffle (for audit) */
+    uint64_t ordinal;        /* dense number of the visit within its epoch, 0..N-1, whatever the shuffle (for audit):
+                              * its place in `none` order. Held-out samples: their place among the held-out */
 };
 
 typedef struct reeve_plan reeve_plan; /* not thread-safe: it caches the permutations of the current epochs */
@@ -47,14 +50,14 @@ void reeve_plan_destroy(reeve_plan *p);
 
 uint64_t reeve_plan_epoch_samples(const reeve_plan *p);     /* N, training visits of an epoch */
 uint64_t reeve_plan_heldout_samples(const reeve_plan *p);   /* held-out samples */
-uint64_t reeve_plan_dropped_tokens(const reeve_plan *p);    /* tokens behind the last sample of their shard */
+uint64_t reeve_plan_dropped_tokens(const reeve_plan *p);    /* tokens behind the last sample of their shard, counted once */
 uint64_t reeve_plan_shard_samples(const reeve_plan *p, reeve_shard_id shard);         /* training and held-out */
 uint64_t reeve_plan_shard_heldout(const reeve_plan *p, reeve_shard_id shard);
 uint32_t reeve_plan_micro_batches(const reeve_plan *p);     /* M = B / b, tasks of a step */
 uint32_t reeve_plan_eval_batches(const reeve_plan *p);      /* ceil(held-out / b) */
 
-/* The samples of one micro-batch. step >= 1, micro < M; out has room for b. Cost: O(b log shards), and O(shards) when
- * an epoch is entered for the first time. JOB_NO_MEMORY only. */
+/* The samples of one micro-batch. step >= 1, micro < M; out has room for b. Cost: O(b log shards), and with shuffle
+ * `block` O(shards) when an epoch is entered that is not among the two kept. Allocates nothing; always OK today. */
 reeve_status reeve_plan_micro_batch(reeve_plan *p, uint64_t step, uint32_t micro, struct reeve_sample *out,
                                     struct reeve_error *err);
 

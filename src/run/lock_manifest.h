@@ -21,6 +21,15 @@ reeve_status reeve_manifest_lock(const char *shards_yaml, uint32_t threads, stru
 reeve_status reeve_manifest_lock_progress(const char *shards_yaml, uint32_t threads, reeve_lock_progress *progress,
                                           void *arg, struct reeve_manifest **out, struct reeve_error *err);
 
+/* Where the lock of shards.yaml lies if nothing else is said: shards.lock.h5 beside it. INPUT_INVALID: too long. */
+reeve_status reeve_manifest_lock_path(const char *shards_yaml, char *out, size_t out_bytes, struct reeve_error *err);
+
+/* What a job trains on. `path` is a lock (*.h5), which is read; or shards.yaml: if its lock lies beside it that is
+ * read, and must name the same shards in the same way (INPUT_CHANGED, with the first difference); otherwise it is
+ * locked now, in memory. *from_lock (may be NULL) says which. Shards are not looked at when there is a lock. */
+reeve_status reeve_manifest_open(const char *path, uint32_t threads, reeve_lock_progress *progress, void *arg,
+                                 struct reeve_manifest **out, bool *from_lock, struct reeve_error *err);
+
 /* Measure every shard of a manifest that was read from shards.yaml, also behind one that is wrong. Failures are of
  * shards: piece is the shard's id. All of them in *failed, the first of them in *failures (see reeve_crew_run).
  * With no failure m is complete but for its digest. JOB_NO_MEMORY only. */

@@ -1,0 +1,154 @@
+/* `reeve run JOB`: prepare the run folder, launch its ranks, and tell how it went. Inside MPI it becomes a rank. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "cli/launch.h"
+#include "cli/output.h"
+#include "cli/verb.h"
+#include "config/job_file.h"
+#include "export/status_file.h"
+#include "reeve/status.h"
+
+#define SETS_MAX 64
+
+enum { OPT_HELP_KEYS = 300, OPT_STOP_AT, OPT_RUN_DIR, OPT_SET };
+
+struct run_options {
+    const char *sets[SETS_MAX];
+    uint32_t set_count;
+    const char *run_dir;
+    unsigned long long workers, stop_at;
+    bool quiet, json, help_keys;
+};
+
+static int parse(const struct reeve_verb *verb, int argc, char **argv, struct run_options *o)
+{
+    const char *value = NULL;
+    int code = 0;
+    for (int id; code == 0 && (id = reeve_verb_option(verb, argc, argv, &value)) != -1;) {
+        switch (id) {
+        case 'n': code = reeve_verb_number(verb, "-n", value, 1, 65535, &o->workers); break;
+        case OPT_STOP_AT: code = reeve_verb_number(verb, "--stop-at", value, 1, UINT64_MAX, &o->stop_at); break;
+        case OPT_RUN_DIR: o->run_dir = value; break;
+        case OPT_SET:
+            if (o->set_count == SETS_MAX) return reeve_verb_usage(verb, "--set can be given %d times at most", SETS_MAX);
+            o->sets[o->set_count++] = value;
+            break;
+        case 'q': o->quiet = true; break;
+        case REEVE_OPT_JSON_ID: o->json = true; break;
+        case OPT_HELP_KEYS: o->help_keys = true; break;
+        default: return reeve_verb_usage(verb, "unknown option");
+        }
+    }
+    return code;
+}
+
+/* Inside mpirun or srun every rank comes here; rank 0 of them will prepare. */
+static int become_rank(const struct run_options *o, const char *job)
+{
+    char *argv[2 * SETS_MAX + 16];
+    char number[32];
+    int n = 1;
+    argv[n++] = "--job";
+    argv[n++] = (char *)job;
+    for (uint32_t i = 0; i < o->set_count; i++) {
+        argv[n++] = "--set";
+        argv[n++] = (char *)o->sets[i];
+    }
+    if (o->run_dir != NULL) {
+        argv[n++] = "--run-dir";
+        argv[n++] = (char *)o->run_dir;
+    }
+    if (o->stop_at > 0) {
+        (void)snprintf(number, sizeof(number), "%llu", o->stop_at);
+        argv[n++] = "--stop-at";
+        argv[n++] = number;
+    }
+    if (o->quiet) argv[n++] = "--quiet";
+    argv[n] = NULL;
+    return reeve_launch_exec_rank(argv);
+}
+
+static int print_json(const struct reeve_prepared *p, int exit_code)
+{
+    char path[REEVE_PATH_BYTES_MAX + 16];
+    (void)snprintf(path, sizeof(path), "%s/status.json", p->run_dir);
+    struct reeve_status_report report;
+    reeve_status_report_init(&report);
+    (void)reeve_status_file_read(path, &report, NULL);
+    json_t *object = reeve_cli_json_object();
+    if (object == NULL) return reeve_cli_print_json(NULL);
+    (void)json_object_set_new(object, "run_dir", reeve_cli_json_text(p->run_dir));
+    (void)json_object_set_new(object, "state", reeve_cli_json_text(reeve_run_state_name(report.state)));
+    (void)json_object_set_new(object, "step", reeve_cli_json_u64(report.step));
+    (void)json_object_set_new(object, "samples", reeve_cli_json_u64(report.samples));
+    (void)json_object_set_new(object, "exit_code", json_integer(exit_code));
+    (void)json_object_set_new(object, "message", reeve_cli_json_text(report.message));
+    return reeve_cli_print_json(object);
+}
+
+static int run_main(const struct reeve_verb *verb, int argc, char **argv)
+{
+    struct run_options o = {0};
+    int code = parse(verb, argc, argv, &o);
+    if (code != 0) return code;
+    if (o.help_keys) {
+        reeve_job_print_keys(stdout);
+        return REEVE_EXIT_DONE;
+    }
+    code = reeve_verb_operands(verb, argc, argv, 1, 1);
+    if (code != 0) return code;
+    if (reeve_launch_inside_mpi()) {
+        if (o.workers > 0)
+            return reeve_verb_usage(verb, "-n has no meaning inside mpirun or srun: it was given the number of ranks");
+        return become_rank(&o, argv[optind]);
+    }
+    struct reeve_error err = {0};
+    struct reeve_prepared p;
+    if (reeve_prepare(argv[optind], o.sets, o.set_count, o.run_dir, (uint32_t)o.workers, &p, &err) != REEVE_OK)
+        return reeve_cli_fail(&err);
+    struct reeve_launch launch = {
+        .prepared = &p,
+        .workers = p.job.resources.workers,
+        .stop_at = o.stop_at,
+        .quiet = o.quiet || o.json,
+    };
+    code = reeve_launch_run(&launch);
+    if (o.json && code != REEVE_EXIT_UNAVAILABLE && code != REEVE_EXIT_CONFIG) (void)print_json(&p, code);
+    reeve_prepared_fini(&p);
+    return code;
+}
+
+static const struct reeve_opt run_opts[] = {
+    {'n', "workers", "N", "workers to train with (default: resources.workers of the job)"},
+    {OPT_RUN_DIR, "run-dir", "DIR", "the run's folder (default: runs/<name of the job>)"},
+    {OPT_SET, "set", "KEY=VALUE", "replace a key of the job, e.g. train.steps=100; can be repeated"},
+    {OPT_STOP_AT, "stop-at", "STEP", "checkpoint and stop (exit 75) once this step is committed"},
+    {'q', "quiet", NULL, "no progress on stdout"},
+    {OPT_HELP_KEYS, "help-keys", NULL, "list every key of a job file, with type, default and meaning"},
+    REEVE_OPT_JSON,
+    {0}};
+
+const struct reeve_verb reeve_verb_run = {
+    "run",
+    "JOB",
+    "train, or go on where the last run of this job was",
+    "Trains what the job file says, with one master and N workers on this machine; -n 1 is a single process.\n"
+    "The same command goes on from the newest complete checkpoint, with any number of workers, to the same bits.\n"
+    "Ctrl-C (or SIGTERM, or a file STOP in the run folder) checkpoints at the next step boundary and exits with 75;\n"
+    "Ctrl-C twice leaves at once. A file SAVE in the run folder asks for a checkpoint.\n"
+    "\n"
+    "Examples:\n"
+    "  reeve run job.yaml -n 2\n"
+    "  reeve run job.yaml -n 3 --run-dir /scratch/me/run1 --set train.steps=1000\n"
+    "  mpirun -n 4 reeve run job.yaml          one master and three workers, launched by yourself\n"
+    "  srun --mpi=pmix reeve run job.yaml      the same in a Slurm allocation\n"
+    "\n"
+    "Exit codes: 0 done, 3 done with dead tasks, 65 bad job or data, 66 input missing, 69 no launcher, 70 internal,\n"
+    "73 cannot create or in use, 74 I/O, 75 checkpointed (run me again), 77 permission, 78 bad configuration, 130 "
+    "interrupted.\n",
+    run_opts,
+    run_main,
+};

@@ -1,0 +1,40 @@
+/* See build_text.h. */
+#include "run/build_text.h"
+
+#include <gnu/libc-version.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "reeve/version.h"
+
+/* "model name" of the first processor; "unknown" where the system does not say. */
+static void processor_name(char *name, size_t name_bytes)
+{
+    (void)snprintf(name, name_bytes, "unknown processor");
+    FILE *f = fopen("/proc/cpuinfo", "re");
+    if (f == NULL) return;
+    char line[256];
+    char family[32] = "", model[32] = "";
+    while (fgets(line, sizeof(line), f) != NULL) {
+        char *colon = strchr(line, ':');
+        if (colon == NULL) {
+            if (family[0] != '\0') break; /* end of the first processor */
+            continue;
+        }
+        colon[strcspn(colon, "\n")] = '\0';
+        if (strncmp(line, "model name", 10) == 0) (void)snprintf(name, name_bytes, "%.40s", colon + 2);
+        if (strncmp(line, "cpu family", 10) == 0) (void)snprintf(family, sizeof(family), "%.20s", colon + 2);
+        if (strncmp(line, "model\t", 6) == 0) (void)snprintf(model, sizeof(model), "%.20s", colon + 2);
+    }
+    (void)fclose(f);
+    size_t used = strlen(name);
+    if (family[0] != '\0') (void)snprintf(name + used, name_bytes - used, " (family %s model %s)", family, model);
+}
+
+void reeve_build_text(char *text, size_t text_bytes)
+{
+    char processor[128];
+    processor_name(processor, sizeof(processor));
+    (void)snprintf(text, text_bytes, "reeve %s, gcc %d.%d, glibc %s, %s", REEVE_VERSION, __GNUC__, __GNUC_MINOR__,
+                   gnu_get_libc_version(), processor);
+}

@@ -1,0 +1,54 @@
+/* The compute thread of a worker: it alone calls the workload, reads samples, and adds gradients. The thread that talks
+ * to the master posts it frames and takes its answers, so a worker that computes for minutes still answers.
+ *
+ * Commands run strictly in the order in which they were posted; that order is the master's. */
+#ifndef REEVE_RUN_COMPUTE_H
+#define REEVE_RUN_COMPUTE_H
+
+#include <stdbool.h>
+
+#include "core/frame.h"
+#include "core/job.h"
+#include "core/manifest.h"
+#include "reeve/workload.h"
+
+typedef struct reeve_compute reeve_compute;
+
+struct reeve_compute_config {
+    const struct reeve_job *job;             /* borrowed until destroy */
+    const struct reeve_manifest *manifest;   /* borrowed until destroy */
+    const char *run_dir;                     /* borrowed until destroy */
+    const char *job_json;                    /* borrowed until destroy */
+    const struct reeve_workload_ops *ops;    /* borrowed until destroy */
+};
+
+/* Start the thread. The workload is opened by the first INIT or RESTORE. JOB_NO_MEMORY | INPUT_INVALID (no plan). */
+reeve_status reeve_compute_create(const struct reeve_compute_config *config, reeve_compute **out,
+                                  struct reeve_error *err);
+/* Ask it to stop, wait for the command in hand (workloads poll for cancellation), free everything. Takes NULL. */
+void reeve_compute_destroy(reeve_compute *c);
+
+/* Queue a command: INIT, RESTORE, LEASE, APPLY, DISCARD or CHECKPOINT. False: the queue is full (the master granted more
+ * than it may). epoch is what answers will carry. */
+bool reeve_compute_post(reeve_compute *c, const struct reeve_frame *frame);
+/* Take an answer for the master, if there is one. text has room for REEVE_FRAME_TEXT_MAX + 1. */
+bool reeve_compute_take(reeve_compute *c, struct reeve_frame *frame, char *text);
+/* Remove a lease that has not been started: true if it was still waiting. */
+bool reeve_compute_revoke(reeve_compute *c, uint32_t task, uint32_t attempt);
+/* Remove all gradient and evaluation leases that have not been started; then post DISCARD. */
+void reeve_compute_drop_waiting(reeve_compute *c);
+uint32_t reeve_compute_waiting(reeve_compute *c);
+
+/* What the reduction of the open step (or evaluation) adds up. Call it only after everything leased was answered: then
+ * the thread does not touch these until APPLY or DISCARD. Exact: i64 holds everything. Fast: f32 holds the gradient,
+ * i64 the words behind it. */
+struct reeve_compute_sum {
+    int64_t *in, *out;
+    size_t count;
+    float *fast_in, *fast_out; /* NULL: exact */
+    size_t fast_count;
+    int64_t *words; /* the REEVE_SUM_WORDS at the end of out */
+};
+void reeve_compute_get_sum(reeve_compute *c, bool eval, struct reeve_compute_sum *out);
+
+#endif

@@ -1,0 +1,75 @@
+/* Private to the compute thread: its state, shared by compute.c (queues and life) and compute_work.c (what it does). */
+#ifndef REEVE_RUN_COMPUTE_STATE_H
+#define REEVE_RUN_COMPUTE_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/exact_sum.h"
+#include "core/plan.h"
+#include "run/compute.h"
+#include "store/shard.h"
+
+#define COMPUTE_COMMANDS_MAX 256u
+#define COMPUTE_ANSWERS_MAX 256u
+
+struct compute_answer {
+    struct reeve_frame frame;
+    char *text; /* owned; NULL: none */
+};
+
+/* Memory of one asynchronous write of a part. FREE -> STAGED -> WRITING -> FREE: while it is not FREE, nobody else
+ * touches it, and a checkpoint that comes then is refused rather than queued. */
+struct compute_stage {
+    pthread_t thread;
+    bool started;              /* thread was created and not yet joined */
+    atomic_bool busy;
+    struct reeve_frame frame;  /* the CHECKPOINT command */
+    struct reeve_tensor *tensors; /* (count,) owned; data points into bytes */
+    uint32_t count;
+    float *bytes;              /* owned; grows to the largest part */
+    size_t bytes_max;
+};
+
+struct reeve_compute {
+    struct reeve_compute_config config;
+    pthread_t thread;
+    bool thread_started;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    atomic_bool stopping;
+    struct reeve_frame commands[COMPUTE_COMMANDS_MAX]; /* ring, under lock */
+    uint32_t command_head, command_count;
+    struct compute_answer answers[COMPUTE_ANSWERS_MAX]; /* ring, under lock */
+    uint32_t answer_head, answer_count;
+    pthread_cond_t room;
+
+    /* from here on the compute thread's own */
+    void *self;                        /* the workload; NULL until INIT or RESTORE */
+    const struct reeve_tensor *tensors; /* borrowed from the workload */
+    uint32_t tensor_count;
+    uint64_t param_count;              /* P */
+    reeve_plan *plan;                  /* owned */
+    reeve_shard_cache *shards;         /* owned */
+    struct reeve_sample *samples;      /* (micro_batch,) owned */
+    int32_t *tokens;                   /* (micro_batch, sequence + 1) owned */
+    float *grad;                       /* (P,) owned, 64-byte aligned */
+    int64_t *acc, *sum;                /* (P + REEVE_SUM_WORDS,) owned; exact */
+    float *fast_acc, *fast_sum;        /* (P,) owned; fast */
+    int64_t *words_in, *words_out;     /* the words: within acc and sum if exact, own memory if fast */
+    int64_t eval_in[REEVE_SUM_WORDS], eval_out[REEVE_SUM_WORDS];
+    int unit_bits;
+    bool broken;                       /* an apply failed: the state must not be saved */
+    struct compute_stage stage;
+};
+
+/* Run one command to its end; answers are queued by compute_answer(). */
+void compute_execute(reeve_compute *c, const struct reeve_frame *command);
+/* Queue an answer; waits while the ring is full. text may be NULL. */
+void compute_answer(reeve_compute *c, const struct reeve_frame *frame, const char *text);
+void compute_close_workload(reeve_compute *c);
+/* Stage and start writing (compute_checkpoint.c). */
+void compute_checkpoint(reeve_compute *c, const struct reeve_frame *command);
+void compute_checkpoint_join(reeve_compute *c);
+
+#endif

@@ -1,0 +1,314 @@
+/* What the compute thread does with each command: initialise, restore, compute, apply, discard. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "core/task.h"
+#include "run/compute_state.h"
+#include "store/checkpoint.h"
+
+static bool is_cancelled(void *arg)
+{
+    reeve_compute *c = arg;
+    return atomic_load_explicit(&c->stopping, memory_order_relaxed);
+}
+
+/* An answer to `command`: same task, attempt, step, arg and epoch. */
+static struct reeve_frame answer_to(const struct reeve_frame *command, uint16_t kind)
+{
+    struct reeve_frame f = {.kind = kind,
+                            .epoch = command->epoch,
+                            .task = command->task,
+                            .attempt = command->attempt,
+                            .arg = command->arg,
+                            .step = command->step};
+    return f;
+}
+
+static void answer_failure(reeve_compute *c, const struct reeve_frame *command, uint16_t kind,
+                           const struct reeve_error *err)
+{
+    struct reeve_frame f = answer_to(command, kind);
+    f.arg = (uint32_t)err->status;
+    compute_answer(c, &f, err->text);
+}
+
+static void *aligned_zeros(size_t bytes)
+{
+    size_t rounded = (bytes + 63u) & ~(size_t)63u;
+    void *p = aligned_alloc(64, rounded == 0 ? 64 : rounded);
+    if (p != NULL) memset(p, 0, rounded); /* also faults the pages in before the first step is timed */
+    return p;
+}
+
+static reeve_status allocate_sums(reeve_compute *c, struct reeve_error *err)
+{
+    size_t p = c->param_count;
+    bool fast = c->config.job->train.reduce == REEVE_REDUCE_FAST;
+    c->grad = aligned_zeros(p * sizeof(float));
+    if (fast) {
+        c->fast_acc = aligned_zeros(p * sizeof(float));
+        c->fast_sum = aligned_zeros(p * sizeof(float));
+        c->words_in = aligned_zeros(REEVE_SUM_WORDS * sizeof(int64_t));
+        c->words_out = aligned_zeros(REEVE_SUM_WORDS * sizeof(int64_t));
+    } else {
+        c->acc = aligned_zeros((p + REEVE_SUM_WORDS) * sizeof(int64_t));
+        c->sum = aligned_zeros((p + REEVE_SUM_WORDS) * sizeof(int64_t));
+        c->words_in = c->acc == NULL ? NULL : c->acc + p;
+        c->words_out = c->sum == NULL ? NULL : c->sum + p;
+    }
+    if (c->grad == NULL || c->words_in == NULL || c->words_out == NULL || (fast && (!c->fast_acc || !c->fast_sum)))
+        return reeve_fail(err, REEVE_JOB_NO_MEMORY, "gradient sums of %zu parameters need %.1f GB", p,
+                          (double)p * 20e-9);
+    return REEVE_OK;
+}
+
+/* Open the workload (once), size what depends on its parameters. */
+static reeve_status open_workload(reeve_compute *c, struct reeve_error *err)
+{
+    if (c->self != NULL) return REEVE_OK;
+    const struct reeve_job *job = c->config.job;
+    struct reeve_workload_config config = {
+        .job_json = c->config.job_json,
+        .seed = job->seed,
+        .vocab = c->config.manifest->vocab,
+        .sequence = job->data.sequence,
+        .micro_batch = job->train.micro_batch,
+        .steps = job->train.steps,
+        .threads = job->resources.threads,
+        .device = "cpu",
+    };
+    reeve_status st = c->config.ops->open(&config, &c->self, err);
+    if (st != REEVE_OK) return st;
+    c->config.ops->tensors(c->self, &c->tensors, &c->tensor_count);
+    c->param_count = 0;
+    for (uint32_t i = 0; i < c->tensor_count; i++) {
+        if (c->tensors[i].group != REEVE_TENSOR_MODEL) continue;
+        uint64_t n = 1;
+        for (uint32_t r = 0; r < c->tensors[i].rank; r++) n *= c->tensors[i].shape[r];
+        c->param_count += n;
+    }
+    return c->grad == NULL ? allocate_sums(c, err) : REEVE_OK;
+}
+
+void compute_close_workload(reeve_compute *c)
+{
+    if (c->self != NULL) c->config.ops->close(c->self);
+    c->self = NULL;
+}
+
+static void answer_ready(reeve_compute *c, const struct reeve_frame *command, struct reeve_digest digest)
+{
+    struct reeve_frame f = answer_to(command, REEVE_FRAME_READY);
+    memcpy(&f.a, digest.bytes, 8);
+    memcpy(&f.b, digest.bytes + 8, 8);
+    compute_answer(c, &f, NULL);
+}
+
+static void execute_init(reeve_compute *c, const struct reeve_frame *command)
+{
+    struct reeve_error err = {0};
+    compute_close_workload(c); /* a restore that failed may have left it half overwritten */
+    if (open_workload(c, &err) != REEVE_OK)
+        answer_failure(c, command, REEVE_FRAME_REDUCE_FAILED, &err);
+    else
+        answer_ready(c, command, reeve_weights_digest(c->tensors, c->tensor_count));
+}
+
+static reeve_status restore(reeve_compute *c, const struct reeve_frame *command, struct reeve_digest *digest,
+                            struct reeve_error *err)
+{
+    reeve_status st = open_workload(c, err);
+    if (st != REEVE_OK) return st;
+    reeve_checkpoint *ckpt = NULL;
+    st = reeve_checkpoint_open(c->config.run_dir, command->step, &command->a, &ckpt, err);
+    if (st != REEVE_OK) return st;
+    st = reeve_checkpoint_read(ckpt, c->tensors, c->tensor_count, err);
+    *digest = reeve_weights_digest(c->tensors, c->tensor_count);
+    if (st == REEVE_OK && !reeve_digest_equal(*digest, reeve_checkpoint_meta(ckpt)->weights_digest))
+        st = reeve_fail(err, REEVE_STORE_CORRUPT, "checkpoint of step %llu: its weights have another digest than its index says",
+                        (unsigned long long)command->step);
+    reeve_checkpoint_close(ckpt);
+    if (st == REEVE_OK && c->config.ops->restored != NULL) st = c->config.ops->restored(c->self, command->step, err);
+    return st;
+}
+
+static void execute_restore(reeve_compute *c, const struct reeve_frame *command)
+{
+    struct reeve_error err = {0};
+    struct reeve_digest digest;
+    if (restore(c, command, &digest, &err) != REEVE_OK)
+        answer_failure(c, command, REEVE_FRAME_RESTORE_FAILED, &err);
+    else
+        answer_ready(c, command, digest);
+}
+
+/* Read the samples of a batch: tokens (count, T + 1). */
+static reeve_status read_tokens(reeve_compute *c, uint32_t count, struct reeve_error *err)
+{
+    uint32_t sequence = c->config.job->data.sequence;
+    for (uint32_t i = 0; i < count; i++) {
+        reeve_status st = reeve_shard_read(c->shards, &c->samples[i], sequence,
+                                           c->tokens + (size_t)i * (sequence + 1u), err);
+        if (st != REEVE_OK) return st;
+    }
+    return REEVE_OK;
+}
+
+static void count_words(int64_t *words, uint32_t samples, uint64_t coverage, int64_t loss, uint64_t tokens,
+                        struct reeve_exact_flags flags)
+{
+    words[REEVE_SUM_SAMPLES] += samples;
+    words[REEVE_SUM_COVERAGE] = (int64_t)((uint64_t)words[REEVE_SUM_COVERAGE] + coverage);
+    words[REEVE_SUM_LOSS] += loss;
+    words[REEVE_SUM_TOKENS] += (int64_t)tokens;
+    words[REEVE_SUM_NONFINITE] += (int64_t)flags.nonfinite;
+    words[REEVE_SUM_OVERFLOW] += (int64_t)flags.overflow;
+}
+
+static reeve_status run_gradient(reeve_compute *c, const struct reeve_frame *command, struct reeve_error *err)
+{
+    const struct reeve_job *job = c->config.job;
+    uint32_t micro = command->arg;
+    if (command->step == 0 || micro >= reeve_plan_micro_batches(c->plan))
+        return reeve_fail(err, REEVE_TASK_REJECTED, "lease of micro-batch %u of step %llu: no such thing", micro,
+                          (unsigned long long)command->step);
+    reeve_status st = reeve_plan_micro_batch(c->plan, command->step, micro, c->samples, err);
+    if (st == REEVE_OK) st = read_tokens(c, job->train.micro_batch, err);
+    if (st != REEVE_OK) return st;
+    struct reeve_batch batch = {.tokens = c->tokens,
+                                .sample_count = job->train.micro_batch,
+                                .sequence = job->data.sequence,
+                                .step = command->step,
+                                .micro_batch = micro,
+                                .seed = job->seed};
+    double loss_sum = 0.0;
+    st = c->config.ops->gradient(c->self, &batch, c->grad, &loss_sum, is_cancelled, c, err);
+    if (st != REEVE_OK) return st;
+    /* From here on nothing can fail: a micro-batch is added whole or not at all. */
+    struct reeve_exact_flags flags = {0};
+    if (c->fast_acc != NULL) {
+        for (uint64_t i = 0; i < c->param_count; i++) c->fast_acc[i] += c->grad[i];
+    } else {
+        reeve_exact_add(c->acc, c->grad, c->param_count, c->unit_bits, &flags);
+    }
+    int64_t loss = reeve_exact_loss(loss_sum, &flags);
+    count_words(c->words_in, batch.sample_count, reeve_plan_coverage_word(c->plan, command->step, micro), loss,
+                (uint64_t)batch.sample_count * batch.sequence, flags);
+    return REEVE_OK;
+}
+
+static reeve_status run_eval(reeve_compute *c, const struct reeve_frame *command, struct reeve_error *err)
+{
+    if (command->arg >= reeve_plan_eval_batches(c->plan))
+        return reeve_fail(err, REEVE_TASK_REJECTED, "lease of evaluation batch %u: no such thing", command->arg);
+    uint32_t count = 0;
+    reeve_plan_eval_batch(c->plan, command->arg, c->samples, &count);
+    reeve_status st = read_tokens(c, count, err);
+    if (st != REEVE_OK) return st;
+    struct reeve_batch batch = {.tokens = c->tokens,
+                                .sample_count = count,
+                                .sequence = c->config.job->data.sequence,
+                                .micro_batch = command->arg,
+                                .seed = c->config.job->seed};
+    double loss_sum = 0.0;
+    st = c->config.ops->evaluate(c->self, &batch, &loss_sum, err);
+    if (st != REEVE_OK) return st;
+    struct reeve_exact_flags flags = {0};
+    int64_t loss = reeve_exact_loss(loss_sum, &flags);
+    count_words(c->eval_in, count,
+                reeve_plan_coverage_word(c->plan, REEVE_PLAN_EVAL_STEP(command->step), command->arg), loss,
+                (uint64_t)count * batch.sequence, flags);
+    return REEVE_OK;
+}
+
+static reeve_status run_generate(reeve_compute *c, char *text, size_t text_bytes_max, struct reeve_error *err)
+{
+    const struct reeve_job *job = c->config.job;
+    if (c->config.ops->generate == NULL)
+        return reeve_fail(err, REEVE_TASK_REJECTED, "workload %s cannot generate text; set sample.tokens to 0",
+                          c->config.ops->name);
+    return c->config.ops->generate(c->self, job->sample.prompt, job->sample.tokens, job->seed, job->sample.temperature,
+                                   text, text_bytes_max, err);
+}
+
+static void execute_lease(reeve_compute *c, const struct reeve_frame *command)
+{
+    struct reeve_error err = {0};
+    char text[REEVE_FRAME_TEXT_MAX + 1] = "";
+    reeve_time_ns begin_ns = reeve_clock_now();
+    reeve_status st;
+    bool summed = command->a == REEVE_TASK_GRADIENT || command->a == REEVE_TASK_EVAL;
+    if (c->self == NULL)
+        st = reeve_fail(&err, REEVE_TASK_FAILED, "leased a task before the model was there");
+    else if (command->a == REEVE_TASK_GRADIENT)
+        st = run_gradient(c, command, &err);
+    else if (command->a == REEVE_TASK_EVAL)
+        st = run_eval(c, command, &err);
+    else if (command->a == REEVE_TASK_STAGE && command->arg < c->config.manifest->shard_count)
+        st = reeve_shard_stage(c->shards, (reeve_shard_id){command->arg}, &err);
+    else if (command->a == REEVE_TASK_GENERATE)
+        st = run_generate(c, text, sizeof(text), &err);
+    else
+        st = reeve_fail(&err, REEVE_TASK_REJECTED, "unknown kind of task %llu", (unsigned long long)command->a);
+    if (st != REEVE_OK) {
+        err.status = st;
+        answer_failure(c, command, REEVE_FRAME_FAILED, &err);
+        return;
+    }
+    struct reeve_frame f = answer_to(command, summed ? REEVE_FRAME_COMPUTED : REEVE_FRAME_DONE);
+    f.a = (uint64_t)(reeve_clock_now() - begin_ns);
+    compute_answer(c, &f, text);
+}
+
+static void zero_sums(reeve_compute *c)
+{
+    if (c->fast_acc != NULL) {
+        memset(c->fast_acc, 0, c->param_count * sizeof(float));
+        memset(c->words_in, 0, REEVE_SUM_WORDS * sizeof(int64_t));
+    } else if (c->acc != NULL) {
+        memset(c->acc, 0, (c->param_count + REEVE_SUM_WORDS) * sizeof(int64_t));
+    }
+    memset(c->eval_in, 0, sizeof(c->eval_in));
+}
+
+static void execute_apply(reeve_compute *c, const struct reeve_frame *command)
+{
+    struct reeve_error err = {0};
+    struct reeve_apply_info info = {0};
+    bool refused = command->arg != 0;
+    reeve_status st = REEVE_OK;
+    if (!refused) {
+        double scale = 1.0 / (double)reeve_plan_micro_batches(c->plan);
+        if (c->fast_acc != NULL)
+            for (uint64_t i = 0; i < c->param_count; i++) c->grad[i] = (float)((double)c->fast_sum[i] * scale);
+        else
+            reeve_exact_mean(c->grad, c->sum, c->param_count, c->unit_bits, scale);
+        st = c->config.ops->apply(c->self, c->grad, command->step, &info, &err);
+    }
+    zero_sums(c);
+    if (st != REEVE_OK) {
+        c->broken = true;
+        err.status = st;
+        answer_failure(c, command, REEVE_FRAME_REDUCE_FAILED, &err);
+        return;
+    }
+    struct reeve_frame f = answer_to(command, REEVE_FRAME_APPLIED);
+    memcpy(&f.a, &info.learning_rate, 8);
+    memcpy(&f.b, &info.grad_norm, 8);
+    compute_answer(c, &f, NULL);
+}
+
+void compute_execute(reeve_compute *c, const struct reeve_frame *command)
+{
+    switch (command->kind) {
+    case REEVE_FRAME_INIT: execute_init(c, command); break;
+    case REEVE_FRAME_RESTORE: execute_restore(c, command); break;
+    case REEVE_FRAME_LEASE: execute_lease(c, command); break;
+    case REEVE_FRAME_APPLY: execute_apply(c, command); break;
+    case REEVE_FRAME_DISCARD: zero_sums(c); break;
+    case REEVE_FRAME_CHECKPOINT: compute_checkpoint(c, command); break;
+    default: REEVE_ASSERT(!"a command that the worker does not post");
+    }
+}

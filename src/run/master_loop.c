@@ -1,0 +1,494 @@
+/* See master_loop.h. */
+#include "run/master_loop.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "core/exact_sum.h"
+#include "run/build_text.h"
+#include "run/checkpointer.h"
+
+#define MESSAGES_PER_TURN_MAX 256
+#define TICKS_PER_TURN_MAX 4096
+#define FILES_LOOK_NS (200 * REEVE_MILLISECOND_NS) /* how often STOP and SAVE are looked for */
+#define HEARTBEAT_NS (5 * REEVE_SECOND_NS)
+#define OUTBOX_BYTES 4096
+
+struct outbox {
+    size_t bytes;
+    unsigned char message[OUTBOX_BYTES];
+};
+
+struct reeve_master_loop {
+    struct reeve_master_loop_config config;
+    struct reeve_recovered *recovered; /* borrowed */
+    reeve_master *master;              /* borrowed from recovered */
+    reeve_transport *transport;        /* borrowed */
+    reeve_journal *journal;            /* owned */
+    reeve_checkpointer *checkpointer;  /* owned */
+    reeve_report *report;              /* owned */
+    struct outbox *outbox;             /* (workers + 1,) owned */
+    uint32_t epoch;
+    bool sync_due, dirty, stop_sent, ended;
+    int signals_seen;
+    reeve_time_ns looked_ns, heartbeat_ns, silence_ns;
+    uint32_t silent_named;             /* the worker whose silence was already told; 0: none */
+    struct reeve_error problem;        /* the last failure that a worker worded */
+    char text[REEVE_FRAME_TEXT_MAX + 1]; /* sampled from the model */
+    bool has_text;
+    unsigned char inbox[REEVE_MESSAGE_BYTES_MAX];
+};
+
+/* ---- sending ---- */
+
+static reeve_status flush_outbox(reeve_master_loop *l, uint32_t worker, struct reeve_error *err)
+{
+    struct outbox *o = &l->outbox[worker];
+    if (o->bytes == 0) return REEVE_OK;
+    size_t n = o->bytes;
+    o->bytes = 0;
+    return l->transport->ops->send(l->transport, worker, o->message, n, err);
+}
+
+/* Put a frame behind the others for this worker; they leave after the turn's sync. */
+static void put_frame(reeve_master_loop *l, uint32_t worker, const struct reeve_frame *frame)
+{
+    struct outbox *o = &l->outbox[worker];
+    /* A worker gets a bounded number of frames in a turn (credits, and a few words of each kind), so this fits. */
+    REEVE_ASSERT(reeve_frame_push(o->message, sizeof(o->message), &o->bytes, frame, NULL));
+}
+
+static void put_outgoing(reeve_master_loop *l, const struct reeve_outgoing *out)
+{
+    if (out->to != 0) {
+        put_frame(l, out->to, &out->frame);
+        return;
+    }
+    struct reeve_frame frame = out->frame;
+    uint32_t part = 0;
+    for (uint32_t w = 1; w <= l->config.workers; w++) {
+        if (!reeve_master_worker_active(l->master, w)) continue;
+        if (frame.kind == REEVE_FRAME_CHECKPOINT) frame.arg = part++; /* each its own part */
+        put_frame(l, w, &frame);
+    }
+}
+
+static reeve_status send_all(reeve_master_loop *l, struct reeve_error *err)
+{
+    reeve_status st = REEVE_OK;
+    for (uint32_t w = 1; w <= l->config.workers && st == REEVE_OK; w++) st = flush_outbox(l, w, err);
+    return st;
+}
+
+/* ---- effects ---- */
+
+static reeve_status commit_checkpoint(reeve_master_loop *l, struct reeve_error *err)
+{
+    struct reeve_master_cut cut;
+    reeve_master_get_cut(l->master, &cut);
+    struct reeve_checkpoint_meta meta = {
+        .run_id = l->recovered->run_id,
+        .epoch = l->epoch,
+        .workers = cut.part_count,
+        .manifest_digest = l->config.manifest->digest,
+        .wall_ns = reeve_clock_wall_ns(),
+        .threads = l->config.job->resources.threads,
+    };
+    char identity[16384];
+    size_t n = reeve_job_identity(l->config.job, identity, sizeof(identity));
+    meta.job_digest = reeve_digest_of(identity, n < sizeof(identity) ? n : sizeof(identity) - 1);
+    reeve_build_text(meta.build, sizeof(meta.build));
+    return reeve_checkpointer_commit(l->checkpointer, &meta, &cut, err);
+}
+
+static void retain(reeve_master_loop *l)
+{
+    struct reeve_master_checkpoint list[64];
+    uint32_t n = reeve_master_checkpoints(l->master, list, 64);
+    reeve_checkpointer_retain(l->checkpointer, list, n);
+}
+
+static void tell_problem(reeve_master_loop *l, const struct reeve_master_input *in)
+{
+    if (in->frame == NULL || in->frame->text_bytes == 0) return;
+    l->problem.status = (reeve_status)(in->frame->kind == REEVE_FRAME_CKPT_PART_FAILED ? in->frame->a : in->frame->arg);
+    (void)snprintf(l->problem.text, sizeof(l->problem.text), "%.*s", (int)in->frame->text_bytes, in->text);
+    reeve_log(REEVE_LOG_WARN, "worker %u: %s", in->worker, l->problem.text);
+}
+
+static reeve_status do_effect(reeve_master_loop *l, const struct reeve_master_input *in,
+                              const struct reeve_decision *d, struct reeve_error *err)
+{
+    switch (d->effect) {
+    case REEVE_EFFECT_NONE: break;
+    case REEVE_EFFECT_BEGIN_CHECKPOINT: {
+        struct reeve_error why = {0};
+        if (reeve_checkpoint_begin(l->config.run_dir, d->effect_step, l->epoch, &why) != REEVE_OK)
+            reeve_log(REEVE_LOG_WARN, "checkpoint of step %" PRIu64 ": %s", d->effect_step, why.text);
+        break; /* the parts cannot be written then, and their writers say so */
+    }
+    case REEVE_EFFECT_ABANDON_CHECKPOINT:
+        if (in->kind == REEVE_INPUT_FRAME) tell_problem(l, in);
+        reeve_checkpoint_abandon(l->config.run_dir, d->effect_step, l->epoch);
+        break;
+    case REEVE_EFFECT_COMMIT_CHECKPOINT: return commit_checkpoint(l, err);
+    case REEVE_EFFECT_RETAIN: retain(l); break;
+    case REEVE_EFFECT_TEXT:
+        (void)snprintf(l->text, sizeof(l->text), "%.*s", (int)in->frame->text_bytes, in->text);
+        l->has_text = true;
+        break;
+    case REEVE_EFFECT_PROBLEM: tell_problem(l, in); break;
+    case REEVE_EFFECT_STALE:
+        reeve_log(REEVE_LOG_DEBUG, "dropped a late %s of worker %u",
+                  in->frame != NULL ? reeve_frame_name(in->frame->kind) : "word", in->worker);
+        break;
+    case REEVE_EFFECT_MALFORMED:
+        reeve_log(REEVE_LOG_WARN, "dropped a frame of worker %u that makes no sense (kind %u)", in->worker,
+                  in->frame != NULL ? in->frame->kind : 0u);
+        break;
+    }
+    return REEVE_OK;
+}
+
+/* ---- the turn ---- */
+
+static void tell_event(reeve_master_loop *l, const struct reeve_event *ev, reeve_time_ns now_ns)
+{
+    reeve_report_event(l->report, l->master, ev, now_ns);
+    if (ev->kind == REEVE_EVENT_CKPT_COMMIT) {
+        reeve_log(REEVE_LOG_DEBUG, "checkpoint of step %" PRIu64 " committed", ev->step);
+    } else if (ev->kind == REEVE_EVENT_CKPT_SKIPPED) {
+        reeve_log(REEVE_LOG_WARN, "no checkpoint at step %" PRIu64 ": the one before is still being written; raise "
+                                  "checkpoint.every",
+                  ev->step);
+    } else if (ev->kind == REEVE_EVENT_RUN_RESUMED && ev->step > 0) {
+        reeve_report_say(l->report, "resumed from the checkpoint of step %" PRIu64 " with %u worker%s", ev->step,
+                         l->config.workers, l->config.workers == 1 ? "" : "s");
+    } else if (ev->kind == REEVE_EVENT_RUN_RESUMED) {
+        reeve_report_say(l->report, "no checkpoint yet: started again from the seed with %u worker%s", l->config.workers,
+                         l->config.workers == 1 ? "" : "s");
+    } else if (ev->kind == REEVE_EVENT_EVAL_COMMITTED && ev->b > 0) {
+        reeve_report_say(l->report, "step %" PRIu64 ": held-out loss %.4f nats per token", ev->step,
+                         reeve_exact_loss_value((int64_t)ev->a) / (double)ev->b);
+    } else if (ev->kind == REEVE_EVENT_STEP_ABORTED) {
+        reeve_log(REEVE_LOG_WARN, "step %" PRIu64 " was thrown away before its commit: %s", ev->step,
+                  reeve_status_text((reeve_status)ev->arg));
+    }
+}
+
+/* Carry a decision out: append and apply each event, keep its frames for after the sync. */
+static reeve_status carry_out(reeve_master_loop *l, const struct reeve_master_input *in, struct reeve_decision *d,
+                              reeve_time_ns now_ns, struct reeve_error *err)
+{
+    reeve_journal_port *journal = reeve_journal_as_port(l->journal);
+    reeve_status st = REEVE_OK;
+    for (uint32_t i = 0; i < d->event_count && st == REEVE_OK; i++) {
+        struct reeve_event *ev = &d->events[i];
+        ev->epoch = l->epoch;
+        if (ev->kind < REEVE_EVENT_VOLATILE) {
+            st = journal->ops->append(journal, ev, err);
+            l->dirty = true;
+        }
+        if (st == REEVE_OK) st = reeve_master_apply(l->master, ev, err);
+        if (st == REEVE_OK) tell_event(l, ev, now_ns);
+    }
+    for (uint32_t i = 0; i < d->frame_count && st == REEVE_OK; i++) put_outgoing(l, &d->frames[i]);
+    if (st == REEVE_OK) st = do_effect(l, in, d, err);
+    l->sync_due |= d->sync;
+    return st;
+}
+
+static reeve_status give(reeve_master_loop *l, const struct reeve_master_input *in, reeve_time_ns now_ns,
+                         struct reeve_error *err)
+{
+    struct reeve_decision d;
+    reeve_master_decide(l->master, in, now_ns, &d);
+    return carry_out(l, in, &d, now_ns, err);
+}
+
+static reeve_status take_message(reeve_master_loop *l, uint32_t peer, size_t bytes, reeve_time_ns now_ns,
+                                 struct reeve_error *err)
+{
+    size_t offset = 0;
+    for (;;) {
+        struct reeve_frame frame;
+        struct reeve_master_input in = {.kind = REEVE_INPUT_FRAME, .worker = peer, .frame = &frame};
+        _Bool end = false;
+        if (reeve_frame_next(l->inbox, bytes, &offset, &frame, &in.text, &end) != REEVE_OK) {
+            reeve_log(REEVE_LOG_WARN, "dropped a malformed message of %zu bytes from worker %u", bytes, peer);
+            return REEVE_OK;
+        }
+        if (end) return REEVE_OK;
+        reeve_status st = give(l, &in, now_ns, err);
+        if (st != REEVE_OK) return st;
+        if (frame.kind == REEVE_FRAME_APPLIED) {
+            double figures[2];
+            memcpy(figures, &frame.a, sizeof(figures));
+            reeve_report_applied(l->report, frame.step, figures[0], figures[1]);
+        }
+        if (peer == l->silent_named) {
+            reeve_log(REEVE_LOG_INFO, "worker %u is back", peer);
+            l->silent_named = 0;
+        }
+    }
+}
+
+static reeve_status take_messages(reeve_master_loop *l, reeve_time_ns now_ns, bool *progress, struct reeve_error *err)
+{
+    for (int n = 0; n < MESSAGES_PER_TURN_MAX; n++) {
+        uint32_t peer = 0;
+        size_t bytes = 0;
+        reeve_status st = l->transport->ops->poll(l->transport, &peer, l->inbox, &bytes, err);
+        if (st == REEVE_OK && bytes > 0) st = take_message(l, peer, bytes, now_ns, err);
+        if (st != REEVE_OK || bytes == 0) return st;
+        *progress = true;
+    }
+    return REEVE_OK;
+}
+
+static reeve_status tick_all(reeve_master_loop *l, reeve_time_ns now_ns, bool *progress, struct reeve_error *err)
+{
+    const struct reeve_master_input tick = {.kind = REEVE_INPUT_TICK};
+    for (int n = 0; n < TICKS_PER_TURN_MAX; n++) {
+        struct reeve_decision d;
+        reeve_master_decide(l->master, &tick, now_ns, &d);
+        if (d.event_count == 0) return REEVE_OK;
+        *progress = true;
+        reeve_status st = carry_out(l, &tick, &d, now_ns, err);
+        if (st != REEVE_OK) return st;
+    }
+    return REEVE_OK;
+}
+
+static reeve_status take_checkpoint_end(reeve_master_loop *l, reeve_time_ns now_ns, bool *progress,
+                                        struct reeve_error *err)
+{
+    struct reeve_master_input in = {.kind = REEVE_INPUT_CKPT_DONE};
+    struct reeve_error why = {0};
+    if (!reeve_checkpointer_poll(l->checkpointer, &in.step, &in.digest64, &why)) return REEVE_OK;
+    *progress = true;
+    in.status = why.status;
+    if (why.status != REEVE_OK) {
+        l->problem = why;
+        reeve_log(REEVE_LOG_WARN, "checkpoint of step %" PRIu64 " failed: %s", in.step, why.text);
+    }
+    return give(l, &in, now_ns, err);
+}
+
+/* ---- what comes from outside ---- */
+
+static reeve_status ask_stop(reeve_master_loop *l, const char *why, reeve_time_ns now_ns, struct reeve_error *err)
+{
+    if (l->stop_sent) return REEVE_OK;
+    l->stop_sent = true;
+    reeve_report_say(l->report, "%s: stopping at the next step boundary", why);
+    struct reeve_master_input in = {.kind = REEVE_INPUT_STOP, .status = REEVE_JOB_STOPPED};
+    return give(l, &in, now_ns, err);
+}
+
+/* True if the file was there; it is removed, so that the next start does not stop at once. */
+static bool take_file(const reeve_master_loop *l, const char *name)
+{
+    char path[REEVE_PATH_BYTES_MAX];
+    if (reeve_path_join(path, sizeof(path), l->config.run_dir, name, NULL) != REEVE_OK) return false;
+    return unlink(path) == 0;
+}
+
+static reeve_status look_outside(reeve_master_loop *l, reeve_time_ns now_ns, struct reeve_error *err)
+{
+    reeve_status st = REEVE_OK;
+    if (reeve_stop_signals_count() > l->signals_seen) {
+        l->signals_seen = reeve_stop_signals_count();
+        st = ask_stop(l, strsignal(reeve_stop_signals_last()), now_ns, err);
+    }
+    struct reeve_master_status s;
+    reeve_master_get_status(l->master, &s);
+    if (st == REEVE_OK && l->config.stop_at > 0 && s.step >= l->config.stop_at && s.phase >= REEVE_PHASE_TRAIN)
+        st = ask_stop(l, "--stop-at", now_ns, err);
+    if (st != REEVE_OK || now_ns - l->looked_ns < FILES_LOOK_NS) return st;
+    l->looked_ns = now_ns;
+    if (take_file(l, "STOP")) st = ask_stop(l, "file STOP", now_ns, err);
+    if (st == REEVE_OK && take_file(l, "SAVE")) {
+        reeve_report_say(l->report, "file SAVE: checkpoint at the next step boundary");
+        struct reeve_master_input in = {.kind = REEVE_INPUT_SAVE};
+        st = give(l, &in, now_ns, err);
+    }
+    return st;
+}
+
+/* A worker that says nothing: first a warning, much later the end. Without a fault-tolerant MPI there is nobody to give
+ * its work to, and a worker that was only stopped goes on where it was. */
+static reeve_status watch_silence(reeve_master_loop *l, reeve_time_ns now_ns, struct reeve_error *err)
+{
+    if (now_ns - l->silence_ns < REEVE_SECOND_NS) return REEVE_OK;
+    l->silence_ns = now_ns;
+    reeve_time_ns silence = 0;
+    uint32_t worker = reeve_master_silent_worker(l->master, now_ns, &silence);
+    if (worker == 0 || silence < l->config.job->faults.silence_warn_s * REEVE_SECOND_NS) return REEVE_OK;
+    long long seconds = (long long)(silence / REEVE_SECOND_NS);
+    if (silence >= l->config.job->faults.silence_stop_s * REEVE_SECOND_NS)
+        return reeve_fail(err, REEVE_WORKER_LOST,
+                          "worker %u has said nothing for %lld s (faults.silence_stop_s); giving up. Run the same command "
+                          "again to go on from the last checkpoint",
+                          worker, seconds);
+    if (worker != l->silent_named)
+        reeve_log(REEVE_LOG_WARN, "worker %u has said nothing for %lld s; waiting for it until %u s have passed", worker,
+                  seconds, l->config.job->faults.silence_stop_s);
+    l->silent_named = worker;
+    return REEVE_OK;
+}
+
+static void say_we_live(reeve_master_loop *l, reeve_time_ns now_ns)
+{
+    if (now_ns - l->heartbeat_ns < HEARTBEAT_NS) return;
+    l->heartbeat_ns = now_ns;
+    struct reeve_outgoing out = {.frame = {.kind = REEVE_FRAME_HEARTBEAT, .epoch = l->epoch}};
+    put_outgoing(l, &out);
+}
+
+static reeve_status make_durable(reeve_master_loop *l, struct reeve_error *err)
+{
+    if (!l->dirty) return REEVE_OK;
+    uint32_t policy = l->config.job->journal.sync;
+    bool sync = policy == REEVE_SYNC_ALWAYS || (policy == REEVE_SYNC_STEP && l->sync_due);
+    l->dirty = l->sync_due = false;
+    reeve_journal_port *journal = reeve_journal_as_port(l->journal);
+    return sync ? journal->ops->sync(journal, err) : reeve_journal_flush(l->journal, err);
+}
+
+reeve_status reeve_master_loop_turn(reeve_master_loop *l, reeve_time_ns now_ns, bool *progress, bool *ended,
+                                    struct reeve_error *err)
+{
+    *ended = false;
+    reeve_status st = take_messages(l, now_ns, progress, err);
+    if (st == REEVE_OK) st = take_checkpoint_end(l, now_ns, progress, err);
+    if (st == REEVE_OK) st = look_outside(l, now_ns, err);
+    if (st == REEVE_OK) st = tick_all(l, now_ns, progress, err);
+    say_we_live(l, now_ns);
+    if (st == REEVE_OK) st = make_durable(l, err);
+    if (st == REEVE_OK) st = send_all(l, err);
+    if (st == REEVE_OK) st = watch_silence(l, now_ns, err);
+    reeve_report_turn(l->report, l->master, now_ns);
+    struct reeve_master_status s;
+    reeve_master_get_status(l->master, &s);
+    *ended = s.phase == REEVE_PHASE_ENDED;
+    return st;
+}
+
+/* ---- begin and end ---- */
+
+static reeve_status record_opening(reeve_master_loop *l, struct reeve_error *err)
+{
+    struct reeve_decision d = {.event_count = 2, .sync = true};
+    d.events[0] = (struct reeve_event){.kind = REEVE_EVENT_RUN_OPENED,
+                                       .step = l->recovered->resume_step,
+                                       .a = l->recovered->run_id,
+                                       .arg = l->config.workers};
+    memcpy(&d.events[0].b, l->config.manifest->digest.bytes, 8);
+    d.events[1] = (struct reeve_event){.kind = REEVE_EVENT_SEGMENT_STAMP, .a = (uint64_t)reeve_clock_wall_ns()};
+    struct reeve_master_input none = {.kind = REEVE_INPUT_TICK};
+    reeve_status st = carry_out(l, &none, &d, reeve_clock_now(), err);
+    return st == REEVE_OK ? make_durable(l, err) : st;
+}
+
+reeve_status reeve_master_loop_create(const struct reeve_master_loop_config *config, struct reeve_recovered *recovered,
+                                      reeve_transport *transport, reeve_master_loop **out, struct reeve_error *err)
+{
+    reeve_master_loop *l = calloc(1, sizeof(*l));
+    if (l == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "master: out of memory");
+    l->config = *config;
+    l->recovered = recovered;
+    l->master = recovered->master;
+    l->transport = transport;
+    l->epoch = recovered->info.last_epoch + 1;
+    l->heartbeat_ns = l->silence_ns = reeve_clock_now();
+    l->signals_seen = 0;
+    l->outbox = calloc((size_t)config->workers + 1, sizeof(*l->outbox));
+    reeve_status st = REEVE_OK;
+    if (l->outbox == NULL) st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "master: out of memory");
+    if (st == REEVE_OK)
+        st = reeve_report_create(config->run_dir, config->job, recovered->run_id,
+                                 reeve_plan_epoch_samples(recovered->plan), config->progress, &l->report, err);
+    if (st == REEVE_OK)
+        st = reeve_checkpointer_create(config->run_dir, config->job->checkpoint.keep, config->workers, &l->checkpointer, err);
+    if (st == REEVE_OK)
+        st = reeve_journal_open(config->run_dir, &recovered->info, l->epoch, recovered->run_id, &l->journal, err);
+    if (st == REEVE_OK) st = record_opening(l, err);
+    if (st != REEVE_OK) {
+        reeve_master_loop_destroy(l);
+        return st;
+    }
+    *out = l;
+    return REEVE_OK;
+}
+
+void reeve_master_loop_destroy(reeve_master_loop *l)
+{
+    if (l == NULL) return;
+    reeve_checkpointer_destroy(l->checkpointer);
+    (void)reeve_journal_close(l->journal, NULL);
+    reeve_report_destroy(l->report);
+    free(l->outbox);
+    free(l);
+}
+
+/* The run ended by itself: complete, stopped, or with an error on record. */
+static int end_of_itself(reeve_master_loop *l, const struct reeve_master_status *s, char *why, size_t why_bytes)
+{
+    why[0] = '\0';
+    if (s->ended) {
+        if (l->has_text) reeve_report_say(l->report, "\nA text sampled from the model:\n%s\n", l->text);
+        if (s->dead > 0)
+            (void)snprintf(why, why_bytes, "finished, but %u task%s dead (see `reeve inspect %s`)", s->dead,
+                           s->dead == 1 ? " is" : "s are", l->config.run_dir);
+        return s->dead > 0 ? REEVE_EXIT_DEAD_TASKS : REEVE_EXIT_DONE;
+    }
+    if (s->stop_reason == REEVE_JOB_STOPPED) {
+        (void)snprintf(why, why_bytes, "checkpointed at step %" PRIu64 "; run the same command again to go on", s->step);
+        return REEVE_EXIT_AGAIN;
+    }
+    const char *words = l->problem.text[0] != '\0' ? l->problem.text : reeve_status_text(s->stop_reason);
+    (void)snprintf(why, why_bytes, "stopped at step %" PRIu64 " (checkpoint: step %" PRIu64 "): %s", s->step,
+                   s->last_checkpoint, words);
+    return reeve_status_exit_code(s->stop_reason);
+}
+
+int reeve_master_loop_end(reeve_master_loop *l, const struct reeve_error *err)
+{
+    struct reeve_master_status s;
+    reeve_master_get_status(l->master, &s);
+    char why[REEVE_ERROR_TEXT_BYTES + 128];
+    int code;
+    if (err->status != REEVE_OK) {
+        (void)snprintf(why, sizeof(why), "%s", err->text);
+        code = reeve_status_exit_code(err->status);
+    } else {
+        code = end_of_itself(l, &s, why, sizeof(why));
+        struct reeve_error close_err = {0};
+        reeve_status st = reeve_journal_close(l->journal, &close_err);
+        l->journal = NULL;
+        if (st != REEVE_OK) {
+            (void)snprintf(why, sizeof(why), "%s", close_err.text);
+            code = reeve_status_exit_code(st);
+        }
+    }
+    enum reeve_run_state state = code == REEVE_EXIT_DONE || code == REEVE_EXIT_DEAD_TASKS ? REEVE_RUN_COMPLETE
+                                 : code == REEVE_EXIT_AGAIN                              ? REEVE_RUN_STOPPED
+                                                                                         : REEVE_RUN_FAILED;
+    reeve_report_end(l->report, l->master, state, code, why, reeve_clock_now());
+    if (state == REEVE_RUN_COMPLETE) {
+        if (s.eval_tokens > 0)
+            reeve_report_say(l->report, "complete: %" PRIu64 " steps, held-out loss %.4f nats per token; files in %s", s.step,
+                             reeve_exact_loss_value(s.eval_loss) / (double)s.eval_tokens, l->config.run_dir);
+        else
+            reeve_report_say(l->report, "complete: %" PRIu64 " steps; files in %s", s.step, l->config.run_dir);
+    }
+    if (why[0] != '\0') reeve_log(code == REEVE_EXIT_AGAIN ? REEVE_LOG_INFO : REEVE_LOG_ERROR, "%s", why);
+    return code;
+}

@@ -1,0 +1,40 @@
+/* The master's loop: its turn is always decide -> append -> apply -> sync (once) -> send. It composes the pure master
+ * with transport, journal, checkpoints, signals, the STOP and SAVE files, and the report. */
+#ifndef REEVE_RUN_MASTER_LOOP_H
+#define REEVE_RUN_MASTER_LOOP_H
+
+#include <stdio.h>
+
+#include "core/job.h"
+#include "port/transport.h"
+#include "run/recover.h"
+#include "run/report.h"
+#include "run/stop_signals.h"
+
+typedef struct reeve_master_loop reeve_master_loop;
+
+struct reeve_master_loop_config {
+    const char *run_dir;                   /* borrowed until destroy */
+    const struct reeve_job *job;           /* borrowed until destroy */
+    const struct reeve_manifest *manifest; /* borrowed until destroy */
+    uint32_t workers;                      /* expected: peers 1..workers */
+    uint64_t stop_at;                      /* stop (checkpointed) once this step is committed; 0: no */
+    FILE *progress;                        /* borrowed; NULL: none */
+};
+
+/* recovered is borrowed until destroy; the caller owns the run (store/owner.h). Opens the journal with a new membership
+ * epoch and records RUN_OPENED. STORE_CREATE | STORE_WRITE | JOB_NO_MEMORY. */
+reeve_status reeve_master_loop_create(const struct reeve_master_loop_config *config, struct reeve_recovered *recovered,
+                                      reeve_transport *transport, reeve_master_loop **out, struct reeve_error *err);
+void reeve_master_loop_destroy(reeve_master_loop *l);
+
+/* One turn; never waits but for the journal. *ended: nothing is left to do; reeve_master_loop_end() says how it went.
+ * An error means that the run cannot go on in this process (journal, lost worker, silence). */
+reeve_status reeve_master_loop_turn(reeve_master_loop *l, reeve_time_ns now_ns, bool *progress, bool *ended,
+                                    struct reeve_error *err);
+
+/* After *ended, or after an error (then err is that error): close the journal, write the last report and the last word
+ * to people. Returns the exit code. */
+int reeve_master_loop_end(reeve_master_loop *l, const struct reeve_error *err);
+
+#endif

@@ -1,0 +1,209 @@
+/* See prepare.h. */
+#include "run/prepare.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "config/job_file.h"
+#include "config/manifest_file.h"
+#include "run/lock_manifest.h"
+#include "store/lock.h"
+#include "store/owner.h"
+
+#define IDENTITY_BYTES_MAX 16384
+
+/* RUN, absolute, so that every rank means the same folder wherever it was started. */
+static reeve_status absolute_run_dir(const char *run_dir, const struct reeve_job *job, struct reeve_prepared *out,
+                                     struct reeve_error *err)
+{
+    char relative[REEVE_PATH_BYTES_MAX];
+    int n = run_dir != NULL ? snprintf(relative, sizeof(relative), "%s", run_dir)
+                            : snprintf(relative, sizeof(relative), "runs/%s", job->name);
+    if (n <= 0 || (size_t)n >= sizeof(relative))
+        return reeve_fail(err, REEVE_INPUT_USAGE, "--run-dir: empty, or longer than %zu bytes", sizeof(relative) - 1);
+    if (relative[0] == '/') {
+        memcpy(out->run_dir, relative, sizeof(relative));
+        return REEVE_OK;
+    }
+    char here[REEVE_PATH_BYTES_MAX];
+    if (getcwd(here, sizeof(here)) == NULL)
+        return reeve_fail(err, reeve_status_from_errno_read(errno), "current folder: %m");
+    return reeve_path_join(out->run_dir, sizeof(out->run_dir), here, relative, err);
+}
+
+static reeve_status in_run(const struct reeve_prepared *p, const char *name, char path[REEVE_PATH_BYTES_MAX],
+                           struct reeve_error *err)
+{
+    return reeve_path_join(path, REEVE_PATH_BYTES_MAX, p->run_dir, name, err);
+}
+
+static reeve_status write_job(const struct reeve_prepared *p, struct reeve_error *err)
+{
+    char path[REEVE_PATH_BYTES_MAX];
+    char *text = NULL;
+    reeve_status st = in_run(p, "job.yaml", path, err);
+    if (st == REEVE_OK) st = reeve_job_format_yaml(&p->job, &text, err);
+    if (st == REEVE_OK) st = reeve_file_replace(path, text, strlen(text), true, err);
+    free(text);
+    return st;
+}
+
+/* ---- a folder that is there already ---- */
+
+/* The first line in which two identities differ, as "key=stored" and "key=given". */
+static reeve_status compare_identity(const struct reeve_prepared *p, const struct reeve_job *stored,
+                                     struct reeve_error *err)
+{
+    char *a = malloc(2 * IDENTITY_BYTES_MAX);
+    if (a == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "prepare: out of memory");
+    char *b = a + IDENTITY_BYTES_MAX;
+    (void)reeve_job_identity(stored, a, IDENTITY_BYTES_MAX);
+    (void)reeve_job_identity(&p->job, b, IDENTITY_BYTES_MAX);
+    reeve_status st = REEVE_OK;
+    const char *x = a, *y = b;
+    while (*x != '\0' || *y != '\0') {
+        size_t m = strcspn(x, "\n"), n = strcspn(y, "\n");
+        if (m != n || memcmp(x, y, m) != 0) {
+            st = reeve_fail(err, REEVE_STORE_MISMATCH,
+                            "%s was begun with %.*s, the job says %.*s: that would be another training; change it back, or "
+                            "choose another --run-dir",
+                            p->run_dir, (int)m, x, (int)n, y);
+            break;
+        }
+        x += m + (x[m] == '\n');
+        y += n + (y[n] == '\n');
+    }
+    free(a);
+    return st;
+}
+
+/* The shards that shards.yaml names now must be the locked ones; their contents are checked when they are staged. */
+static reeve_status compare_manifest(const struct reeve_prepared *p, struct reeve_error *err)
+{
+    struct reeve_manifest *now = NULL;
+    if (!reeve_path_exists(p->job.data.manifest)) {
+        reeve_log(REEVE_LOG_WARN, "%s is gone; going on with the manifest locked in %s", p->job.data.manifest, p->run_dir);
+        return REEVE_OK;
+    }
+    reeve_status st = reeve_manifest_file_read(p->job.data.manifest, &now, err);
+    if (st != REEVE_OK) return st;
+    const struct reeve_manifest *locked = p->manifest;
+    if (now->shard_count != locked->shard_count || strcmp(now->dataset, locked->dataset) != 0)
+        st = reeve_fail(err, REEVE_INPUT_CHANGED,
+                        "%s names %u shards of '%s' now, but %s was begun with %u of '%s': restore the manifest, or choose "
+                        "another --run-dir",
+                        p->job.data.manifest, now->shard_count, now->dataset, p->run_dir, locked->shard_count,
+                        locked->dataset);
+    for (uint32_t i = 0; i < now->shard_count && st == REEVE_OK; i++) {
+        reeve_shard_id id = {i};
+        bool same = strcmp(reeve_manifest_path(now, id), reeve_manifest_path(locked, id)) == 0 &&
+                    now->shards[i].weight == locked->shards[i].weight &&
+                    (now->shards[i].format == 0 || now->shards[i].format == locked->shards[i].format);
+        if (!same)
+            st = reeve_fail(err, REEVE_INPUT_CHANGED,
+                            "%s: shard %u is %s (weight %u) now, but %s was begun with %s (weight %u): restore the "
+                            "manifest, or choose another --run-dir",
+                            p->job.data.manifest, i + 1, reeve_manifest_path(now, id), now->shards[i].weight, p->run_dir,
+                            reeve_manifest_path(locked, id), locked->shards[i].weight);
+    }
+    reeve_manifest_destroy(now);
+    return st;
+}
+
+static reeve_status check_existing(struct reeve_prepared *p, const char *job_yaml, struct reeve_error *err)
+{
+    struct reeve_job stored;
+    reeve_status st = reeve_job_read(job_yaml, NULL, 0, &stored, err);
+    /* Where the cosine ends was fixed when the run began, unless the job names another step for it. */
+    if (st == REEVE_OK && p->job.optimizer.decay_steps == p->job.train.steps)
+        p->job.optimizer.decay_steps = stored.optimizer.decay_steps;
+    if (st == REEVE_OK) st = compare_identity(p, &stored, err);
+    char lock_path[REEVE_PATH_BYTES_MAX];
+    if (st == REEVE_OK) st = in_run(p, "manifest.h5", lock_path, err);
+    if (st == REEVE_OK) st = reeve_lock_read(lock_path, &p->manifest, err);
+    if (st == REEVE_OK) st = compare_manifest(p, err);
+    if (st == REEVE_OK && memcmp(&stored, &p->job, sizeof(stored)) != 0) st = write_job(p, err);
+    return st;
+}
+
+/* ---- a fresh folder ---- */
+
+static void tell_locking(void *arg, uint32_t done, uint32_t count, uint64_t bytes)
+{
+    (void)arg;
+    if (!isatty(STDERR_FILENO)) return;
+    (void)fprintf(stderr, "\rlocking the manifest: %u of %u shards, %.1f MB\033[K%s", done, count, (double)bytes * 1e-6,
+                  done == count ? "\r\033[K" : "");
+}
+
+static reeve_status make_folders(const struct reeve_prepared *p, struct reeve_error *err)
+{
+    static const char *const names[] = {"journal", "checkpoint", "log"};
+    reeve_status st = reeve_mkdir_parents(p->run_dir, err);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && st == REEVE_OK; i++) {
+        char path[REEVE_PATH_BYTES_MAX];
+        st = in_run(p, names[i], path, err);
+        if (st == REEVE_OK) st = reeve_mkdir_parents(path, err);
+    }
+    return st;
+}
+
+static reeve_status make_fresh(struct reeve_prepared *p, struct reeve_error *err)
+{
+    char lock_path[REEVE_PATH_BYTES_MAX];
+    p->fresh = true;
+    reeve_status st = reeve_manifest_lock_progress(p->job.data.manifest, 0, tell_locking, NULL, &p->manifest, err);
+    reeve_plan *plan = NULL;
+    struct reeve_plan_config plan_config;
+    reeve_job_plan_config(&p->job, &plan_config);
+    if (st == REEVE_OK) st = reeve_plan_create(p->manifest, &plan_config, &plan, err); /* refuse before anything is made */
+    reeve_plan_destroy(plan);
+    if (st == REEVE_OK) st = make_folders(p, err);
+    if (st == REEVE_OK) st = in_run(p, "manifest.h5", lock_path, err);
+    if (st == REEVE_OK) st = reeve_lock_write(lock_path, p->manifest, err);
+    return st == REEVE_OK ? write_job(p, err) : st; /* last: its presence says that the folder is a run */
+}
+
+reeve_status reeve_prepare(const char *job_path, const char *const *overrides, uint32_t override_count,
+                           const char *run_dir, uint32_t workers, struct reeve_prepared *out, struct reeve_error *err)
+{
+    memset(out, 0, sizeof(*out));
+    reeve_status st = reeve_job_read(job_path, overrides, override_count, &out->job, err);
+    if (st != REEVE_OK) return st;
+    if (workers > 0) out->job.resources.workers = workers;
+    st = absolute_run_dir(run_dir, &out->job, out, err);
+    char job_yaml[REEVE_PATH_BYTES_MAX];
+    if (st == REEVE_OK) st = in_run(out, "job.yaml", job_yaml, err);
+    char holder[256];
+    if (st == REEVE_OK && reeve_owner_peek(out->run_dir, holder, sizeof(holder)))
+        st = reeve_fail(err, REEVE_STORE_IN_USE, "%s is in use by %s: wait for it, stop it (touch %s/STOP), or choose another "
+                                                 "--run-dir",
+                        out->run_dir, holder, out->run_dir);
+    if (st == REEVE_OK) st = reeve_path_exists(job_yaml) ? check_existing(out, job_yaml, err) : make_fresh(out, err);
+    if (st != REEVE_OK) reeve_prepared_fini(out);
+    return st;
+}
+
+reeve_status reeve_prepare_open(const char *run_dir, struct reeve_prepared *out, struct reeve_error *err)
+{
+    memset(out, 0, sizeof(*out));
+    (void)snprintf(out->run_dir, sizeof(out->run_dir), "%s", run_dir);
+    char path[REEVE_PATH_BYTES_MAX];
+    reeve_status st = in_run(out, "job.yaml", path, err);
+    if (st == REEVE_OK) st = reeve_job_read(path, NULL, 0, &out->job, err);
+    if (st == REEVE_OK) st = in_run(out, "manifest.h5", path, err);
+    if (st == REEVE_OK) st = reeve_lock_read(path, &out->manifest, err);
+    if (st != REEVE_OK) reeve_prepared_fini(out);
+    return st;
+}
+
+void reeve_prepared_fini(struct reeve_prepared *p)
+{
+    reeve_manifest_destroy(p->manifest);
+    p->manifest = NULL;
+}

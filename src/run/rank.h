@@ -1,0 +1,24 @@
+/* One rank of a run: composes master, worker, or both in one process, and drives their turns until the run ends. */
+#ifndef REEVE_RUN_RANK_H
+#define REEVE_RUN_RANK_H
+
+#include "port/collective.h"
+#include "port/transport.h"
+#include "run/prepare.h"
+
+struct reeve_rank_config {
+    const struct reeve_prepared *prepared; /* borrowed */
+    uint64_t stop_at;                      /* 0: no */
+    bool progress;                         /* print progress on stdout */
+    const char *host;                      /* borrowed */
+};
+
+/* Each returns the exit code of this rank; errors were told. transport and collective are borrowed.
+ * *clean: everybody said goodbye; otherwise others may still wait for this rank, and the job must be aborted. */
+int reeve_rank_master(const struct reeve_rank_config *config, reeve_transport *transport, bool *clean);
+int reeve_rank_worker(const struct reeve_rank_config *config, reeve_transport *transport, reeve_collective *collective,
+                      bool *clean);
+/* Master and its only worker in this process; makes its own transport and collective. */
+int reeve_rank_alone(const struct reeve_rank_config *config);
+
+#endif

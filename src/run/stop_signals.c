@@ -1,0 +1,39 @@
+/* See stop_signals.h. */
+#include "run/stop_signals.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "reeve/status.h"
+
+static volatile sig_atomic_t signal_count, signal_last, leave_second;
+
+static void handle(int number)
+{
+    signal_last = number;
+    signal_count = signal_count + 1;
+    if (leave_second && signal_count >= 2 && (number == SIGINT || number == SIGTERM)) _exit(REEVE_EXIT_INTERRUPTED);
+}
+
+void reeve_stop_signals_install(int leave_on_second)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+    leave_second = leave_on_second;
+    struct sigaction action;
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = handle;
+    action.sa_flags = SA_RESTART;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) (void)sigaction(numbers[i], &action, NULL);
+    (void)signal(SIGPIPE, SIG_IGN); /* a closed terminal ends the progress line, not the run */
+}
+
+int reeve_stop_signals_count(void)
+{
+    return signal_count;
+}
+
+int reeve_stop_signals_last(void)
+{
+    return signal_last;
+}

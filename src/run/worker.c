@@ -1,0 +1,274 @@
+/* The worker's turn; see worker.h. */
+#include "run/worker.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "core/exact_sum.h"
+#include "core/task.h"
+
+#define HEARTBEAT_NS REEVE_SECOND_NS
+#define MESSAGES_PER_TURN_MAX 64
+
+enum reduce_stage { REDUCE_NONE = 0, REDUCE_FAST, REDUCE_WORDS };
+
+struct reeve_worker {
+    struct reeve_worker_config config;
+    char host[256];
+    reeve_transport *transport;   /* borrowed */
+    reeve_collective *collective; /* borrowed */
+    reeve_compute *compute;       /* borrowed */
+    uint32_t epoch;
+    bool greeted, draining, said_goodbye;
+    enum reduce_stage reducing;
+    bool reducing_eval;
+    uint64_t reduce_step;
+    struct reeve_compute_sum sum;
+    reeve_time_ns sent_ns, heard_ns;
+    size_t outbox_bytes;
+    unsigned char outbox[REEVE_MESSAGE_BYTES_MAX];
+    unsigned char inbox[REEVE_MESSAGE_BYTES_MAX];
+    char text[REEVE_FRAME_TEXT_MAX + 1];
+};
+
+reeve_status reeve_worker_create(const struct reeve_worker_config *config, reeve_transport *transport,
+                                 reeve_collective *collective, reeve_compute *compute, reeve_worker **out,
+                                 struct reeve_error *err)
+{
+    reeve_worker *w = calloc(1, sizeof(*w));
+    if (w == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "worker %u: out of memory", config->id);
+    w->config = *config;
+    (void)snprintf(w->host, sizeof(w->host), "%s", config->host);
+    w->transport = transport;
+    w->collective = collective;
+    w->compute = compute;
+    w->heard_ns = reeve_clock_now();
+    *out = w;
+    return REEVE_OK;
+}
+
+void reeve_worker_destroy(reeve_worker *w)
+{
+    if (w == NULL) return;
+    w->collective->ops->abandon(w->collective);
+    free(w);
+}
+
+static reeve_status send_outbox(reeve_worker *w, reeve_time_ns now_ns, struct reeve_error *err)
+{
+    if (w->outbox_bytes == 0) return REEVE_OK;
+    reeve_status st = w->transport->ops->send(w->transport, 0, w->outbox, w->outbox_bytes, err);
+    w->outbox_bytes = 0;
+    w->sent_ns = now_ns;
+    return st;
+}
+
+/* Put one frame behind the others of this turn. */
+static reeve_status say(reeve_worker *w, struct reeve_frame *frame, const char *text, reeve_time_ns now_ns,
+                        struct reeve_error *err)
+{
+    frame->worker = w->config.id;
+    if (reeve_frame_push(w->outbox, sizeof(w->outbox), &w->outbox_bytes, frame, text)) return REEVE_OK;
+    reeve_status st = send_outbox(w, now_ns, err);
+    if (st != REEVE_OK) return st;
+    REEVE_ASSERT(reeve_frame_push(w->outbox, sizeof(w->outbox), &w->outbox_bytes, frame, text));
+    return REEVE_OK;
+}
+
+/* ---- the sum ---- */
+
+static reeve_status begin_words(reeve_worker *w, struct reeve_error *err)
+{
+    w->reducing = REDUCE_WORDS;
+    return w->collective->ops->begin_sum_i64(w->collective, w->sum.in, w->sum.out, w->sum.count, err);
+}
+
+static reeve_status begin_reduce(reeve_worker *w, const struct reeve_frame *f, struct reeve_error *err)
+{
+    w->reducing_eval = f->a == REEVE_TASK_EVAL;
+    w->reduce_step = f->step;
+    reeve_compute_get_sum(w->compute, w->reducing_eval, &w->sum);
+    if (w->sum.fast_in == NULL) return begin_words(w, err);
+    w->reducing = REDUCE_FAST;
+    return w->collective->ops->begin_sum_f32(w->collective, w->sum.fast_in, w->sum.fast_out, w->sum.fast_count, err);
+}
+
+static reeve_status report_reduced(reeve_worker *w, reeve_time_ns now_ns, struct reeve_error *err)
+{
+    const int64_t *words = w->sum.words;
+    uint64_t flagged = (uint64_t)words[REEVE_SUM_NONFINITE] + (uint64_t)words[REEVE_SUM_OVERFLOW];
+    struct reeve_frame f = {
+        .kind = REEVE_FRAME_REDUCED,
+        .epoch = w->epoch,
+        .step = w->reduce_step,
+        .arg = (uint32_t)words[REEVE_SUM_MEMBERS],
+        .attempt = flagged > UINT32_MAX ? UINT32_MAX : (uint32_t)flagged,
+        .a = reeve_digest64(w->sum.out, w->sum.count * sizeof(int64_t),
+                            w->sum.fast_out == NULL
+                                ? 0
+                                : reeve_digest64(w->sum.fast_out, w->sum.fast_count * sizeof(float), 0)),
+        .b = (uint64_t)words[REEVE_SUM_COVERAGE],
+        .c = (uint64_t)words[REEVE_SUM_LOSS],
+        .d = (uint64_t)(uint32_t)words[REEVE_SUM_SAMPLES] | (uint64_t)words[REEVE_SUM_TOKENS] << 32,
+    };
+    return say(w, &f, NULL, now_ns, err);
+}
+
+static reeve_status reduce_failed(reeve_worker *w, const struct reeve_error *why, reeve_time_ns now_ns,
+                                  struct reeve_error *err)
+{
+    w->collective->ops->abandon(w->collective);
+    w->reducing = REDUCE_NONE;
+    struct reeve_frame f = {
+        .kind = REEVE_FRAME_REDUCE_FAILED, .epoch = w->epoch, .step = w->reduce_step, .arg = (uint32_t)why->status};
+    return say(w, &f, why->text, now_ns, err);
+}
+
+static reeve_status move_reduce(reeve_worker *w, reeve_time_ns now_ns, bool *progress, struct reeve_error *err)
+{
+    if (w->reducing == REDUCE_NONE) return REEVE_OK;
+    struct reeve_error why = {0};
+    bool done = false;
+    reeve_status st = w->collective->ops->test(w->collective, &done, &why);
+    if (st == REEVE_OK && !done) return REEVE_OK;
+    *progress = true;
+    if (st == REEVE_OK && w->reducing == REDUCE_FAST) st = begin_words(w, &why);
+    else if (st == REEVE_OK) {
+        w->reducing = REDUCE_NONE;
+        return report_reduced(w, now_ns, err);
+    }
+    if (st == REEVE_OK) return REEVE_OK;
+    why.status = st;
+    return reduce_failed(w, &why, now_ns, err);
+}
+
+/* ---- words of the master ---- */
+
+static reeve_status post(reeve_worker *w, const struct reeve_frame *f, struct reeve_error *err)
+{
+    if (reeve_compute_post(w->compute, f)) return REEVE_OK;
+    return reeve_fail(err, REEVE_JOB_INTERNAL, "worker %u: the master granted more tasks than it may", w->config.id);
+}
+
+static reeve_status discard(reeve_worker *w, const struct reeve_frame *f, struct reeve_error *err)
+{
+    w->collective->ops->abandon(w->collective);
+    w->reducing = REDUCE_NONE;
+    reeve_compute_drop_waiting(w->compute);
+    return post(w, f, err);
+}
+
+static reeve_status revoke(reeve_worker *w, const struct reeve_frame *f)
+{
+    /* Started already: its answer will carry an old attempt, and the master will drop it. */
+    (void)reeve_compute_revoke(w->compute, f->task, f->attempt);
+    return REEVE_OK;
+}
+
+static reeve_status handle_frame(reeve_worker *w, const struct reeve_frame *f, reeve_time_ns now_ns,
+                                 struct reeve_error *err)
+{
+    if (f->epoch < w->epoch) return REEVE_OK; /* a master that is no longer master */
+    switch (f->kind) {
+    case REEVE_FRAME_WELCOME:
+        w->epoch = f->epoch;
+        return REEVE_OK;
+    case REEVE_FRAME_INIT:
+    case REEVE_FRAME_RESTORE:
+    case REEVE_FRAME_LEASE:
+    case REEVE_FRAME_APPLY:
+    case REEVE_FRAME_CHECKPOINT: return post(w, f, err);
+    case REEVE_FRAME_DISCARD: return discard(w, f, err);
+    case REEVE_FRAME_REVOKE: return revoke(w, f);
+    case REEVE_FRAME_REDUCE: {
+        struct reeve_error why = {0};
+        reeve_status st = begin_reduce(w, f, &why);
+        why.status = st;
+        return st == REEVE_OK ? REEVE_OK : reduce_failed(w, &why, now_ns, err);
+    }
+    case REEVE_FRAME_DRAIN: w->draining = true; return REEVE_OK;
+    case REEVE_FRAME_HEARTBEAT: return REEVE_OK;
+    default:
+        reeve_log(REEVE_LOG_WARN, "dropped a frame of unknown kind %u from the master", f->kind);
+        return REEVE_OK;
+    }
+}
+
+static reeve_status take_messages(reeve_worker *w, reeve_time_ns now_ns, bool *progress, struct reeve_error *err)
+{
+    for (int n = 0; n < MESSAGES_PER_TURN_MAX; n++) {
+        uint32_t peer = 0;
+        size_t bytes = 0;
+        reeve_status st = w->transport->ops->poll(w->transport, &peer, w->inbox, &bytes, err);
+        if (st != REEVE_OK || bytes == 0) return st;
+        *progress = true;
+        w->heard_ns = now_ns;
+        size_t offset = 0;
+        for (;;) {
+            struct reeve_frame f;
+            const char *text = NULL;
+            _Bool end = false;
+            if (reeve_frame_next(w->inbox, bytes, &offset, &f, &text, &end) != REEVE_OK)
+                return reeve_fail(err, REEVE_JOB_INTERNAL, "worker %u: malformed message of %zu bytes from peer %u",
+                                  w->config.id, bytes, peer);
+            if (end) break;
+            st = handle_frame(w, &f, now_ns, err);
+            if (st != REEVE_OK) return st;
+        }
+    }
+    return REEVE_OK;
+}
+
+static reeve_status take_answers(reeve_worker *w, reeve_time_ns now_ns, bool *progress, struct reeve_error *err)
+{
+    struct reeve_frame f;
+    reeve_status st = REEVE_OK;
+    while (st == REEVE_OK && reeve_compute_take(w->compute, &f, w->text)) {
+        *progress = true;
+        st = say(w, &f, w->text, now_ns, err);
+    }
+    return st;
+}
+
+static reeve_status say_hello(reeve_worker *w, reeve_time_ns now_ns, struct reeve_error *err)
+{
+    w->greeted = true;
+    struct reeve_frame f = {.kind = REEVE_FRAME_HELLO,
+                            .arg = w->config.credits,
+                            .a = reeve_digest64(w->host, strlen(w->host), 0)};
+    return say(w, &f, w->host, now_ns, err);
+}
+
+static reeve_status say_we_live(reeve_worker *w, reeve_time_ns now_ns, struct reeve_error *err)
+{
+    if (now_ns - w->sent_ns < HEARTBEAT_NS || w->epoch == 0) return REEVE_OK;
+    struct reeve_frame f = {.kind = REEVE_FRAME_HEARTBEAT, .epoch = w->epoch, .b = reeve_compute_waiting(w->compute)};
+    return say(w, &f, NULL, now_ns, err);
+}
+
+reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *progress, bool *ended,
+                               struct reeve_error *err)
+{
+    *ended = false;
+    reeve_status st = w->greeted ? REEVE_OK : say_hello(w, now_ns, err);
+    if (st == REEVE_OK) st = take_messages(w, now_ns, progress, err);
+    if (st == REEVE_OK) st = move_reduce(w, now_ns, progress, err);
+    if (st == REEVE_OK) st = take_answers(w, now_ns, progress, err);
+    if (st == REEVE_OK) st = say_we_live(w, now_ns, err);
+    if (st == REEVE_OK && w->draining && !w->said_goodbye && reeve_compute_waiting(w->compute) == 0) {
+        struct reeve_frame f = {.kind = REEVE_FRAME_GOODBYE, .epoch = w->epoch};
+        st = say(w, &f, NULL, now_ns, err);
+        w->said_goodbye = true;
+    }
+    if (st == REEVE_OK) st = send_outbox(w, now_ns, err);
+    if (st == REEVE_OK && now_ns - w->heard_ns > w->config.silence_ns)
+        st = reeve_fail(err, REEVE_JOB_DEADLINE, "worker %u: no word from the master for %lld s; giving up", w->config.id,
+                        (long long)((now_ns - w->heard_ns) / REEVE_SECOND_NS));
+    *ended = w->said_goodbye;
+    return st;
+}

@@ -1,0 +1,30 @@
+/* A worker's side of the conversation: takes frames from the master, posts them to the compute thread, sends its
+ * answers, and moves the sum along. It never waits for the compute thread, so it answers at any time. */
+#ifndef REEVE_RUN_WORKER_H
+#define REEVE_RUN_WORKER_H
+
+#include "port/collective.h"
+#include "port/transport.h"
+#include "run/compute.h"
+
+typedef struct reeve_worker reeve_worker;
+
+struct reeve_worker_config {
+    uint32_t id;                /* 1..; also the peer number of the transport */
+    uint32_t credits;           /* tasks held ahead */
+    reeve_time_ns silence_ns;   /* without a word of the master for so long, give up */
+    const char *host;           /* borrowed for the call */
+};
+
+/* transport, collective and compute are borrowed until destroy. Says HELLO at its first turn. */
+reeve_status reeve_worker_create(const struct reeve_worker_config *config, reeve_transport *transport,
+                                 reeve_collective *collective, reeve_compute *compute, reeve_worker **out,
+                                 struct reeve_error *err);
+void reeve_worker_destroy(reeve_worker *w);
+
+/* Do what can be done without waiting. *progress: something was done; *ended: the master said goodbye and everything
+ * is written. OK | WORKER_LOST (the master is gone) | JOB_DEADLINE (it was silent too long) | JOB_INTERNAL. */
+reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *progress, bool *ended,
+                               struct reeve_error *err);
+
+#endif
