@@ -5,7 +5,6 @@
 #include <string.h>
 #include <xxhash.h>
 
-
 static struct reeve_digest canonical(XXH128_hash_t hash)
 {
     XXH128_canonical_t c;

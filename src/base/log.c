@@ -41,6 +41,13 @@ void reeve_log_close_file(void)
     if (old >= 0) (void)close(old);
 }
 
+/* One event, one line: what came from outside must not pose as a line of its own. */
+static void flatten(char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < ' ') *text = ' ';
+}
+
 void reeve_log(enum reeve_log_level level, const char *format, ...)
 {
     int kept = errno;
@@ -49,6 +56,7 @@ void reeve_log(enum reeve_log_level level, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    flatten(text);
     char line[LINE_BYTES_MAX];
     if (level >= log_stderr_level) {
         const char *word = level >= REEVE_LOG_WARN ? level_words[level] : "";

@@ -37,6 +37,16 @@ bool reeve_path_exists(const char *path)
     return access(path, F_OK) == 0;
 }
 
+/* Keeps errno: it is asked in the middle of a failure. */
+static bool is_folder(const char *path)
+{
+    int kept = errno;
+    struct stat st;
+    bool yes = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    errno = kept;
+    return yes;
+}
+
 reeve_status reeve_mkdir_parents(const char *path, struct reeve_error *err)
 {
     char part[REEVE_PATH_BYTES_MAX];
@@ -47,13 +57,13 @@ reeve_status reeve_mkdir_parents(const char *path, struct reeve_error *err)
         if (*at != '/' && *at != '\0') continue;
         char kept = *at;
         *at = '\0';
-        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+        /* A parent that is there may still say "read-only" or "permission denied" to mkdir. */
+        if (mkdir(part, 0777) != 0 && errno != EEXIST && !is_folder(part))
             return reeve_fail(err, reeve_status_from_errno_write(errno), "make folder %s: %m", part);
         *at = kept;
         if (kept == '\0') break;
     }
-    struct stat st;
-    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+    if (!is_folder(path))
         return reeve_fail(err, REEVE_STORE_CREATE, "make folder %s: something else has that name", path);
     return REEVE_OK;
 }
