@@ -175,11 +175,11 @@ static void probe_openblas(struct reeve_doctor *d)
     int k = parallel != NULL ? parallel() : -1;
     const char *kind_name = k >= 0 && k <= 2 ? kind[k] : "unknown";
     (void)reeve_doctor_add(d, "openblas", REEVE_DOCTOR_GOOD, "%s", config != NULL ? config() : "unknown version");
-    struct reeve_doctor_finding *f = reeve_doctor_add(d, "openblas_threads", k == 1 ? REEVE_DOCTOR_NOTE : REEVE_DOCTOR_GOOD,
-                                                      "%s build", kind_name);
+    enum reeve_doctor_grade grade = k == 1 ? REEVE_DOCTOR_NOTE : REEVE_DOCTOR_GOOD;
+    struct reeve_doctor_finding *f = reeve_doctor_add(d, "openblas_threads", grade, "%s build", kind_name);
     if (k == 1)
         reeve_doctor_follows(f, "beside OpenMP code its threads fight for the cores (several times slower when "
-                                "resources.threads > 1): apt-get install libopenblas0-openmp libopenblas-openmp-dev, and rebuild");
+                                "resources.threads > 1): apt-get install libopenblas-openmp-dev, and rebuild");
     f = reeve_doctor_add(d, "openblas_core", REEVE_DOCTOR_GOOD, "%s", core != NULL ? core() : "unknown");
     reeve_doctor_follows(f, "the same bits hold among machines with this core type, this build and the same "
                             "resources.threads; set OPENBLAS_CORETYPE to choose one for a mixed cluster");
