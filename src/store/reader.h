@@ -27,7 +27,11 @@ struct reeve_h5_dataset {
     char type;               /* 'u' unsigned, 'i' signed, 'f' float, 's' fixed string, 'c' compound */
 };
 
+/* Open a file of ours: superblock version 3 only, whose metadata is checksummed. INPUT_MISSING | INPUT_PERMISSION |
+ * STORE_CORRUPT | STORE_READ | JOB_NO_MEMORY. Cost: O(objects). The file may grow in place or be replaced afterwards. */
 reeve_status reeve_h5_open(const char *path, uint64_t file_bytes_max, reeve_h5 **out, struct reeve_error *err);
+/* The same for a file that others made (token files from h5py): any superblock version; all other checks hold. */
+reeve_status reeve_h5_open_foreign(const char *path, uint64_t file_bytes_max, reeve_h5 **out, struct reeve_error *err);
 void reeve_h5_close(reeve_h5 *h); /* takes NULL */
 int reeve_h5_fd(const reeve_h5 *h); /* a read-only descriptor of the same file, for pread; borrowed until close */
 uint64_t reeve_h5_file_bytes(const reeve_h5 *h);
@@ -42,8 +46,8 @@ reeve_status reeve_h5_attr_u64(reeve_h5 *h, const char *object, const char *name
 reeve_status reeve_h5_attr_text(reeve_h5 *h, const char *object, const char *name, char *out, size_t out_bytes,
                                 struct reeve_error *err); /* fixed-length UTF-8/ASCII string */
 
-/* Once per process before any other HDF5 call (also called by everything in store/): no plug-ins, no printing of the
- * error stack, H5dont_atexit. */
+/* Before the first HDF5 call of each thread (everything in store/ does it): no plug-ins, H5dont_atexit, and no printing
+ * of the error stack, which is the thread's own. Cheap when repeated. */
 void reeve_h5_library_init(void);
 
 #endif
