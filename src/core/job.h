@@ -57,7 +57,9 @@ struct reeve_job {
 
 /* All that decides the trajectory (seed, data, batch, model, optimiser, reduce, workload), as canonical text lines
  * "key=value\n"; the resume check compares it line by line, and names the first key that differs.
- * Excluded: resources, checkpoint, journal, faults, sample, eval_every, train.steps, name. Returns bytes without NUL. */
+ * Excluded: resources, checkpoint, journal, faults, sample, eval_every, refused_max, train.steps, name, and the paths of
+ * manifest and cache (the manifest's digest is compared by itself). Text is cut to fit, and ends with a NUL. Returns the
+ * bytes that the whole of it takes, without the NUL: text_bytes or more means that it was cut. */
 size_t reeve_job_identity(const struct reeve_job *job, char *text, size_t text_bytes);
 
 void reeve_job_plan_config(const struct reeve_job *job, struct reeve_plan_config *out);

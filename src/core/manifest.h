@@ -45,8 +45,8 @@ void reeve_manifest_destroy(struct reeve_manifest *m); /* takes NULL; frees m to
 
 const char *reeve_manifest_path(const struct reeve_manifest *m, reeve_shard_id shard); /* as written; borrowed */
 
-/* Digest over dataset, tokenizer, vocab and for each shard path, format, token_bytes, weight, token_count, data_offset, file
- * digest: all that decides what a plan reads, and not priority, base_dir or file times. Cost: O(shards). */
+/* Digest over dataset, tokenizer, vocab and for each shard path, format, token_bytes, weight, token_count, data_offset
+ * and file digest: all that decides what a plan reads, and not priority, base_dir or file times. Cost: O(shards). */
 struct reeve_digest reeve_manifest_digest(const struct reeve_manifest *m);
 
 /* Bounds of every field, paths terminated, totals below 2^62. INPUT_INVALID with the shard and the reason. */

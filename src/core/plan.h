@@ -50,9 +50,10 @@ void reeve_plan_destroy(reeve_plan *p);
 
 uint64_t reeve_plan_epoch_samples(const reeve_plan *p);     /* N, training visits of an epoch */
 uint64_t reeve_plan_heldout_samples(const reeve_plan *p);   /* held-out samples */
-uint64_t reeve_plan_dropped_tokens(const reeve_plan *p);    /* tokens behind the last sample of their shard, counted once */
+uint64_t reeve_plan_dropped_tokens(const reeve_plan *p);    /* tokens behind their shard's last sample */
 uint64_t reeve_plan_shard_samples(const reeve_plan *p, reeve_shard_id shard);         /* training and held-out */
 uint64_t reeve_plan_shard_heldout(const reeve_plan *p, reeve_shard_id shard);
+uint32_t reeve_plan_step_samples(const reeve_plan *p);      /* B */
 uint32_t reeve_plan_micro_batches(const reeve_plan *p);     /* M = B / b, tasks of a step */
 uint32_t reeve_plan_eval_batches(const reeve_plan *p);      /* ceil(held-out / b) */
 
