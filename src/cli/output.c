@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 /* How the user wants to be spoken to: set once in main(), before any verb runs. */
@@ -72,6 +74,20 @@ json_t *reeve_cli_json_object(void)
     return object;
 }
 
+void reeve_cli_json_set(json_t *object, const char *key, json_t *value)
+{
+    if (json_object_set_new(object, key, value) == 0) return;
+    (void)fprintf(stderr, "reeve: out of memory while writing JSON\n");
+    exit(REEVE_EXIT_INTERNAL);
+}
+
+void reeve_cli_json_append(json_t *array, json_t *value)
+{
+    if (json_array_append_new(array, value) == 0) return;
+    (void)fprintf(stderr, "reeve: out of memory while writing JSON\n");
+    exit(REEVE_EXIT_INTERNAL);
+}
+
 json_t *reeve_cli_json_text(const char *text)
 {
     json_t *value = json_string(text);
@@ -98,6 +114,26 @@ json_t *reeve_cli_json_digest(struct reeve_digest d)
     char hex[REEVE_DIGEST_HEX_BYTES];
     reeve_digest_hex(d, hex);
     return json_string(hex);
+}
+
+json_t *reeve_cli_json_real(double v)
+{
+    return isfinite(v) ? json_real(v) : json_null();
+}
+
+json_t *reeve_cli_json_hex(uint64_t v)
+{
+    char hex[17];
+    (void)snprintf(hex, sizeof hex, "%016" PRIx64, v);
+    return json_string(hex);
+}
+
+json_t *reeve_cli_json_utc(int64_t wall_ns)
+{
+    char text[21];
+    if (wall_ns == 0) return json_null();
+    reeve_clock_format_utc(wall_ns, text);
+    return json_string(text);
 }
 
 int reeve_cli_print_json(json_t *value)

@@ -26,10 +26,17 @@ void reeve_cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)
 int reeve_cli_print_json(json_t *value);
 /* A new object with "schema_version" in it; NULL: out of memory. */
 json_t *reeve_cli_json_object(void);
+/* Put a value under a key; steals it. Out of memory (also: value is NULL) ends the program with REEVE_EXIT_INTERNAL:
+ * a fact that is left out in silence would be worse. */
+void reeve_cli_json_set(json_t *object, const char *key, json_t *value);
+void reeve_cli_json_append(json_t *array, json_t *value);
 /* Any bytes as a JSON string: what is no UTF-8 becomes '?'. */
 json_t *reeve_cli_json_text(const char *text);
 json_t *reeve_cli_json_u64(uint64_t v); /* above 2^63 - 1 as a string of decimal digits: JSON readers differ there */
 json_t *reeve_cli_json_digest(struct reeve_digest d);
+json_t *reeve_cli_json_real(double v);       /* null if it is not finite */
+json_t *reeve_cli_json_hex(uint64_t v);      /* 16 digits, as a string */
+json_t *reeve_cli_json_utc(int64_t wall_ns); /* "2026-11-24T01:02:03Z"; null if 0 */
 
 /* Called once by main(). */
 void reeve_cli_set_json(bool json_asked);

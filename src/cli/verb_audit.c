@@ -1,0 +1,136 @@
+/* `reeve audit`: the proof, from the files of the run alone, that every sample entered the model exactly once. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "cli/output.h"
+#include "cli/run_folder.h"
+#include "cli/verb.h"
+#include "core/audit.h"
+#include "reeve/status.h"
+#include "store/journal.h"
+
+static reeve_status visit(void *arg, const struct reeve_event *ev, struct reeve_error *err)
+{
+    return reeve_audit_event(arg, ev, err);
+}
+
+/* job must outlive nothing: the plan takes what it needs. */
+static reeve_status audit_run(const char *run_dir, struct reeve_job *job, struct reeve_audit_result *result,
+                              struct reeve_error *err)
+{
+    struct reeve_manifest *manifest = NULL;
+    struct reeve_plan_config config;
+    struct reeve_journal_info info;
+    reeve_plan *plan = NULL;
+    reeve_audit *audit = NULL;
+    reeve_status st = reeve_run_folder_read(run_dir, job, &manifest, err);
+    if (st == REEVE_OK) {
+        reeve_job_plan_config(job, &config);
+        st = reeve_plan_create(manifest, &config, &plan, err);
+    }
+    if (st == REEVE_OK) st = reeve_audit_create(plan, &audit, err);
+    if (st == REEVE_OK) st = reeve_journal_replay(run_dir, visit, audit, &info, err);
+    if (st == REEVE_OK) st = reeve_audit_finish(audit, result, err);
+    reeve_audit_destroy(audit);
+    reeve_plan_destroy(plan);
+    reeve_manifest_destroy(manifest);
+    return st;
+}
+
+static int print_json(const struct reeve_audit_result *r, const struct reeve_job *job, int code)
+{
+    json_t *o = reeve_cli_json_object();
+    reeve_cli_json_set(o, "exactly_once", json_boolean(r->exactly_once));
+    reeve_cli_json_set(o, "steps", reeve_cli_json_u64(r->steps));
+    reeve_cli_json_set(o, "job_steps", reeve_cli_json_u64(job->train.steps));
+    reeve_cli_json_set(o, "samples_expected", reeve_cli_json_u64(r->samples_expected));
+    reeve_cli_json_set(o, "samples_committed", reeve_cli_json_u64(r->samples_committed));
+    reeve_cli_json_set(o, "duplicates", reeve_cli_json_u64(r->duplicates));
+    reeve_cli_json_set(o, "missing", reeve_cli_json_u64(r->missing));
+    reeve_cli_json_set(o, "samples_refused", reeve_cli_json_u64(r->samples_refused));
+    reeve_cli_json_set(o, "epochs_complete", reeve_cli_json_u64(r->epochs_complete));
+    reeve_cli_json_set(o, "restarts", reeve_cli_json_u64(r->restarts));
+    reeve_cli_json_set(o, "rolled_back_steps", reeve_cli_json_u64(r->rolled_back_steps));
+    reeve_cli_json_set(o, "recomputed", reeve_cli_json_u64(r->recomputed));
+    reeve_cli_json_set(o, "leases", reeve_cli_json_u64(r->leases));
+    reeve_cli_json_set(o, "stale", reeve_cli_json_u64(r->stale));
+    reeve_cli_json_set(o, "violations", reeve_cli_json_u64(r->violations));
+    reeve_cli_json_set(o, "first_violation", r->violations > 0 ? reeve_cli_json_text(r->first_violation) : json_null());
+    int printed = reeve_cli_print_json(o);
+    return printed != 0 ? printed : code;
+}
+
+static void print_verdict(const struct reeve_audit_result *r)
+{
+    const char *plain = reeve_cli_style(stdout, REEVE_STYLE_PLAIN);
+    char count[32];
+    if (r->exactly_once) {
+        (void)printf("%sEXACTLY ONCE%s: each of the %s samples of %" PRIu64
+                     " steps entered the model once, and no other.\n",
+                     reeve_cli_style(stdout, REEVE_STYLE_GOOD), plain,
+                     reeve_cli_format_count(r->samples_committed, count), r->steps);
+        return;
+    }
+    (void)printf("%sNOT EXACTLY ONCE%s: %" PRIu64 " samples missing, %" PRIu64 " more than once, %" PRIu64
+                 " rules broken.\n",
+                 reeve_cli_style(stdout, REEVE_STYLE_BAD), plain, r->missing, r->duplicates, r->violations);
+    if (r->violations > 0) (void)printf("The first: %s\n", r->first_violation);
+}
+
+static int print_text(const struct reeve_audit_result *r, const struct reeve_job *job, int code)
+{
+    char a[32], b[32];
+    print_verdict(r);
+    (void)printf("expected   %s samples: steps 1 to %" PRIu64 " of %" PRIu64 ", %u in each\n",
+                 reeve_cli_format_count(r->samples_expected, a), r->steps, job->train.steps, job->train.global_batch);
+    (void)printf("committed  %s samples, %" PRIu64 " epoch%s complete\n",
+                 reeve_cli_format_count(r->samples_committed, a), r->epochs_complete,
+                 r->epochs_complete == 1 ? "" : "s");
+    if (r->samples_refused > 0)
+        (void)printf(
+            "refused    %s of them: in steps whose gradient held NaN, infinity or overflow; they changed no weight\n",
+            reeve_cli_format_count(r->samples_refused, a));
+    (void)printf("on the way %s leases, %s micro-batches computed again, %" PRIu64 " late words dropped\n",
+                 reeve_cli_format_count(r->leases, a), reeve_cli_format_count(r->recomputed, b), r->stale);
+    (void)printf("restarts   %" PRIu64 ", with %" PRIu64 " committed steps rolled back and done again\n", r->restarts,
+                 r->rolled_back_steps);
+    return code;
+}
+
+static int audit_main(const struct reeve_verb *verb, int argc, char **argv)
+{
+    bool json = false;
+    for (int id; (id = reeve_verb_option(verb, argc, argv, NULL)) != -1;)
+        json = json || id == REEVE_OPT_JSON_ID;
+    int code = reeve_verb_operands(verb, argc, argv, 1, 1);
+    if (code != 0) return code;
+    static struct reeve_job job;
+    struct reeve_audit_result result = {0};
+    struct reeve_error err = {0};
+    if (audit_run(argv[optind], &job, &result, &err) != REEVE_OK) return reeve_cli_fail(&err);
+    code = result.exactly_once ? REEVE_EXIT_DONE : REEVE_EXIT_DATA;
+    return json ? print_json(&result, &job, code) : print_text(&result, &job, code);
+}
+
+static const struct reeve_opt audit_opts[] = {REEVE_OPT_JSON, {0}};
+const struct reeve_verb reeve_verb_audit = {
+    "audit",
+    "RUN",
+    "prove from a run's files that every sample was used exactly once",
+    "Folds the journal over the plan: every micro-batch of every step must have been computed under a lease that was "
+    "in\n"
+    "force, and have entered the sum of its step once, over all restarts of the run. Steps that were rolled back count "
+    "on\n"
+    "the timeline that survived only. Reads job.yaml, manifest.h5 and journal/ of the run, and nothing else; may be "
+    "used\n"
+    "while the run goes on.\n"
+    "\n"
+    "Exit codes: 0 exactly once; 65 not so, or the journal is damaged; 66 no such run.\n"
+    "\n"
+    "Examples:\n"
+    "  reeve audit runs/quickstart\n"
+    "  reeve audit runs/quickstart --json\n",
+    audit_opts,
+    audit_main};
