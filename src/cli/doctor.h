@@ -8,9 +8,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define REEVE_DOCTOR_VALUE_BYTES   256
+#define REEVE_DOCTOR_VALUE_BYTES 256
 #define REEVE_DOCTOR_FOLLOWS_BYTES 512
-#define REEVE_DOCTOR_FINDINGS_MAX  64
+#define REEVE_DOCTOR_FINDINGS_MAX 64
 
 enum reeve_doctor_grade {
     REEVE_DOCTOR_GOOD,    /* as it should be */

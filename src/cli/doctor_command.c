@@ -42,7 +42,8 @@ static bool read_until(int input, int64_t end_ms, char *says, size_t says_bytes)
         ssize_t got = read(input, piece, sizeof piece);
         if (got < 0 && errno == EINTR) continue;
         closed = got <= 0;
-        for (ssize_t i = 0; i < got && n + 1 < says_bytes; i++) says[n++] = piece[i];
+        for (ssize_t i = 0; i < got && n + 1 < says_bytes; i++)
+            says[n++] = piece[i];
     }
     if (says_bytes > 0) says[n] = '\0';
     return closed;
@@ -77,7 +78,8 @@ int reeve_doctor_command(const char *const argv[], int deadline_ms, char *says, 
     (void)close(ends[0]);
     if (!ended) {
         if (kill(-child, SIGKILL) != 0) (void)kill(child, SIGKILL);
-        while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+            continue;
         return 124;
     }
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

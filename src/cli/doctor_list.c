@@ -73,8 +73,10 @@ static void print_name(const char *name, FILE *out)
         size_t n = strlen(units[i]);
         if (length > n && strcmp(name + length - n, units[i]) == 0) length -= n;
     }
-    for (size_t i = 0; i < length; i++) (void)fputc(name[i] == '_' ? ' ' : name[i], out);
-    for (size_t i = length; i < 18; i++) (void)fputc(' ', out);
+    for (size_t i = 0; i < length; i++)
+        (void)fputc(name[i] == '_' ? ' ' : name[i], out);
+    for (size_t i = length; i < 18; i++)
+        (void)fputc(' ', out);
 }
 
 static void print_finding(const struct reeve_doctor_finding *f, FILE *out)
@@ -97,11 +99,10 @@ void reeve_doctor_print(const struct reeve_doctor *d, FILE *out)
         print_finding(f, out);
         bad_count += f->grade == REEVE_DOCTOR_BAD;
     }
-    if (bad_count == 0)
-        (void)fprintf(out, "\nTraining can run here.\n");
+    if (bad_count == 0) (void)fprintf(out, "\nTraining can run here.\n");
     else
-        (void)fprintf(out, "\nTraining cannot run here before what is marked BAD is mended (%zu finding%s).\n", bad_count,
-                      bad_count == 1 ? "" : "s");
+        (void)fprintf(out, "\nTraining cannot run here before what is marked BAD is mended (%zu finding%s).\n",
+                      bad_count, bad_count == 1 ? "" : "s");
 }
 
 static json_t *finding_json(const struct reeve_doctor_finding *f)

@@ -18,7 +18,7 @@
 
 /* Magic numbers that linux/magic.h does not have; from the file systems' own sources. */
 #define LUSTRE_MAGIC 0x0BD00BD0
-#define GPFS_MAGIC   0x47504653
+#define GPFS_MAGIC 0x47504653
 #define BEEGFS_MAGIC 0x19830326
 
 /* The text after "<key> :" in a file such as /proc/cpuinfo or /proc/meminfo; false if there is no such line. */
@@ -81,13 +81,15 @@ static void probe_cores(struct reeve_doctor *d)
     (void)read_key("/proc/cpuinfo", "model name", model, sizeof model);
     (void)reeve_doctor_add(d, "processor", REEVE_DOCTOR_GOOD, "%s", model);
     int cores = core_count();
-    struct reeve_doctor_finding *f =
-        reeve_doctor_add_number(d, "cores", cores > 1 ? REEVE_DOCTOR_GOOD : REEVE_DOCTOR_NOTE, cores, "%d usable", cores);
+    struct reeve_doctor_finding *f = reeve_doctor_add_number(
+        d, "cores", cores > 1 ? REEVE_DOCTOR_GOOD : REEVE_DOCTOR_NOTE, cores, "%d usable", cores);
     if (cores == 1)
         reeve_doctor_follows(f, "master and workers share one core: correct, and no faster with more workers");
     else
-        reeve_doctor_follows(f, "up to %d workers have a core each; the master sleeps when it is idle and needs a part "
-                                "of one", cores);
+        reeve_doctor_follows(f,
+                             "up to %d workers have a core each; the master sleeps when it is idle and needs a part "
+                             "of one",
+                             cores);
 }
 
 static void probe_memory(struct reeve_doctor *d)
@@ -126,8 +128,9 @@ static void probe_user(struct reeve_doctor *d)
         return;
     }
     bool allowed = getenv("OMPI_ALLOW_RUN_AS_ROOT") != NULL && getenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM") != NULL;
-    struct reeve_doctor_finding *f = reeve_doctor_add(d, "user", allowed ? REEVE_DOCTOR_GOOD : REEVE_DOCTOR_BAD,
-                                                      "root, OMPI_ALLOW_RUN_AS_ROOT is %s", allowed ? "set" : "not set");
+    struct reeve_doctor_finding *f =
+        reeve_doctor_add(d, "user", allowed ? REEVE_DOCTOR_GOOD : REEVE_DOCTOR_BAD,
+                         "root, OMPI_ALLOW_RUN_AS_ROOT is %s", allowed ? "set" : "not set");
     if (!allowed)
         reeve_doctor_follows(f, "mpirun refuses to run as root: use another user, or, in a container, "
                                 "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1");
@@ -149,7 +152,8 @@ static const struct {
     {EXT4_SUPER_MAGIC, "ext4", ""},
     {XFS_SUPER_MAGIC, "xfs", ""},
     {BTRFS_SUPER_MAGIC, "btrfs", ""},
-    {OVERLAYFS_SUPER_MAGIC, "overlay (a container's own)", "a run here is lost with the container; mount a folder for it"},
+    {OVERLAYFS_SUPER_MAGIC, "overlay (a container's own)",
+     "a run here is lost with the container; mount a folder for it"},
     {TMPFS_MAGIC, "tmpfs (memory)", "a run here is lost when the machine restarts: put --run-dir on a disk"},
     {NFS_SUPER_MAGIC, "nfs", "a record is durable when the server says so: have it exported with `sync`"},
     {LUSTRE_MAGIC, "lustre", ""},

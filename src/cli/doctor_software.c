@@ -11,7 +11,7 @@
 #include "cli/build_info.h"
 #include "reeve/version.h"
 
-#define ASK_DEADLINE_MS    10000
+#define ASK_DEADLINE_MS 10000
 #define LAUNCH_DEADLINE_MS 30000
 
 void reeve_doctor_probe_build(struct reeve_doctor *d)
@@ -26,9 +26,9 @@ void reeve_doctor_probe_build(struct reeve_doctor *d)
     (void)reeve_doctor_add(d, "hdf5", REEVE_DOCTOR_GOOD, "%s", REEVE_BUILD_HDF5);
     (void)reeve_doctor_add(d, "openblas", REEVE_DOCTOR_GOOD, "%s", REEVE_BUILD_OPENBLAS);
     if (REEVE_BUILD_CUDA[0] == '\0' && REEVE_BUILD_NCCL[0] == '\0') return;
-    reeve_doctor_follows(reeve_doctor_add(d, "cuda", REEVE_DOCTOR_NOTE, "CUDA %s, NCCL %s", REEVE_BUILD_CUDA,
-                                          REEVE_BUILD_NCCL),
-                         "found when this was built, and not used: this version computes on CPUs");
+    reeve_doctor_follows(
+        reeve_doctor_add(d, "cuda", REEVE_DOCTOR_NOTE, "CUDA %s, NCCL %s", REEVE_BUILD_CUDA, REEVE_BUILD_NCCL),
+        "found when this was built, and not used: this version computes on CPUs");
 }
 
 static void first_line(char *text)
@@ -63,8 +63,9 @@ static bool probe_mpirun(struct reeve_doctor *d)
 {
     char path[REEVE_DOCTOR_VALUE_BYTES / 2], says[512];
     if (!reeve_doctor_which("mpirun", path, sizeof path)) {
-        reeve_doctor_follows(reeve_doctor_add(d, "mpirun", REEVE_DOCTOR_BAD, "not on PATH"),
-                             "nothing starts the ranks: apt-get install openmpi-bin, or load your cluster's MPI module");
+        reeve_doctor_follows(
+            reeve_doctor_add(d, "mpirun", REEVE_DOCTOR_BAD, "not on PATH"),
+            "nothing starts the ranks: apt-get install openmpi-bin, or load your cluster's MPI module");
         return false;
     }
     const char *const argv[] = {path, "--version", NULL};
@@ -79,7 +80,8 @@ static bool probe_mpirun(struct reeve_doctor *d)
     if (version != NULL && built != NULL && atoi(version) != atoi(built + strlen("Open MPI "))) {
         reeve_doctor_follows(reeve_doctor_add(d, "mpirun", REEVE_DOCTOR_BAD, "%s, %.80s", path, says),
                              "reeve-rank was built with %s: its ranks would not find each other; rebuild, or put that "
-                             "mpirun first on PATH", REEVE_BUILD_MPI);
+                             "mpirun first on PATH",
+                             REEVE_BUILD_MPI);
         return false;
     }
     if (version == NULL) {
@@ -94,14 +96,16 @@ static bool probe_mpirun(struct reeve_doctor *d)
 /* Which level of failure a job can outlive depends on the MPI. This version uses none of ULFM. */
 static void probe_fault_tolerance(struct reeve_doctor *d)
 {
-    struct reeve_doctor_finding *f =
-        reeve_doctor_add(d, "fault_tolerance", REEVE_BUILD_ULFM ? REEVE_DOCTOR_GOOD : REEVE_DOCTOR_NOTE, "%s",
-                         REEVE_BUILD_ULFM ? "this MPI has ULFM" : "this MPI has no ULFM (Open MPI has it from 5.0 on)");
-    reeve_doctor_follows(f, "%s", REEVE_BUILD_ULFM
-                                      ? "a lost process ends the launch, and the same command line resumes from the newest "
-                                        "checkpoint; this version does not go on inside the job yet, which ULFM would allow"
-                                      : "a lost process ends the launch, and the same command line resumes from the newest "
-                                        "checkpoint");
+    static const char restarts[] =
+        "a lost process ends the launch; the same command line resumes from the newest checkpoint";
+    if (!REEVE_BUILD_ULFM) {
+        reeve_doctor_follows(reeve_doctor_add(d, "fault_tolerance", REEVE_DOCTOR_NOTE,
+                                              "this MPI has no ULFM (Open MPI has it from 5.0 on)"),
+                             "%s", restarts);
+        return;
+    }
+    reeve_doctor_follows(reeve_doctor_add(d, "fault_tolerance", REEVE_DOCTOR_GOOD, "this MPI has ULFM"),
+                         "%s; going on inside the job, which ULFM allows, is not in this version", restarts);
 }
 
 /* Nothing tells more about a launcher than launching. Not inside an MPI job: mpirun there would answer for that job. */
@@ -118,12 +122,12 @@ static void probe_launch(struct reeve_doctor *d)
     }
     for (char *c = says; *c != '\0'; c++)
         if (*c == '\n' || *c == '\r' || *c == '\t') *c = ' ';
-    struct reeve_doctor_finding *f = reeve_doctor_add(d, "trial", REEVE_DOCTOR_BAD, "mpirun -n 2 true: exit code %d", code);
+    struct reeve_doctor_finding *f =
+        reeve_doctor_add(d, "trial", REEVE_DOCTOR_BAD, "mpirun -n 2 true: exit code %d", code);
     if (code == 124)
         reeve_doctor_follows(f, "no answer in %d s: often a firewall or a host name that does not resolve",
                              LAUNCH_DEADLINE_MS / 1000);
-    else
-        reeve_doctor_follows(f, "it says: %.400s", says + strspn(says, " -"));
+    else reeve_doctor_follows(f, "it says: %.400s", says + strspn(says, " -"));
 }
 
 void reeve_doctor_probe_launcher(struct reeve_doctor *d)
@@ -151,8 +155,10 @@ static void probe_hdf5(struct reeve_doctor *d)
     struct reeve_doctor_finding *f =
         reeve_doctor_add(d, "hdf5", same ? REEVE_DOCTOR_GOOD : REEVE_DOCTOR_BAD, "%s loaded", loaded);
     if (!same)
-        reeve_doctor_follows(f, "built with %s: HDF5 stops a program whose headers are of another version; rebuild, or "
-                                "set LD_LIBRARY_PATH to the folder of that library", REEVE_BUILD_HDF5);
+        reeve_doctor_follows(f,
+                             "built with %s: HDF5 stops a program whose headers are of another version; rebuild, or "
+                             "set LD_LIBRARY_PATH to the folder of that library",
+                             REEVE_BUILD_HDF5);
 }
 
 static void probe_openblas(struct reeve_doctor *d)
@@ -161,8 +167,9 @@ static void probe_openblas(struct reeve_doctor *d)
     if (blas == NULL) blas = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
     if (blas == NULL) {
         const char *why = dlerror();
-        reeve_doctor_follows(reeve_doctor_add(d, "openblas", REEVE_DOCTOR_BAD, "cannot be loaded: %.200s", why ? why : ""),
-                             "reeve-rank cannot start: apt-get install libopenblas0-openmp, or rebuild on this machine");
+        reeve_doctor_follows(
+            reeve_doctor_add(d, "openblas", REEVE_DOCTOR_BAD, "cannot be loaded: %.200s", why ? why : ""),
+            "reeve-rank cannot start: apt-get install libopenblas0-openmp, or rebuild on this machine");
         return;
     }
     const char *(*config)(void) = NULL;
@@ -204,11 +211,11 @@ static void probe_slurm(struct reeve_doctor *d)
     (void)reeve_doctor_command(argv, ASK_DEADLINE_MS, says, sizeof says);
     first_line(says);
     const char *job = getenv("SLURM_JOB_ID");
-    struct reeve_doctor_finding *f =
-        reeve_doctor_add(d, "slurm", REEVE_DOCTOR_NOTE, "%.60s (%s)%s%.40s", says, path,
-                         job != NULL ? ", inside job " : "", job != NULL ? job : "");
-    reeve_doctor_follows(f, "this version does not submit by itself: call `reeve run` in a batch script, and requeue the job "
-                            "when it exits with 75");
+    struct reeve_doctor_finding *f = reeve_doctor_add(d, "slurm", REEVE_DOCTOR_NOTE, "%.60s (%s)%s%.40s", says, path,
+                                                      job != NULL ? ", inside job " : "", job != NULL ? job : "");
+    reeve_doctor_follows(
+        f, "this version does not submit by itself: call `reeve run` in a batch script, and requeue the job "
+           "when it exits with 75");
 }
 
 static void probe_gpu(struct reeve_doctor *d)
@@ -226,8 +233,8 @@ static void probe_gpu(struct reeve_doctor *d)
         (void)reeve_doctor_add_number(d, "gpus", REEVE_DOCTOR_MISSING, 0, "none, and no CUDA driver");
         return;
     }
-    reeve_doctor_follows(reeve_doctor_add_number(d, "gpus", REEVE_DOCTOR_NOTE, count, "%d, CUDA driver for %d.%d", count,
-                                                 version / 1000, version % 1000 / 10),
+    reeve_doctor_follows(reeve_doctor_add_number(d, "gpus", REEVE_DOCTOR_NOTE, count, "%d, CUDA driver for %d.%d",
+                                                 count, version / 1000, version % 1000 / 10),
                          "not used: this version computes on CPUs");
 }
 

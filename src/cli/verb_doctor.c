@@ -10,7 +10,8 @@ static int doctor_main(const struct reeve_verb *verb, int argc, char **argv)
 {
     static struct reeve_doctor d; /* some 50 KiB: not for the stack */
     bool json = false;
-    for (int id; (id = reeve_verb_option(verb, argc, argv, NULL)) != -1;) json = json || id == REEVE_OPT_JSON_ID;
+    for (int id; (id = reeve_verb_option(verb, argc, argv, NULL)) != -1;)
+        json = json || id == REEVE_OPT_JSON_ID;
     int code = reeve_verb_operands(verb, argc, argv, 0, 0);
     if (code != 0) return code;
 
@@ -21,16 +22,16 @@ static int doctor_main(const struct reeve_verb *verb, int argc, char **argv)
     reeve_doctor_probe_libraries(&d);
     reeve_doctor_probe_cluster(&d);
 
-    if (!json)
-        reeve_doctor_print(&d, stdout);
-    else if ((code = reeve_doctor_print_json(&d)) != 0)
-        return code;
+    if (!json) reeve_doctor_print(&d, stdout);
+    else if ((code = reeve_doctor_print_json(&d)) != 0) return code;
     return reeve_doctor_can_train(&d) ? REEVE_EXIT_DONE : REEVE_EXIT_CONFIG;
 }
 
 static const struct reeve_opt doctor_opts[] = {REEVE_OPT_JSON, {0}};
 const struct reeve_verb reeve_verb_doctor = {
-    "doctor", "", "say what this machine gives, what is missing, and what follows from it",
+    "doctor",
+    "",
+    "say what this machine gives, what is missing, and what follows from it",
     "Looks at the processor, memory, the current folder (a run directory would be here), the MPI launcher, HDF5,\n"
     "OpenBLAS, Slurm and GPUs, and starts two processes by way of trial. Changes nothing. Run it where the job will\n"
     "run: a login node often has other answers than a compute node.\n"
@@ -40,4 +41,5 @@ const struct reeve_verb reeve_verb_doctor = {
     "Examples:\n"
     "  reeve doctor\n"
     "  reeve doctor --json | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"can_train\"])'\n",
-    doctor_opts, doctor_main};
+    doctor_opts,
+    doctor_main};
