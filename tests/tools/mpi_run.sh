@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Start a test program on RANKS ranks of this machine, under whatever MPI is installed: mpi_run.sh RANKS PROGRAM [ARG...]
+# Start a test program on RANKS ranks here, under whatever MPI is installed: mpi_run.sh RANKS PROGRAM [ARG...]
 set -euo pipefail
 
 # shellcheck source=tests/tools/mpi_environment.sh
