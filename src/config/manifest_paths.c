@@ -1,0 +1,248 @@
+/* Collecting shard files; see manifest_paths.h. A manifest of 10^6 shards is a hash set of names, never a comparison of
+ * each with all others. */
+#include "config/manifest_paths.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/path.h"
+#include "config/scalar.h"
+
+reeve_status reeve_manifest_paths_init(struct reeve_manifest_paths *p, struct reeve_manifest *manifest,
+                                       const struct reeve_yaml *yaml, struct reeve_error *err)
+{
+    *p = (struct reeve_manifest_paths){.manifest = manifest, .yaml = yaml};
+    p->base_fd = open(manifest->base_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (p->base_fd >= 0) return REEVE_OK;
+    return reeve_fail(err, reeve_status_from_errno_read(errno), "open folder %s: %m", manifest->base_dir);
+}
+
+void reeve_manifest_paths_fini(struct reeve_manifest_paths *p)
+{
+    if (p->base_fd >= 0) (void)close(p->base_fd);
+    free(p->node);
+    free(p->hash);
+    free(p->slots);
+    p->base_fd = -1;
+    p->node = NULL;
+    p->hash = NULL;
+    p->slots = NULL;
+}
+
+/* The absolute name without "." and empty parts. ".." stays: what it means depends on links. Returns its bytes. */
+static size_t plain_name(const char *base_dir, const char *path, char out[2 * REEVE_PATH_BYTES_MAX])
+{
+    size_t used = 0;
+    const char *pieces[2] = {path[0] == '/' ? "" : base_dir, path};
+    for (int i = 0; i < 2; i++)
+        for (const char *at = pieces[i]; *at != '\0';) {
+            size_t part = strcspn(at, "/");
+            bool skipped = part == 0 || (part == 1 && at[0] == '.');
+            if (!skipped && used + part + 1 < 2 * REEVE_PATH_BYTES_MAX) {
+                out[used++] = '/';
+                memcpy(out + used, at, part);
+                used += part;
+            }
+            at += part;
+            if (*at == '/') at++;
+        }
+    return used;
+}
+
+static const char *path_of(const struct reeve_manifest_paths *p, uint32_t shard)
+{
+    return p->manifest->paths + p->manifest->shards[shard].path_offset;
+}
+
+/* The slot of that name: the one that holds it, or the free one where it would go. */
+static uint32_t find_slot(const struct reeve_manifest_paths *p, const char *name, size_t name_bytes, uint64_t hash)
+{
+    char other[2 * REEVE_PATH_BYTES_MAX];
+    uint32_t mask = p->slot_count - 1, slot = (uint32_t)hash & mask;
+    for (; p->slots[slot] != 0; slot = (slot + 1) & mask) {
+        uint32_t shard = p->slots[slot] - 1;
+        if (p->hash[shard] != hash) continue;
+        size_t other_bytes = plain_name(p->manifest->base_dir, path_of(p, shard), other);
+        if (other_bytes == name_bytes && memcmp(other, name, name_bytes) == 0) break;
+    }
+    return slot;
+}
+
+static bool grow_slots(struct reeve_manifest_paths *p)
+{
+    if ((uint64_t)p->slot_count > 2 * ((uint64_t)p->manifest->shard_count + 1)) return true;
+    uint32_t slot_count = p->slot_count == 0 ? 64 : p->slot_count * 2;
+    uint32_t *slots = calloc(slot_count, sizeof(slots[0]));
+    if (slots == NULL) return false;
+    free(p->slots);
+    p->slots = slots;
+    p->slot_count = slot_count;
+    for (uint32_t shard = 0; shard < p->manifest->shard_count; shard++) { /* all names differ: look at hashes alone */
+        uint32_t slot = (uint32_t)p->hash[shard] & (slot_count - 1);
+        while (slots[slot] != 0) slot = (slot + 1) & (slot_count - 1);
+        slots[slot] = shard + 1;
+    }
+    return true;
+}
+
+static bool grow_shards(struct reeve_manifest_paths *p, size_t path_bytes)
+{
+    struct reeve_manifest *m = p->manifest;
+    if (m->shard_count == p->shard_room) {
+        uint32_t room = p->shard_room == 0 ? 64 : p->shard_room * 2;
+        void *shards = realloc(m->shards, (size_t)room * sizeof(m->shards[0]));
+        if (shards != NULL) m->shards = shards;
+        void *node = realloc(p->node, (size_t)room * sizeof(p->node[0]));
+        if (node != NULL) p->node = node;
+        void *hash = realloc(p->hash, (size_t)room * sizeof(p->hash[0]));
+        if (hash != NULL) p->hash = hash;
+        if (shards == NULL || node == NULL || hash == NULL) return false;
+        p->shard_room = room;
+    }
+    if (m->paths_bytes + path_bytes + 1 > p->paths_room) {
+        uint64_t room = 2 * p->paths_room + path_bytes + 4096;
+        char *paths = realloc(m->paths, room);
+        if (paths == NULL) return false;
+        m->paths = paths;
+        p->paths_room = room;
+    }
+    return true;
+}
+
+static reeve_status check_file(const struct reeve_manifest_paths *p, const char *path, uint32_t node,
+                               struct reeve_error *err)
+{
+    struct stat st;
+    if (strlen(path) >= REEVE_PATH_BYTES_MAX - strlen(p->manifest->base_dir) - 1)
+        return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID, "shard %.200s...: its path is too long", path);
+    if (!reeve_scalar_is_utf8(path, true))
+        return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID,
+                               "shard %.300s: its name is not UTF-8 text on one line; rename the file", path);
+    if (fstatat(p->base_fd, path, &st, 0) != 0) {
+        reeve_status status = reeve_status_from_errno_read(errno);
+        return reeve_yaml_fail(p->yaml, node, err, status, "shard %.300s: %m (looked for in %.300s)", path,
+                               path[0] == '/' ? "/" : p->manifest->base_dir);
+    }
+    if (!S_ISREG(st.st_mode))
+        return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID, "shard %.300s: %s; a file was expected", path,
+                               S_ISDIR(st.st_mode) ? "a folder (use `glob:` for the files in it)" : "no regular file");
+    if (st.st_size == 0)
+        return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID, "shard %.300s: empty; remove it here or fill it",
+                               path);
+    return REEVE_OK;
+}
+
+reeve_status reeve_manifest_paths_add(struct reeve_manifest_paths *p, const char *path, uint32_t node,
+                                      const struct reeve_shard *like, struct reeve_error *err)
+{
+    struct reeve_manifest *m = p->manifest;
+    char name[2 * REEVE_PATH_BYTES_MAX];
+    reeve_status st = check_file(p, path, node, err);
+    if (st != REEVE_OK) return st;
+    if (m->shard_count == REEVE_MANIFEST_SHARDS_MAX)
+        return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID, "more than %" PRIu32 " shards; use larger ones",
+                               REEVE_MANIFEST_SHARDS_MAX);
+    size_t path_bytes = strlen(path), name_bytes = plain_name(m->base_dir, path, name);
+    if (!grow_shards(p, path_bytes) || !grow_slots(p))
+        return reeve_fail(err, REEVE_JOB_NO_MEMORY, "%s: out of memory for %" PRIu32 " shards", p->yaml->name,
+                          m->shard_count);
+    uint64_t hash = reeve_digest64(name, name_bytes, 0);
+    uint32_t slot = find_slot(p, name, name_bytes, hash), shard = m->shard_count;
+    if (p->slots[slot] != 0)
+        return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID,
+                               "shard %.300s: named twice, first in line %" PRIu32
+                               "; keep one of them (`weight: 2` visits it twice in each epoch)",
+                               path, p->yaml->nodes[p->node[p->slots[slot] - 1]].line);
+    memcpy(m->paths + m->paths_bytes, path, path_bytes + 1);
+    m->shards[shard] = *like;
+    m->shards[shard].path_offset = m->paths_bytes;
+    m->paths_bytes += path_bytes + 1;
+    p->node[shard] = node;
+    p->hash[shard] = hash;
+    p->slots[slot] = shard + 1;
+    m->shard_count++;
+    return REEVE_OK;
+}
+
+/* base_dir with glob's special characters quoted, and the pattern behind it. */
+static void absolute_pattern(const char *base_dir, const char *pattern, char out[3 * REEVE_PATH_BYTES_MAX])
+{
+    size_t used = 0;
+    if (pattern[0] != '/') {
+        for (; *base_dir != '\0'; base_dir++) {
+            if (strchr("*?[]\\", *base_dir) != NULL) out[used++] = '\\';
+            out[used++] = *base_dir;
+        }
+        if (used > 0 && out[used - 1] != '/') out[used++] = '/';
+    }
+    memcpy(out + used, pattern, strlen(pattern) + 1);
+}
+
+static int compare_bytes(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b); /* as unsigned bytes, whatever the locale */
+}
+
+/* glob() stops at a folder that it cannot read: what is in there is not known to be no match. */
+static int stop_at_unreadable(const char *path, int why)
+{
+    return why != ENOENT && why != ENOTDIR;
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static reeve_status add_matches(struct reeve_manifest_paths *p, const glob_t *found, const char *pattern, uint32_t node,
+                                const struct reeve_shard *like, struct reeve_error *err)
+{
+    size_t skipped = 0; /* bytes of base_dir and its '/', which relative paths go without */
+    if (pattern[0] != '/') {
+        skipped = strlen(p->manifest->base_dir);
+        if (skipped > 0 && p->manifest->base_dir[skipped - 1] != '/') skipped++;
+    }
+    uint32_t before = p->manifest->shard_count;
+    for (size_t i = 0; i < found->gl_pathc; i++) {
+        if (is_folder(found->gl_pathv[i])) continue;
+        reeve_status st = reeve_manifest_paths_add(p, found->gl_pathv[i] + skipped, node, like, err);
+        if (st != REEVE_OK) return st;
+    }
+    if (p->manifest->shard_count > before) return REEVE_OK;
+    return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID, "glob %.300s: no file matches in %.300s", pattern,
+                           pattern[0] == '/' ? "/" : p->manifest->base_dir);
+}
+
+reeve_status reeve_manifest_paths_add_glob(struct reeve_manifest_paths *p, const char *pattern, uint32_t node,
+                                           const struct reeve_shard *like, struct reeve_error *err)
+{
+    char absolute[3 * REEVE_PATH_BYTES_MAX];
+    if (strstr(pattern, "**") != NULL)
+        return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID,
+                               "glob %.300s: `**` is not known here; write one glob for each depth (a/*, a/*/*)", pattern);
+    absolute_pattern(p->manifest->base_dir, pattern, absolute);
+    glob_t found = {0};
+    int rc = glob(absolute, GLOB_NOSORT | GLOB_ERR, stop_at_unreadable, &found);
+    int why = errno;
+    reeve_status st = REEVE_OK;
+    if (rc == GLOB_NOSPACE) {
+        st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "%s: out of memory for glob %.300s", p->yaml->name, pattern);
+    } else if (rc == GLOB_ABORTED) {
+        st = reeve_yaml_fail(p->yaml, node, err, reeve_status_from_errno_read(why), "glob %.300s: a folder cannot be "
+                             "read: %s", pattern, strerror(why));
+    } else {
+        if (found.gl_pathc > 0) qsort(found.gl_pathv, found.gl_pathc, sizeof(found.gl_pathv[0]), compare_bytes);
+        st = add_matches(p, &found, pattern, node, like, err);
+    }
+    globfree(&found);
+    return st;
+}
