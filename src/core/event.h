@@ -14,7 +14,7 @@
     X(WORKER_LOST,       3, "worker; arg: reason (reeve_status)")                                               \
     X(RUN_RESUMED,       4, "step: steps after this one are rolled back; a: lsn of that checkpoint's cut")      \
     X(STEP_OPENED,       5, "step; arg: micro-batches; a: first position; b: samples")                          \
-    X(TASK_LEASED,       6, "task, worker, attempt, step; arg: key (micro-batch); a: kind; b: lapses at, ns")            \
+    X(TASK_LEASED,       6, "task, worker, attempt, step; arg: key (micro-batch); a: kind; b: lapses at, ns")   \
     X(TASK_COMPUTED,     7, "task, worker, attempt, step; arg: micro-batch; a: compute ns")                     \
     X(TASK_DONE,         8, "task, worker, attempt; a: task kind; b: result word")                              \
     X(TASK_FAILED,       9, "task, worker, attempt; arg: reason (reeve_status); a: retry at, ns")               \

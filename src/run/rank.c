@@ -20,6 +20,8 @@
 #include "workload/registry.h"
 
 #define REFRESH_NS (10 * REEVE_SECOND_NS)
+#define IDLE_SLEEP_NS 500000    /* the longest sleep when there is nothing to do */
+#define REDUCING_SLEEP_NS 20000 /* and while others wait for this rank's part of a sum */
 #define GOODBYE_NS (60 * REEVE_SECOND_NS) /* for the last messages to leave */
 
 /* ---- the parts of a rank ---- */
@@ -136,7 +138,7 @@ int reeve_rank_master(const struct reeve_rank_config *config, reeve_transport *t
     struct master_part m;
     if (master_init(&m, config, transport, &err) != REEVE_OK) return tell(&err);
     struct reeve_idle idle;
-    reeve_idle_reset(&idle);
+    reeve_idle_init(&idle, config->cores_short);
     bool ended = false;
     reeve_status st = REEVE_OK;
     while (st == REEVE_OK && !ended) {
@@ -145,7 +147,7 @@ int reeve_rank_master(const struct reeve_rank_config *config, reeve_transport *t
         if (progress)
             reeve_idle_reset(&idle);
         else
-            reeve_idle_wait(&idle);
+            reeve_idle_wait(&idle, IDLE_SLEEP_NS);
     }
     if (st == REEVE_OK) st = transport->ops->flush(transport, reeve_clock_now() + GOODBYE_NS, &err);
     err.status = st;
@@ -166,7 +168,7 @@ int reeve_rank_worker(const struct reeve_rank_config *config, reeve_transport *t
     struct worker_part w;
     if (worker_init(&w, config, transport->self, transport, collective, &err) != REEVE_OK) return tell(&err);
     struct reeve_idle idle;
-    reeve_idle_reset(&idle);
+    reeve_idle_init(&idle, config->cores_short);
     bool ended = false;
     reeve_status st = REEVE_OK;
     while (st == REEVE_OK && !ended) {
@@ -175,7 +177,7 @@ int reeve_rank_worker(const struct reeve_rank_config *config, reeve_transport *t
         if (progress)
             reeve_idle_reset(&idle);
         else
-            reeve_idle_wait(&idle);
+            reeve_idle_wait(&idle, reeve_worker_is_reducing(w.worker) ? REDUCING_SLEEP_NS : IDLE_SLEEP_NS);
     }
     if (st == REEVE_OK) st = transport->ops->flush(transport, reeve_clock_now() + GOODBYE_NS, &err);
     worker_fini(&w);
@@ -198,7 +200,7 @@ int reeve_rank_alone(const struct reeve_rank_config *config)
     if (st == REEVE_OK) st = master_init(&m, config, master_end, &err);
     if (st == REEVE_OK) st = worker_init(&w, config, 1, worker_end, collective, &err);
     struct reeve_idle idle;
-    reeve_idle_reset(&idle);
+    reeve_idle_init(&idle, true); /* the compute thread wants the core */
     bool began = st == REEVE_OK, master_ended = false, worker_ended = false;
     while (st == REEVE_OK && !master_ended) {
         bool progress = false;
@@ -208,7 +210,7 @@ int reeve_rank_alone(const struct reeve_rank_config *config)
         if (progress)
             reeve_idle_reset(&idle);
         else
-            reeve_idle_wait(&idle);
+            reeve_idle_wait(&idle, IDLE_SLEEP_NS);
     }
     err.status = st;
     int code = m.loop != NULL ? reeve_master_loop_end(m.loop, &err) : tell(&err);

@@ -11,6 +11,7 @@ struct reeve_rank_config {
     uint64_t stop_at;                      /* 0: no */
     bool progress;                         /* print progress on stdout */
     const char *host;                      /* borrowed */
+    bool cores_short;                      /* more ranks on this node than cores: sleep sooner when idle */
 };
 
 /* Each returns the exit code of this rank; errors were told. transport and collective are borrowed.

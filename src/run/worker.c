@@ -272,3 +272,8 @@ reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *prog
     *ended = w->said_goodbye;
     return st;
 }
+
+bool reeve_worker_is_reducing(const reeve_worker *w)
+{
+    return w->reducing != REDUCE_NONE;
+}

@@ -27,4 +27,7 @@ void reeve_worker_destroy(reeve_worker *w);
 reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *progress, bool *ended,
                                struct reeve_error *err);
 
+/* A sum is in progress: others wait for this rank, so it should not sleep long. */
+bool reeve_worker_is_reducing(const reeve_worker *w);
+
 #endif

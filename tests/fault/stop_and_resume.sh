@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Asked to stop, a run checkpoints at the next step boundary and exits with 75; the same command goes on, with any number
+# of workers, to the same bits. By --stop-at, SIGTERM, Ctrl-C, a file STOP; a file SAVE; and a second Ctrl-C.
+# shellcheck source=tests/fault/tiny.sh
+. "$REEVE_SOURCE/tests/fault/tiny.sh"
+make_tiny
+must_run 0 2 run-a
+first=$(digest_of run-a)
+
+must_run 75 3 run-b --stop-at 17
+expect_equal "stopped at" "$(committed_step run-b)" 17
+expect_text run.out 'run the same command again'
+audit_ok run-b
+must_run 0 5 run-b
+expect_equal "digest after 17 steps on 3 workers and the rest on 5" "$(digest_of run-b)" "$first"
+audit_ok run-b
+expect_equal "workers seen" "$(json inspect.json workers_seen)" 5
+
+# Again: it is complete, and says so.
+must_run 0 2 run-b
+expect_text run.out 'complete'
+expect_equal "digest after running a complete run again" "$(digest_of run-b)" "$first"
+
+# Signals, in the middle of a longer run that ends with other steps but can be compared with itself.
+sed -i 's/steps: 40/steps: 400/' job.yaml
+must_run 0 1 run-long
+long=$(digest_of run-long)
+some_steps() { [ "$(committed_step run-c)" -ge "$goal" ]; }
+goal=3
+for how in TERM INT file; do
+    within 200 reeve run job.yaml -n 2 --run-dir run-c -q >run.out 2>&1 &
+    run=$!
+    wait_for 60 some_steps || { tail run.out; fail "no progress"; }
+    child=$(pgrep -P "$run" | head -n 1)   # `within` runs reeve as its child
+    case $how in
+    file) touch run-c/SAVE; sleep 0.5; touch run-c/STOP ;;
+    *) kill "-$how" "$child" ;;
+    esac
+    code=0
+    wait "$run" || code=$?
+    [ "$code" = 75 ] || { tail run.out; fail "$how: exit code $code, expected 75"; }
+    goal=$(($(committed_step run-c) + 3))
+    if [ -e run-c/STOP ] || [ -e run-c/SAVE ]; then fail "STOP or SAVE was left behind"; fi
+    echo "$how: stopped at step $(committed_step run-c)"
+done
+
+# Twice: at once, without a checkpoint, and nothing committed is lost.
+within 200 reeve run job.yaml -n 2 --run-dir run-c -q >run.out 2>&1 &
+run=$!
+wait_for 60 some_steps || { tail run.out; fail "no progress"; }
+child=$(pgrep -P "$run" | head -n 1)
+kill -INT "$child"; sleep 0.02; kill -INT "$child"
+code=0
+wait "$run" || code=$?
+[ "$code" = 130 ] || [ "$code" = 75 ] || { tail run.out; fail "twice: exit code $code"; }
+must_run 0 3 run-c
+expect_equal "digest after four interruptions" "$(digest_of run-c)" "$long"
+audit_ok run-c
+sleep 1
+[ -z "$(pgrep -f -- "reeve-rank --run-dir $PWD/" || true)" ] || fail "a rank was left behind"
