@@ -10,33 +10,8 @@
 #include "reeve/version.h"
 
 static const struct reeve_verb *const verbs[] = {
-#ifdef REEVE_HAVE_VERB_RUN
-    &reeve_verb_run,
-#endif
-#ifdef REEVE_HAVE_VERB_PLAN
-    &reeve_verb_plan,
-#endif
-#ifdef REEVE_HAVE_VERB_MANIFEST
-    &reeve_verb_manifest,
-#endif
-#ifdef REEVE_HAVE_VERB_STATUS
-    &reeve_verb_status,
-#endif
-#ifdef REEVE_HAVE_VERB_INSPECT
-    &reeve_verb_inspect,
-#endif
-#ifdef REEVE_HAVE_VERB_VERIFY
-    &reeve_verb_verify,
-#endif
-#ifdef REEVE_HAVE_VERB_AUDIT
-    &reeve_verb_audit,
-#endif
-#ifdef REEVE_HAVE_VERB_DOCTOR
-    &reeve_verb_doctor,
-#endif
-#ifdef REEVE_HAVE_VERB_VERSION
-    &reeve_verb_version,
-#endif
+    &reeve_verb_run,    &reeve_verb_plan,  &reeve_verb_manifest, &reeve_verb_status,  &reeve_verb_inspect,
+    &reeve_verb_verify, &reeve_verb_audit, &reeve_verb_doctor,   &reeve_verb_version,
 };
 #define VERBS (sizeof verbs / sizeof verbs[0])
 

@@ -52,10 +52,11 @@ void reeve_ticker_shards(void *arg, uint32_t done, uint32_t count, uint64_t byte
     if (is_due(t)) draw(t, "%s %u of %u shards, %s", t->what, done, count, reeve_cli_format_bytes(bytes, size));
 }
 
-void reeve_ticker_file(struct reeve_ticker *t, const char *file, uint64_t bytes)
+void reeve_ticker_file(struct reeve_ticker *t, const char *file)
 {
-    char size[32];
-    if (is_due(t)) draw(t, "%s %s, %s so far", t->what, file, reeve_cli_format_bytes(bytes, size));
+    char spent[32];
+    double seconds = (double)(reeve_clock_now() - t->began_ns) / (double)REEVE_SECOND_NS;
+    if (is_due(t)) draw(t, "%s %s, %s", t->what, file, reeve_cli_format_seconds(seconds, spent));
 }
 
 void reeve_ticker_end(struct reeve_ticker *t)

@@ -18,8 +18,8 @@ struct reeve_ticker {
 void reeve_ticker_begin(struct reeve_ticker *t, const char *what);
 /* Fits reeve_lock_progress; arg is the ticker. */
 void reeve_ticker_shards(void *arg, uint32_t done, uint32_t count, uint64_t bytes);
-/* "what file, so many bytes" */
-void reeve_ticker_file(struct reeve_ticker *t, const char *file, uint64_t bytes);
+/* "checking checkpoint/step-0000000100, 12 s" */
+void reeve_ticker_file(struct reeve_ticker *t, const char *file);
 void reeve_ticker_end(struct reeve_ticker *t); /* clears the line */
 
 #endif
