@@ -21,6 +21,6 @@ int reeve_launch_run(const struct reeve_launch *launch);
 /* True inside an MPI launch (mpirun, srun --mpi=pmix): then this process is a rank already. */
 bool reeve_launch_inside_mpi(void);
 /* Replace this process by reeve-rank with the given arguments (argv[0] is set). Returns an exit code only on failure. */
-int reeve_launch_exec_rank(char **argv);
+int reeve_launch_exec_rank(const char **argv);
 
 #endif

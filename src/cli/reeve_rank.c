@@ -36,9 +36,9 @@ struct options {
     bool alone, quiet;
 };
 
-/* Rank 0's first word to every worker: go on with this folder, or end with this code. */
+/* Rank 0's first word to every worker: go on with this folder, or end, because rank 0 has nothing to do or failed. */
 struct first_word {
-    int32_t exit_code;
+    int32_t go_on;
     char run_dir[REEVE_PATH_BYTES_MAX];
 };
 
@@ -90,11 +90,19 @@ static void host_name(char *host, size_t host_bytes)
     host[host_bytes - 1] = '\0';
 }
 
+static int say_complete(struct reeve_prepared *p)
+{
+    (void)printf("%s is complete: all %llu steps are done\n", p->run_dir, (unsigned long long)p->job.train.steps);
+    reeve_prepared_fini(p);
+    return REEVE_EXIT_DONE;
+}
+
 static int run_alone(const struct options *o)
 {
     struct reeve_prepared p;
     int code = prepare(o, &p);
     if (code != 0) return code;
+    if (p.complete) return say_complete(&p);
     char host[256];
     host_name(host, sizeof(host));
     struct reeve_rank_config config = {
@@ -107,11 +115,11 @@ static int run_alone(const struct options *o)
 
 /* ---- several ranks ---- */
 
-static void tell_all(reeve_transport *t, int exit_code, const char *run_dir)
+static void tell_all(reeve_transport *t, bool go_on, const char *run_dir)
 {
     struct first_word *word = calloc(1, sizeof(*word));
     if (word == NULL) return;
-    word->exit_code = exit_code;
+    word->go_on = go_on;
     (void)snprintf(word->run_dir, sizeof(word->run_dir), "%s", run_dir);
     struct reeve_error err = {0};
     reeve_status st = REEVE_OK;
@@ -152,9 +160,11 @@ static int run_master(const struct options *o, const struct reeve_mpi_session *s
 {
     struct reeve_prepared p;
     int code = prepare(o, &p);
-    tell_all(t, code, code == 0 ? p.run_dir : "");
-    *clean = code != 0; /* the workers were told to end, and will */
+    bool go_on = code == 0 && !p.complete;
+    tell_all(t, go_on, go_on ? p.run_dir : "");
+    *clean = !go_on; /* the workers were told to end, and will */
     if (code != 0) return code;
+    if (p.complete) return say_complete(&p);
     struct reeve_rank_config config = {.prepared = &p,
                                        .stop_at = o->stop_at,
                                        .progress = !o->quiet,
@@ -171,15 +181,16 @@ static int run_worker(const struct reeve_mpi_session *session, reeve_transport *
     *clean = false;
     int code = hear_first(t, &word);
     if (code != 0) return code;
-    *clean = word.exit_code != 0;
-    if (word.exit_code != 0) return REEVE_EXIT_DONE; /* rank 0 says why */
+    *clean = !word.go_on;
+    if (!word.go_on) return REEVE_EXIT_DONE; /* rank 0 says why */
     struct options own = {.run_dir = word.run_dir};
     struct reeve_prepared p;
     code = prepare(&own, &p);
     if (code != 0) return code;
     struct reeve_error err = {0};
     reeve_collective *collective = NULL;
-    if (reeve_coll_mpi_create(session, &collective, &err) != REEVE_OK) {
+    const struct reeve_coll_mpi_config shared = {.host_size = 0};
+    if (reeve_coll_mpi_create(session->workers, &shared, &collective, &err) != REEVE_OK) {
         reeve_log(REEVE_LOG_ERROR, "%s", err.text);
         reeve_prepared_fini(&p);
         return reeve_status_exit_code(err.status);

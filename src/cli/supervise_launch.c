@@ -47,13 +47,13 @@ bool reeve_launch_inside_mpi(void)
     return false;
 }
 
-int reeve_launch_exec_rank(char **argv)
+int reeve_launch_exec_rank(const char **argv)
 {
     char path[REEVE_PATH_BYTES_MAX];
     int code = find_rank_program(path, sizeof(path));
     if (code != 0) return code;
     argv[0] = path;
-    (void)execv(path, argv);
+    (void)execv(path, (char *const *)(uintptr_t)argv); /* execv changes nothing; its type is older than const */
     return reeve_cli_fail_text(REEVE_EXIT_UNAVAILABLE, "start %s: %m", path);
 }
 

@@ -49,18 +49,18 @@ static int parse(const struct reeve_verb *verb, int argc, char **argv, struct ru
 /* Inside mpirun or srun every rank comes here; rank 0 of them will prepare. */
 static int become_rank(const struct run_options *o, const char *job)
 {
-    char *argv[2 * SETS_MAX + 16];
+    const char *argv[2 * SETS_MAX + 16];
     char number[32];
     int n = 1;
     argv[n++] = "--job";
-    argv[n++] = (char *)job;
+    argv[n++] = job;
     for (uint32_t i = 0; i < o->set_count; i++) {
         argv[n++] = "--set";
-        argv[n++] = (char *)o->sets[i];
+        argv[n++] = o->sets[i];
     }
     if (o->run_dir != NULL) {
         argv[n++] = "--run-dir";
-        argv[n++] = (char *)o->run_dir;
+        argv[n++] = o->run_dir;
     }
     if (o->stop_at > 0) {
         (void)snprintf(number, sizeof(number), "%llu", o->stop_at);
@@ -90,6 +90,19 @@ static int print_json(const struct reeve_prepared *p, int exit_code)
     return reeve_cli_print_json(object);
 }
 
+static int say_complete(const struct reeve_prepared *p)
+{
+    char path[REEVE_PATH_BYTES_MAX + 16];
+    (void)snprintf(path, sizeof(path), "%s/status.json", p->run_dir);
+    struct reeve_status_report report;
+    reeve_status_report_init(&report);
+    (void)reeve_status_file_read(path, &report, NULL);
+    (void)printf("%s is complete: all %llu steps are done", p->run_dir, (unsigned long long)p->job.train.steps);
+    if (report.eval_step > 0) (void)printf(", held-out loss %.4f nats per token", report.eval_loss);
+    (void)printf(".\nTo go on, raise train.steps (--set train.steps=N); to start anew, choose another --run-dir.\n");
+    return REEVE_EXIT_DONE;
+}
+
 static int run_main(const struct reeve_verb *verb, int argc, char **argv)
 {
     struct run_options o = {0};
@@ -110,6 +123,11 @@ static int run_main(const struct reeve_verb *verb, int argc, char **argv)
     struct reeve_prepared p;
     if (reeve_prepare(argv[optind], o.sets, o.set_count, o.run_dir, (uint32_t)o.workers, &p, &err) != REEVE_OK)
         return reeve_cli_fail(&err);
+    if (p.complete) {
+        code = o.json ? print_json(&p, REEVE_EXIT_DONE) : say_complete(&p);
+        reeve_prepared_fini(&p);
+        return code;
+    }
     struct reeve_launch launch = {
         .prepared = &p,
         .workers = p.job.resources.workers,

@@ -12,6 +12,7 @@
 #include "config/job_file.h"
 #include "config/manifest_file.h"
 #include "run/lock_manifest.h"
+#include "store/journal.h"
 #include "store/lock.h"
 #include "store/owner.h"
 
@@ -115,6 +116,27 @@ static reeve_status compare_manifest(const struct reeve_prepared *p, struct reev
     return st;
 }
 
+struct completion { bool ended; uint64_t step; };
+
+static reeve_status see_end(void *arg, const struct reeve_event *ev, struct reeve_error *err)
+{
+    (void)err;
+    struct completion *c = arg;
+    if (ev->kind == REEVE_EVENT_RUN_OPENED) c->ended = false;
+    if (ev->kind == REEVE_EVENT_RUN_ENDED) *c = (struct completion){.ended = true, .step = ev->step};
+    return REEVE_OK;
+}
+
+/* Does the journal say that every step of the job is done? */
+static reeve_status look_for_end(struct reeve_prepared *p, struct reeve_error *err)
+{
+    struct completion c = {0};
+    struct reeve_journal_info info;
+    reeve_status st = reeve_journal_replay(p->run_dir, see_end, &c, &info, err);
+    p->complete = st == REEVE_OK && c.ended && c.step >= p->job.train.steps;
+    return st;
+}
+
 static reeve_status check_existing(struct reeve_prepared *p, const char *job_yaml, struct reeve_error *err)
 {
     struct reeve_job stored;
@@ -128,7 +150,7 @@ static reeve_status check_existing(struct reeve_prepared *p, const char *job_yam
     if (st == REEVE_OK) st = reeve_lock_read(lock_path, &p->manifest, err);
     if (st == REEVE_OK) st = compare_manifest(p, err);
     if (st == REEVE_OK && memcmp(&stored, &p->job, sizeof(stored)) != 0) st = write_job(p, err);
-    return st;
+    return st == REEVE_OK ? look_for_end(p, err) : st;
 }
 
 /* ---- a fresh folder ---- */
@@ -198,6 +220,7 @@ reeve_status reeve_prepare_open(const char *run_dir, struct reeve_prepared *out,
     if (st == REEVE_OK) st = reeve_job_read(path, NULL, 0, &out->job, err);
     if (st == REEVE_OK) st = in_run(out, "manifest.h5", path, err);
     if (st == REEVE_OK) st = reeve_lock_read(path, &out->manifest, err);
+    if (st == REEVE_OK) st = look_for_end(out, err);
     if (st != REEVE_OK) reeve_prepared_fini(out);
     return st;
 }

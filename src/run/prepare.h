@@ -15,6 +15,7 @@ struct reeve_prepared {
     struct reeve_manifest *manifest; /* owned: reeve_prepared_fini() */
     char run_dir[REEVE_PATH_BYTES_MAX]; /* absolute */
     bool fresh;                      /* the folder was made now */
+    bool complete;                   /* all of job.train.steps are done and on record: nothing is left to run */
 };
 
 /* Read job_path with overrides; make or check the run folder (run_dir NULL: runs/<name> under the current folder).
