@@ -1,0 +1,106 @@
+/* Who is where; see places.h. */
+#include "coll/places.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "coll/border.h"
+
+#define NAME_BYTES 64
+
+/* Every worker says which rank is its host's first; the hosts are the distinct answers in order. */
+static int list_hosts(struct places *p, MPI_Comm comm, int size, int rank, int first_rank)
+{
+    int *all = p->first_ranks; /* room for one per worker */
+    int rc = MPI_Allgather(&first_rank, 1, MPI_INT, all, 1, MPI_INT, comm);
+    if (rc != MPI_SUCCESS) return rc;
+    p->host_count = 0;
+    for (int r = 0; r < size; r++) {
+        if (all[r] != r) continue; /* not the first of its host */
+        if (r == first_rank) p->host = p->host_count;
+        all[p->host_count++] = r; /* host_count <= r: overwrites only what was read */
+    }
+    REEVE_ASSERT(rank >= first_rank && p->host < p->host_count);
+    return MPI_SUCCESS;
+}
+
+static int split_hosts(MPI_Comm comm, uint32_t host_size, int rank, MPI_Comm *host)
+{
+    if (host_size == 0) return MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, host);
+    return MPI_Comm_split(comm, rank / (int)host_size, rank, host);
+}
+
+/* The host's first worker makes the segment and tells its name; the others open it. *shared_ok: this worker has it. */
+static int share_memory(MPI_Comm host, int local_rank, int local_size, struct shared *shared, bool *shared_ok,
+                        struct reeve_error *why)
+{
+    char name[NAME_BYTES] = "";
+    int made = 1;
+    if (local_rank == 0) {
+        (void)snprintf(name, sizeof(name), "/reeve-%ld-%llx", (long)getpid(), (unsigned long long)reeve_clock_wall_ns());
+        made = shared_make(shared, name, 0, (uint32_t)local_size, true, why) == REEVE_OK;
+    }
+    int rc = MPI_Bcast(name, NAME_BYTES, MPI_CHAR, 0, host);
+    if (rc == MPI_SUCCESS) rc = MPI_Bcast(&made, 1, MPI_INT, 0, host);
+    *shared_ok = rc == MPI_SUCCESS && made;
+    if (*shared_ok && local_rank != 0)
+        *shared_ok = shared_make(shared, name, (uint32_t)local_rank, (uint32_t)local_size, false, why) == REEVE_OK;
+    if (rc == MPI_SUCCESS) rc = MPI_Barrier(host); /* all who can have opened it have */
+    if (local_rank == 0) shared_unlink(name);
+    return rc;
+}
+
+static int find(struct places *p, MPI_Comm comm, uint32_t host_size, struct shared *shared, bool *all_ok,
+                struct reeve_error *why)
+{
+    MPI_Comm host = MPI_COMM_NULL;
+    int rank = 0, size = 0, local_rank = 0, local_size = 1, first_rank = 0, all_share = 0;
+    int rc = MPI_Comm_rank(comm, &rank);
+    if (rc == MPI_SUCCESS) rc = MPI_Comm_size(comm, &size);
+    if (rc == MPI_SUCCESS) rc = split_hosts(comm, host_size, rank, &host);
+    if (rc == MPI_SUCCESS) rc = MPI_Comm_rank(host, &local_rank);
+    if (rc == MPI_SUCCESS) rc = MPI_Comm_size(host, &local_size);
+    first_rank = rank;
+    if (rc == MPI_SUCCESS) rc = MPI_Bcast(&first_rank, 1, MPI_INT, 0, host);
+    p->local_rank = (uint32_t)local_rank;
+    p->local_size = (uint32_t)local_size;
+    bool shared_ok = true;
+    if (rc == MPI_SUCCESS && local_size > 1)
+        rc = share_memory(host, local_rank, local_size, shared, &shared_ok, why);
+    int shares = shared_ok;
+    if (rc == MPI_SUCCESS) rc = MPI_Allreduce(&shares, &all_share, 1, MPI_INT, MPI_MIN, comm);
+    if (rc == MPI_SUCCESS) rc = list_hosts(p, comm, size, rank, first_rank);
+    if (host != MPI_COMM_NULL) (void)MPI_Comm_free(&host);
+    *all_ok = all_share != 0;
+    return rc;
+}
+
+reeve_status places_find(struct places *p, MPI_Comm comm, uint32_t host_size, struct shared *shared,
+                         struct reeve_error *err)
+{
+    int size = 0;
+    int rc = MPI_Comm_size(comm, &size);
+    if (rc != MPI_SUCCESS) return coll_fail(err, rc, "find who shares a host");
+    *p = (struct places){.first_ranks = malloc((size_t)size * sizeof(int))};
+    if (p->first_ranks == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "sum over %d workers: out of memory", size);
+    struct reeve_error why = {.status = REEVE_OK};
+    bool all_ok = false;
+    rc = find(p, comm, host_size, shared, &all_ok, &why);
+    if (rc == MPI_SUCCESS && !all_ok) {
+        shared_fini(shared);
+        if (why.status != REEVE_OK)
+            reeve_log(REEVE_LOG_WARN, "workers of one host cannot share memory, so sums are slower: %s", why.text);
+        rc = find(p, comm, 1, shared, &all_ok, &why);
+    }
+    return rc == MPI_SUCCESS ? REEVE_OK : coll_fail(err, rc, "find who shares a host");
+}
+
+void places_fini(struct places *p)
+{
+    free(p->first_ranks);
+    p->first_ranks = NULL;
+}

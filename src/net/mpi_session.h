@@ -1,0 +1,40 @@
+/* This process's place in the MPI job: started once, ended once, with two communicators that return errors instead of
+ * aborting. Only the main thread calls MPI (MPI_THREAD_FUNNELED; docs/adr/0004).
+ *
+ * The header needs no mpi.h: a communicator travels as its Fortran handle, which is a plain int on every MPI. */
+#ifndef REEVE_NET_MPI_SESSION_H
+#define REEVE_NET_MPI_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "reeve/ids.h"
+#include "reeve/status.h"
+
+struct reeve_mpi_session {
+    uint32_t rank, size;           /* of all ranks; rank 0 is the master */
+    uint32_t node_rank, node_size; /* among the ranks that share this node's memory */
+    char host[256];                /* as MPI names this node */
+    char library[128];             /* "Open MPI v4.1.4": the library that runs, not the one that was compiled against */
+    bool ulfm_compiled;            /* the MPI that Reeve was built with can report a lost process */
+    bool ulfm_active;              /* and this job was started so that it does */
+    int control;                   /* handle: all ranks, in order */
+    int workers;                   /* handle: ranks 1.. in order; a null communicator on rank 0 */
+};
+
+/* Start MPI. Collective over all ranks of the job; blocks until all are there. Once in a process.
+ * OK | JOB_DEVICE (MPI does not start) | JOB_CONFIG (the MPI allows one thread only, or already ended). */
+reeve_status reeve_mpi_session_open(int *argc, char ***argv, struct reeve_mpi_session *out, struct reeve_error *err);
+
+/* End MPI. Collective: waits for the other ranks, then finalizes; transports and collectives were destroyed before.
+ * Returns true if MPI ended properly: return from main then. If the others do not come, if a process was lost, or if
+ * finalize hangs (across hosts it does so after a failure), the process is ended by _exit(exit_code) here, at the
+ * latest at deadline_ns: a job whose result is written must not hang at its end. The launcher may then make another
+ * exit code of it; the run's own last record says how it ended.
+ * Returns false only if MPI refused without hanging; nothing is left to be done then either. */
+bool reeve_mpi_session_close(struct reeve_mpi_session *session, reeve_time_ns deadline_ns, int exit_code);
+
+/* End all ranks of the job with this exit code, now. Does not return, whatever MPI does. */
+_Noreturn void reeve_mpi_session_abort(int exit_code);
+
+#endif
