@@ -1,0 +1,114 @@
+/* Writing to a disk that may be full, slow or broken. */
+#include "store/disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/path.h"
+
+#define WRITE_BYTES_MAX ((size_t)16 << 20) /* one system call: bounded, so that a signal is answered soon */
+
+static unsigned long long free_bytes(const char *dir)
+{
+    struct statvfs fs;
+    return statvfs(dir, &fs) == 0 ? (unsigned long long)fs.f_bavail * fs.f_frsize : 0;
+}
+
+reeve_status reeve_disk_fail(struct reeve_error *err, int errnum, const char *doing, const char *path, uint64_t bytes)
+{
+    char dir[REEVE_PATH_BYTES_MAX];
+    reeve_path_dirname(path, dir, sizeof(dir));
+    unsigned long long wanted = bytes;
+    switch (errnum) {
+    case ENOSPC:
+        return reeve_fail(err, REEVE_STORE_WRITE,
+                          "%s %s: the disk is full (%llu bytes wanted, %llu free): free %llu bytes on %s or set --run-dir",
+                          doing, path, wanted, free_bytes(dir), wanted, dir);
+    case EDQUOT:
+        return reeve_fail(err, REEVE_STORE_WRITE,
+                          "%s %s: the disk quota is used up: free %llu bytes of yours on %s or set --run-dir", doing, path,
+                          wanted, dir);
+    case EFBIG:
+        return reeve_fail(err, REEVE_STORE_WRITE,
+                          "%s %s: %llu bytes exceed the limit on the size of a file: raise it (ulimit -f) or set --run-dir",
+                          doing, path, wanted);
+    case EIO:
+        return reeve_fail(err, REEVE_STORE_WRITE,
+                          "%s %s: the disk reports an error (EIO): look at the kernel's log, and set --run-dir to another disk",
+                          doing, path);
+    case EROFS:
+        return reeve_fail(err, REEVE_STORE_CREATE, "%s %s: the file system is read-only: set --run-dir", doing, path);
+    default:
+        break;
+    }
+    errno = errnum;
+    return reeve_fail(err, reeve_status_from_errno_write(errnum), "%s %s: %m", doing, path);
+}
+
+reeve_status reeve_disk_write(int fd, const void *bytes, size_t n, uint64_t offset, const char *path,
+                              struct reeve_error *err)
+{
+    const uint8_t *at = bytes;
+    while (n > 0) {
+        ssize_t done = pwrite(fd, at, n < WRITE_BYTES_MAX ? n : WRITE_BYTES_MAX, (off_t)offset);
+        if (done < 0 && errno == EINTR) continue;
+        if (done <= 0) return reeve_disk_fail(err, done < 0 ? errno : EIO, "write", path, n);
+        at += done;
+        offset += (uint64_t)done;
+        n -= (size_t)done;
+    }
+    return REEVE_OK;
+}
+
+reeve_status reeve_disk_sync(int fd, const char *path, struct reeve_error *err)
+{
+    if (fdatasync(fd) == 0) return REEVE_OK;
+    return reeve_disk_fail(err, errno, "sync", path, 0);
+}
+
+/* Give a finished file its name, unless something has it. */
+static reeve_status give_name(const char *tmp, const char *path, struct reeve_error *err)
+{
+    if (renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_NOREPLACE) == 0) return REEVE_OK;
+    if (errno == EINVAL || errno == ENOSYS) { /* NFS and others cannot say "not over another" */
+        if (!reeve_path_exists(path) && rename(tmp, path) == 0) return REEVE_OK;
+        if (reeve_path_exists(path)) errno = EEXIST;
+    }
+    if (errno == EEXIST)
+        return reeve_fail(err, REEVE_STORE_CREATE, "create %s: it exists already: is another job using this run?", path);
+    return reeve_disk_fail(err, errno, "rename to", path, 0);
+}
+
+reeve_status reeve_disk_create(const char *path, const void *bytes, size_t n, struct reeve_error *err)
+{
+    char tmp[REEVE_PATH_BYTES_MAX], dir[REEVE_PATH_BYTES_MAX];
+    int length = snprintf(tmp, sizeof(tmp), "%s.tmp-%ld", path, (long)getpid());
+    if (length < 0 || (size_t)length >= sizeof(tmp))
+        return reeve_fail(err, REEVE_INPUT_INVALID, "create %s: the path is too long", path);
+    reeve_path_dirname(path, dir, sizeof(dir));
+    (void)unlink(tmp); /* of a process of the same number, long dead */
+    int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) return reeve_disk_fail(err, errno, "create", tmp, n);
+    reeve_status st = reeve_disk_write(fd, bytes, n, 0, tmp, err);
+    if (st == REEVE_OK && fsync(fd) != 0) st = reeve_disk_fail(err, errno, "sync", tmp, 0);
+    if (close(fd) != 0 && st == REEVE_OK) st = reeve_disk_fail(err, errno, "close", tmp, 0);
+    if (st == REEVE_OK) st = give_name(tmp, path, err);
+    if (st == REEVE_OK) return reeve_fsync_dir(dir, err);
+    (void)unlink(tmp);
+    return st;
+}
+
+reeve_status reeve_disk_reserve(int fd, uint64_t bytes, const char *path, struct reeve_error *err)
+{
+    int rc;
+    do rc = bytes > 0 ? fallocate(fd, 0, 0, (off_t)bytes) : 0;
+    while (rc != 0 && errno == EINTR);
+    if (rc == 0 || errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL) return REEVE_OK; /* writing will tell */
+    return reeve_disk_fail(err, errno, "set aside room for", path, bytes);
+}
