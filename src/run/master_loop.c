@@ -18,7 +18,7 @@
 #define TICKS_PER_TURN_MAX 4096
 #define FILES_LOOK_NS (200 * REEVE_MILLISECOND_NS) /* how often STOP and SAVE are looked for */
 #define HEARTBEAT_NS (5 * REEVE_SECOND_NS)
-#define OUTBOX_BYTES 4096
+#define OUTBOX_BYTES REEVE_MESSAGE_BYTES_MAX
 
 struct outbox {
     size_t bytes;
@@ -61,7 +61,8 @@ static void put_frame(reeve_master_loop *l, uint32_t worker, const struct reeve_
 {
     struct outbox *o = &l->outbox[worker];
     /* A worker gets a bounded number of frames in a turn (credits, and a few words of each kind), so this fits. */
-    REEVE_ASSERT(reeve_frame_push(o->message, sizeof(o->message), &o->bytes, frame, NULL));
+    bool fits = reeve_frame_push(o->message, sizeof(o->message), &o->bytes, frame, NULL);
+    REEVE_ASSERT(fits);
 }
 
 static void put_outgoing(reeve_master_loop *l, const struct reeve_outgoing *out)
