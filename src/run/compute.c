@@ -8,6 +8,16 @@
 #include "core/task.h"
 #include "run/compute_state.h"
 
+static bool is_summed_lease(const struct reeve_frame *f)
+{
+    return f->kind == REEVE_FRAME_LEASE && (f->a == REEVE_TASK_GRADIENT || f->a == REEVE_TASK_EVAL);
+}
+
+static bool touches_sums(const struct reeve_frame *f)
+{
+    return is_summed_lease(f) || f->kind == REEVE_FRAME_APPLY || f->kind == REEVE_FRAME_DISCARD;
+}
+
 static void *compute_main(void *arg)
 {
     reeve_compute *c = arg;
@@ -23,6 +33,10 @@ static void *compute_main(void *arg)
         c->command_count--;
         pthread_mutex_unlock(&c->lock);
         compute_execute(c, &command);
+        if (!touches_sums(&command)) continue;
+        pthread_mutex_lock(&c->lock);
+        c->unsettled--;
+        pthread_mutex_unlock(&c->lock);
     }
     compute_checkpoint_join(c);
     compute_close_workload(c); /* on the thread that opened it */
@@ -106,6 +120,7 @@ bool reeve_compute_post(reeve_compute *c, const struct reeve_frame *frame)
     if (fits) {
         c->commands[(c->command_head + c->command_count) % COMPUTE_COMMANDS_MAX] = *frame;
         c->command_count++;
+        c->unsettled += touches_sums(frame);
         pthread_cond_signal(&c->wake);
     }
     pthread_mutex_unlock(&c->lock);
@@ -157,7 +172,10 @@ static uint32_t filter_waiting(reeve_compute *c, bool (*keep)(const struct reeve
     uint32_t kept = 0;
     for (uint32_t i = 0; i < c->command_count; i++) {
         struct reeve_frame f = c->commands[(c->command_head + i) % COMPUTE_COMMANDS_MAX];
-        if (keep(&f, task, attempt)) c->commands[(c->command_head + kept++) % COMPUTE_COMMANDS_MAX] = f;
+        if (keep(&f, task, attempt))
+            c->commands[(c->command_head + kept++) % COMPUTE_COMMANDS_MAX] = f;
+        else
+            c->unsettled -= touches_sums(&f);
     }
     uint32_t removed = c->command_count - kept;
     c->command_count = kept;
@@ -173,7 +191,7 @@ static bool is_not_summed(const struct reeve_frame *f, uint32_t task, uint32_t a
 {
     (void)task;
     (void)attempt;
-    return f->kind != REEVE_FRAME_LEASE || (f->a != REEVE_TASK_GRADIENT && f->a != REEVE_TASK_EVAL);
+    return !is_summed_lease(f);
 }
 
 bool reeve_compute_revoke(reeve_compute *c, uint32_t task, uint32_t attempt)
@@ -197,6 +215,14 @@ uint32_t reeve_compute_waiting(reeve_compute *c)
     uint32_t n = c->command_count;
     pthread_mutex_unlock(&c->lock);
     return n;
+}
+
+bool reeve_compute_is_settled(reeve_compute *c)
+{
+    pthread_mutex_lock(&c->lock);
+    bool settled = c->unsettled == 0;
+    pthread_mutex_unlock(&c->lock);
+    return settled;
 }
 
 void reeve_compute_get_sum(reeve_compute *c, bool eval, struct reeve_compute_sum *out)

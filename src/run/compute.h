@@ -39,8 +39,12 @@ bool reeve_compute_revoke(reeve_compute *c, uint32_t task, uint32_t attempt);
 void reeve_compute_drop_waiting(reeve_compute *c);
 uint32_t reeve_compute_waiting(reeve_compute *c);
 
-/* What the reduction of the open step (or evaluation) adds up. Call it only after everything leased was answered: then
- * the thread does not touch these until APPLY or DISCARD. Exact: i64 holds everything. Fast: f32 holds the gradient,
+/* True when no command that touches the sums (a summed lease, APPLY, DISCARD) is waiting or running. A worker that got no
+ * lease of a step may still be applying the one before when the others are ready to add up. */
+bool reeve_compute_is_settled(reeve_compute *c);
+
+/* What the reduction of the open step (or evaluation) adds up. Call it only when settled: then the thread does not touch
+ * these until the next APPLY, DISCARD or summed lease is posted. Exact: i64 holds everything. Fast: f32 holds the gradient,
  * i64 the words behind it. */
 struct reeve_compute_sum {
     int64_t *in, *out;

@@ -40,6 +40,7 @@ struct reeve_compute {
     atomic_bool stopping;
     struct reeve_frame commands[COMPUTE_COMMANDS_MAX]; /* ring, under lock */
     uint32_t command_head, command_count;
+    uint32_t unsettled; /* commands posted and not finished that touch the sums; under lock */
     struct compute_answer answers[COMPUTE_ANSWERS_MAX]; /* ring, under lock */
     uint32_t answer_head, answer_count;
     pthread_cond_t room;

@@ -15,7 +15,7 @@
 #define HEARTBEAT_NS REEVE_SECOND_NS
 #define MESSAGES_PER_TURN_MAX 64
 
-enum reduce_stage { REDUCE_NONE = 0, REDUCE_FAST, REDUCE_WORDS };
+enum reduce_stage { REDUCE_NONE = 0, REDUCE_UNSETTLED, REDUCE_FAST, REDUCE_WORDS };
 
 struct reeve_worker {
     struct reeve_worker_config config;
@@ -89,10 +89,8 @@ static reeve_status begin_words(reeve_worker *w, struct reeve_error *err)
     return w->collective->ops->begin_sum_i64(w->collective, w->sum.in, w->sum.out, w->sum.count, err);
 }
 
-static reeve_status begin_reduce(reeve_worker *w, const struct reeve_frame *f, struct reeve_error *err)
+static reeve_status begin_reduce(reeve_worker *w, struct reeve_error *err)
 {
-    w->reducing_eval = f->a == REEVE_TASK_EVAL;
-    w->reduce_step = f->step;
     reeve_compute_get_sum(w->compute, w->reducing_eval, &w->sum);
     if (w->sum.fast_in == NULL) return begin_words(w, err);
     w->reducing = REDUCE_FAST;
@@ -134,14 +132,21 @@ static reeve_status move_reduce(reeve_worker *w, reeve_time_ns now_ns, bool *pro
 {
     if (w->reducing == REDUCE_NONE) return REEVE_OK;
     struct reeve_error why = {0};
-    bool done = false;
-    reeve_status st = w->collective->ops->test(w->collective, &done, &why);
-    if (st == REEVE_OK && !done) return REEVE_OK;
-    *progress = true;
-    if (st == REEVE_OK && w->reducing == REDUCE_FAST) st = begin_words(w, &why);
-    else if (st == REEVE_OK) {
-        w->reducing = REDUCE_NONE;
-        return report_reduced(w, now_ns, err);
+    reeve_status st;
+    if (w->reducing == REDUCE_UNSETTLED) {
+        if (!reeve_compute_is_settled(w->compute)) return REEVE_OK;
+        *progress = true;
+        st = begin_reduce(w, &why);
+    } else {
+        bool done = false;
+        st = w->collective->ops->test(w->collective, &done, &why);
+        if (st == REEVE_OK && !done) return REEVE_OK;
+        *progress = true;
+        if (st == REEVE_OK && w->reducing == REDUCE_WORDS) {
+            w->reducing = REDUCE_NONE;
+            return report_reduced(w, now_ns, err);
+        }
+        if (st == REEVE_OK) st = begin_words(w, &why);
     }
     if (st == REEVE_OK) return REEVE_OK;
     why.status = st;
@@ -171,8 +176,7 @@ static reeve_status revoke(reeve_worker *w, const struct reeve_frame *f)
     return REEVE_OK;
 }
 
-static reeve_status handle_frame(reeve_worker *w, const struct reeve_frame *f, reeve_time_ns now_ns,
-                                 struct reeve_error *err)
+static reeve_status handle_frame(reeve_worker *w, const struct reeve_frame *f, struct reeve_error *err)
 {
     if (f->epoch < w->epoch) return REEVE_OK; /* a master that is no longer master */
     switch (f->kind) {
@@ -186,12 +190,11 @@ static reeve_status handle_frame(reeve_worker *w, const struct reeve_frame *f, r
     case REEVE_FRAME_CHECKPOINT: return post(w, f, err);
     case REEVE_FRAME_DISCARD: return discard(w, f, err);
     case REEVE_FRAME_REVOKE: return revoke(w, f);
-    case REEVE_FRAME_REDUCE: {
-        struct reeve_error why = {0};
-        reeve_status st = begin_reduce(w, f, &why);
-        why.status = st;
-        return st == REEVE_OK ? REEVE_OK : reduce_failed(w, &why, now_ns, err);
-    }
+    case REEVE_FRAME_REDUCE:
+        w->reducing = REDUCE_UNSETTLED;
+        w->reducing_eval = f->a == REEVE_TASK_EVAL;
+        w->reduce_step = f->step;
+        return REEVE_OK;
     case REEVE_FRAME_DRAIN: w->draining = true; return REEVE_OK;
     case REEVE_FRAME_HEARTBEAT: return REEVE_OK;
     default:
@@ -218,7 +221,7 @@ static reeve_status take_messages(reeve_worker *w, reeve_time_ns now_ns, bool *p
                 return reeve_fail(err, REEVE_JOB_INTERNAL, "worker %u: malformed message of %zu bytes from peer %u",
                                   w->config.id, bytes, peer);
             if (end) break;
-            st = handle_frame(w, &f, now_ns, err);
+            st = handle_frame(w, &f, err);
             if (st != REEVE_OK) return st;
         }
     }
