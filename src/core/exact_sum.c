@@ -17,8 +17,8 @@
 #endif
 _Static_assert(FLT_EVAL_METHOD == 0, "f64 arithmetic must round to f64");
 
-/* The same C, compiled for three widths and chosen when the program starts. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+/* The same C, compiled for three widths and chosen when the program starts. A test compiles it for the narrowest alone. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(REEVE_EXACT_SUM_ONE_WIDTH)
 #define FOR_EACH_WIDTH __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else
 #define FOR_EACH_WIDTH
