@@ -186,7 +186,7 @@ static void fill(reeve_report *r, const reeve_master *m)
     o->samples = s.step * r->job->train.global_batch;
     o->epoch = o->samples / r->epoch_samples;
     o->membership_epoch = s.epoch;
-    o->workers = s.workers;
+    if (s.phase < REEVE_PHASE_DRAIN) o->workers = s.workers; /* later they say goodbye one by one */
     o->tasks_ready = s.ready;
     o->tasks_leased = s.leased;
     o->tasks_blocked = s.blocked;
