@@ -34,6 +34,7 @@ struct options {
     uint32_t set_count;
     uint64_t stop_at;
     bool alone, quiet;
+    bool watched; /* by `reeve run`, which takes the exit code from status.json: mpirun need not comment on it */
 };
 
 /* Rank 0's first word to every worker: go on with this folder, or end, because rank 0 has nothing to do or failed. */
@@ -48,7 +49,8 @@ static int parse(int argc, char **argv, struct options *o)
         {"job", required_argument, NULL, 'j'},     {"set", required_argument, NULL, 's'},
         {"run-dir", required_argument, NULL, 'r'}, {"stop-at", required_argument, NULL, 't'},
         {"alone", no_argument, NULL, 'a'},         {"quiet", no_argument, NULL, 'q'},
-        {"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0},
+        {"watched", no_argument, NULL, 'w'},       {"version", no_argument, NULL, 'V'},
+        {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (c) {
@@ -61,6 +63,7 @@ static int parse(int argc, char **argv, struct options *o)
         case 't': o->stop_at = strtoull(optarg, NULL, 10); break;
         case 'a': o->alone = true; break;
         case 'q': o->quiet = true; break;
+        case 'w': o->watched = true; break;
         case 'V': (void)printf("reeve-rank %s\n", REEVE_VERSION); exit(0);
         default: return REEVE_EXIT_USAGE;
         }
@@ -160,17 +163,17 @@ static int run_master(const struct options *o, const struct reeve_mpi_session *s
 {
     struct reeve_prepared p;
     int code = prepare(o, &p);
-    bool go_on = code == 0 && !p.complete;
-    tell_all(t, go_on, go_on ? p.run_dir : "");
-    *clean = !go_on; /* the workers were told to end, and will */
-    if (code != 0) return code;
-    if (p.complete) return say_complete(&p);
+    if (code != 0 || p.complete) {
+        tell_all(t, false, "");
+        *clean = true; /* the workers were told to end, and will */
+        return code != 0 ? code : say_complete(&p);
+    }
     struct reeve_rank_config config = {.prepared = &p,
                                        .stop_at = o->stop_at,
                                        .progress = !o->quiet,
                                        .host = session->host,
                                        .cores_short = session->node_size > (uint32_t)sysconf(_SC_NPROCESSORS_ONLN)};
-    code = reeve_rank_master(&config, t, clean);
+    code = reeve_rank_master(&config, t, tell_all, clean);
     reeve_prepared_fini(&p);
     return code;
 }
@@ -228,6 +231,7 @@ static int run_in_mpi(const struct options *o, int *argc, char ***argv)
     int code = session.rank == 0 ? run_master(o, &session, t, &clean) : run_worker(&session, t, &clean);
     if (!clean) reeve_mpi_session_abort(code != 0 ? code : REEVE_EXIT_INTERNAL); /* others may wait for this rank */
     t->ops->destroy(t);
+    if (o->watched && clean && code == REEVE_EXIT_AGAIN) code = REEVE_EXIT_DONE;
     (void)reeve_mpi_session_close(&session, reeve_clock_now() + CLOSE_NS, code);
     return code;
 }

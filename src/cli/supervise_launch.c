@@ -118,7 +118,7 @@ static void build_arguments(const struct reeve_launch *l, const char *rank_progr
     add(a, rank_program);
     add(a, "--run-dir");
     add(a, l->prepared->run_dir);
-    if (l->workers == 1) add(a, "--alone");
+    add(a, l->workers == 1 ? "--alone" : "--watched");
     if (l->quiet) add(a, "--quiet");
     if (l->stop_at > 0) {
         add(a, "--stop-at");

@@ -27,6 +27,7 @@ struct reeve_master_config {
     uint32_t eval_every;         /* 0: only after the last step */
     uint32_t checkpoint_every;   /* 0: only at the end and when stopped */
     uint32_t attempts_max, crash_limit, refused_max, credits;
+    uint64_t stop_at;            /* stop, checkpointed, once this step is committed; 0: no */
     uint32_t sample_tokens;      /* 0: no text at the end */
     bool fast;                   /* reduced in fp32 */
     uint64_t seed;               /* of the retry jitter */

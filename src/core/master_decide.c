@@ -426,6 +426,10 @@ static bool checkpoint_due(const reeve_master *m)
 static void decide_boundary(const reeve_master *m, struct reeve_decision *d)
 {
     bool last = m->step >= m->config.steps;
+    if (m->config.stop_at > 0 && m->step >= m->config.stop_at && m->stop_reason == REEVE_OK && !last) {
+        add_event(d, REEVE_EVENT_STOP_ASKED)->arg = REEVE_JOB_STOPPED;
+        return;
+    }
     if (m->stop_reason != REEVE_OK && !(last && m->stop_reason == REEVE_JOB_STOPPED)) {
         if (decide_last_checkpoint(m, d)) end_run(m, REEVE_EVENT_RUN_STOPPED, d);
         return;

@@ -308,10 +308,6 @@ static reeve_status look_outside(reeve_master_loop *l, reeve_time_ns now_ns, str
         l->signals_seen = reeve_stop_signals_count();
         st = ask_stop(l, strsignal(reeve_stop_signals_last()), now_ns, err);
     }
-    struct reeve_master_status s;
-    reeve_master_get_status(l->master, &s);
-    if (st == REEVE_OK && l->config.stop_at > 0 && s.step >= l->config.stop_at && s.phase >= REEVE_PHASE_TRAIN)
-        st = ask_stop(l, "--stop-at", now_ns, err);
     if (st != REEVE_OK || now_ns - l->looked_ns < FILES_LOOK_NS) return st;
     l->looked_ns = now_ns;
     if (take_file(l, "STOP")) st = ask_stop(l, "file STOP", now_ns, err);

@@ -18,7 +18,6 @@ struct reeve_master_loop_config {
     const struct reeve_job *job;           /* borrowed until destroy */
     const struct reeve_manifest *manifest; /* borrowed until destroy */
     uint32_t workers;                      /* expected: peers 1..workers */
-    uint64_t stop_at;                      /* stop (checkpointed) once this step is committed; 0: no */
     FILE *progress;                        /* borrowed; NULL: none */
 };
 

@@ -35,7 +35,8 @@ static reeve_status differ(const char *yaml, const char *lock, const char *what,
                       lock, yaml);
 }
 
-/* The lock must be of these very entries. Formats and token widths are compared only where shards.yaml states them. */
+/* The lock must be of these very entries. Formats are compared where shards.yaml states them; the width of a
+ * token only where the file itself does not. */
 static reeve_status same_entries(const char *yaml, const struct reeve_manifest *written, const char *lock,
                                  const struct reeve_manifest *locked, struct reeve_error *err)
 {
@@ -49,7 +50,7 @@ static reeve_status same_entries(const char *yaml, const struct reeve_manifest *
         const char *path = reeve_manifest_path(written, (reeve_shard_id){i});
         bool same = strcmp(path, reeve_manifest_path(locked, (reeve_shard_id){i})) == 0 && a->weight == b->weight &&
                     a->priority == b->priority && (a->format == 0 || a->format == b->format) &&
-                    (a->token_bytes == 0 || a->format == 0 || a->token_bytes == b->token_bytes);
+                    (a->format != REEVE_SHARD_NANOGPT || a->token_bytes == b->token_bytes);
         if (same) continue;
         (void)snprintf(what, sizeof what, "shard %u (%s) changed", i, path);
         return differ(yaml, lock, what, err);

@@ -71,7 +71,7 @@ static reeve_status master_init(struct master_part *m, const struct reeve_rank_c
     if (st != REEVE_OK) return st;
     if (took_over) reeve_log(REEVE_LOG_INFO, "the process that had this run is dead; taking the run over");
     m->refreshed_ns = reeve_clock_now();
-    st = reeve_recover(p->run_dir, &p->job, p->manifest, transport->size - 1, &m->recovered, err);
+    st = reeve_recover(p->run_dir, &p->job, p->manifest, transport->size - 1, config->stop_at, &m->recovered, err);
     if (st == REEVE_OK && m->recovered.info.torn_tail)
         reeve_log(REEVE_LOG_INFO, "the last write to the journal was cut short; its incomplete records were ignored");
     struct reeve_master_loop_config loop = {
@@ -79,7 +79,6 @@ static reeve_status master_init(struct master_part *m, const struct reeve_rank_c
         .job = &p->job,
         .manifest = p->manifest,
         .workers = transport->size - 1,
-        .stop_at = config->stop_at,
         .progress = config->progress ? stdout : NULL,
     };
     if (st == REEVE_OK) st = reeve_master_loop_create(&loop, &m->recovered, transport, &m->loop, err);
@@ -130,13 +129,16 @@ static reeve_status worker_init(struct worker_part *w, const struct reeve_rank_c
 
 /* ---- the loops ---- */
 
-int reeve_rank_master(const struct reeve_rank_config *config, reeve_transport *transport, bool *clean)
+int reeve_rank_master(const struct reeve_rank_config *config, reeve_transport *transport, reeve_rank_announce *announce,
+                      bool *clean)
 {
-    *clean = false;
     open_log(config, "master", 0);
     struct reeve_error err = {0};
     struct master_part m;
-    if (master_init(&m, config, transport, &err) != REEVE_OK) return tell(&err);
+    bool go_on = master_init(&m, config, transport, &err) == REEVE_OK;
+    announce(transport, go_on, config->prepared->run_dir);
+    *clean = !go_on; /* then the workers were told to end, and nobody waits for this rank */
+    if (!go_on) return tell(&err);
     struct reeve_idle idle;
     reeve_idle_init(&idle, config->cores_short);
     bool ended = false;

@@ -14,9 +14,14 @@ struct reeve_rank_config {
     bool cores_short;                      /* more ranks on this node than cores: sleep sooner when idle */
 };
 
+/* Tell every worker to go on with this run folder, or to end. */
+typedef void reeve_rank_announce(reeve_transport *transport, bool go_on, const char *run_dir);
+
 /* Each returns the exit code of this rank; errors were told. transport and collective are borrowed.
+ * announce is called once, when the master is ready or cannot be: the workers wait for that word.
  * *clean: everybody said goodbye; otherwise others may still wait for this rank, and the job must be aborted. */
-int reeve_rank_master(const struct reeve_rank_config *config, reeve_transport *transport, bool *clean);
+int reeve_rank_master(const struct reeve_rank_config *config, reeve_transport *transport, reeve_rank_announce *announce,
+                      bool *clean);
 int reeve_rank_worker(const struct reeve_rank_config *config, reeve_transport *transport, reeve_collective *collective,
                       bool *clean);
 /* Master and its only worker in this process; makes its own transport and collective. */

@@ -121,7 +121,7 @@ static reeve_status choose_checkpoint(const char *run_dir, const struct recovery
 }
 
 reeve_status reeve_recover(const char *run_dir, const struct reeve_job *job, const struct reeve_manifest *manifest,
-                           uint32_t workers, struct reeve_recovered *out, struct reeve_error *err)
+                           uint32_t workers, uint64_t stop_at, struct reeve_recovered *out, struct reeve_error *err)
 {
     memset(out, 0, sizeof(*out));
     struct recovery *r = calloc(1, sizeof(*r));
@@ -137,6 +137,7 @@ reeve_status reeve_recover(const char *run_dir, const struct reeve_job *job, con
     if (st == REEVE_OK) st = reeve_plan_create(manifest, &plan_config, &out->plan, err);
     struct reeve_master_config config;
     master_config(job, manifest, r->run_id, r->workers_max, &config);
+    config.stop_at = stop_at;
     if (st == REEVE_OK) st = reeve_master_create(&config, out->plan, &out->master, err);
     r->master = out->master;
     if (st == REEVE_OK && !out->first) {
