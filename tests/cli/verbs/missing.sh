@@ -1,0 +1,36 @@
+# What is not there, and what is no run, is told in one line with its exit code; nothing is made on the way.
+# shellcheck source=tests/cli/data.sh
+. "$REEVE_SOURCE/tests/cli/data.sh"
+
+told() { # told CODE PATTERN ARGUMENT...
+    local code=$1 pattern=$2
+    shift 2
+    expect_exit "$code" reeve "$@"
+    one_line stderr "^reeve: .*$pattern"
+    expect_exit "$code" reeve "$@" --json
+    one_json stdout
+    expect_equal "exit_code of $*" "$(json stdout exit_code)" "$code"
+    expect_text stdout '"error": "'
+}
+
+mkdir empty
+echo text >file.txt
+for verb in inspect audit verify status; do
+    told 66 'nowhere' "$verb" nowhere
+    told 65 'empty.*is no run' "$verb" empty
+done
+for verb in inspect audit status; do told 65 'file.txt: is a file' "$verb" file.txt; done
+expect_exit 65 reeve verify file.txt       # any file may be asked about: then the damage is the answer
+expect_text stdout '^DAMAGE +file.txt: '
+told 66 'nowhere.yaml' plan nowhere.yaml
+told 66 'nowhere.yaml' manifest lock nowhere.yaml
+told 66 'nowhere.yaml' manifest check nowhere.yaml
+told 66 'nowhere.h5' manifest show nowhere.h5
+told 65 'empty.*is no run' manifest show empty
+
+expect_exit 0 reeve status
+expect_text stdout 'no runs below ./runs'
+expect_exit 0 reeve status --json
+expect_equal runs "$(json stdout runs)" "[]"
+rm -f stdout stderr
+expect_equal "files here" "$(find . -type f | sort | xargs)" "./file.txt"
