@@ -41,7 +41,8 @@ void reeve_exact_add(int64_t *acc, const float *grad, size_t n, int unit_bits, s
  * gradient is already the mean over its own samples, and all have the same number). */
 void reeve_exact_mean(float *grad_mean, const int64_t *sum, size_t n, int unit_bits, double scale);
 
-/* A loss sum in fixed point, and back. Non-finite: returns 0 and counts into flags->nonfinite. */
+/* A micro-batch's loss sum in fixed point, and back. Returns 0 and counts into flags if it is not finite (nonfinite) or
+ * 2^30 nats or more (overflow). */
 int64_t reeve_exact_loss(double loss_sum, struct reeve_exact_flags *flags);
 double reeve_exact_loss_value(int64_t q);
 

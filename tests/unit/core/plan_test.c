@@ -186,25 +186,31 @@ static void plan_cuts_a_shard_into_samples_of_one_token_more_than_the_sequence(v
 }
 
 static void plan_of_the_example_in_the_document_is_as_printed_there(void **state)
-{ /* Goal: docs/plan.md tells the truth. Method: its example, `none`: steps 1 to 3 cross the end of epoch 0. */
-    uint64_t tokens[3] = {13, 3, 9};
+{ /* Goal: docs/plan.md tells the truth, and no change moves the samples of a run that is under way. Method: its example
+   * under each shuffle, epochs 0 and 1. */
+    uint64_t tokens[3] = {13, 3, 11};
     uint16_t weights[3] = {1, 1, 2};
-    static const uint32_t shard[12] = {0, 0, 0, 2, 2, 2, 2, 0, 0, 0, 2, 2};
-    static const uint64_t offset[12] = {0, 4, 8, 0, 4, 0, 4, 0, 4, 8, 0, 4};
-    static const uint32_t visit[12] = {0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0};
-    struct fx_case c = {.manifest = fx_manifest(3, tokens, weights)};
-    c.config = (struct reeve_plan_config){
-        .seed = 7, .block_shards = 2, .sequence = 4, .global_batch = 4, .micro_batch = 2};
-    c.plan = fx_plan(c.manifest, &c.config);
-    assert_int_equal(reeve_plan_epoch_samples(c.plan), 7);
-    for (uint64_t i = 0; i < 12; i++) {
-        struct reeve_sample s = fx_at(&c, i);
-        assert_int_equal(s.shard.v, shard[i]);
-        assert_int_equal(s.token_offset, offset[i]);
-        assert_int_equal(s.visit, visit[i]);
-        assert_int_equal(s.epoch, i / 7);
+    static const uint32_t shard[7] = {0, 0, 0, 2, 2, 2, 2}, offset[7] = {0, 4, 8, 0, 4, 0, 4}, visit[7] = {[5] = 1, 1};
+    static const uint64_t order[3][14] = {{0, 1, 2, 3, 4, 5, 6, 0, 1, 2, 3, 4, 5, 6},
+                                          {3, 4, 6, 5, 1, 0, 2, 0, 1, 2, 4, 3, 6, 5},
+                                          {6, 5, 1, 3, 2, 4, 0, 3, 1, 4, 6, 0, 2, 5}};
+    for (uint32_t shuffle = 0; shuffle < 3; shuffle++) {
+        struct fx_case c = {.manifest = fx_manifest(3, tokens, weights)};
+        c.config = (struct reeve_plan_config){.seed = 7, .shuffle = shuffle, .block_shards = 2, .sequence = 4,
+                                              .global_batch = 4, .micro_batch = 2};
+        c.plan = fx_plan(c.manifest, &c.config);
+        assert_int_equal(reeve_plan_epoch_samples(c.plan), 7);
+        assert_int_equal(reeve_plan_dropped_tokens(c.plan), 5);
+        for (uint64_t i = 0; i < 14; i++) {
+            struct reeve_sample s = fx_at(&c, i);
+            assert_int_equal(s.ordinal, order[shuffle][i]);
+            assert_int_equal(s.shard.v, shard[s.ordinal]);
+            assert_int_equal(s.token_offset, offset[s.ordinal]);
+            assert_int_equal(s.visit, visit[s.ordinal]);
+            assert_int_equal(s.epoch, i / 7);
+        }
+        fx_case_end(&c);
     }
-    fx_case_end(&c);
 }
 
 static void plan_with_shuffle_block_stays_within_a_block_of_shards(void **state)
