@@ -72,7 +72,8 @@ static void sound_file_comes_back_with_its_note(void **state)
 static void error_of_the_reader_comes_back_as_it_was(void **state)
 {
     (void)state;
-    struct reeve_guard_report report = run(finds_damage, "here", 10);
+    char where[] = "here";
+    struct reeve_guard_report report = run(finds_damage, where, 10);
     assert_int_equal(report.error.status, REEVE_STORE_READ);
     assert_string_equal(report.error.text, "here: no");
 }
