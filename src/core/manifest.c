@@ -102,7 +102,7 @@ static bool token_bytes_fit(const struct reeve_shard *s)
 {
     switch (s->format) {
     case REEVE_SHARD_TEXT: return s->token_bytes == 1;
-    case REEVE_SHARD_LLMC: return s->token_bytes == 2;
+    case REEVE_SHARD_LLMC: return s->token_bytes == 2 || s->token_bytes == 4;
     case REEVE_SHARD_NANOGPT: return s->token_bytes == 2 || s->token_bytes == 4;
     case REEVE_SHARD_HDF5: return s->token_bytes == 1 || s->token_bytes == 2 || s->token_bytes == 4;
     default: return false;
