@@ -15,9 +15,9 @@
 #include "base/path.h"
 #include "store/reader_walk.h"
 
-#define OUR_SUPERBLOCK 3     /* what libver v110 writes: metadata is checksummed */
+#define OUR_SUPERBLOCK 3 /* what libver v110 writes: metadata is checksummed */
 #define SUPERBLOCK_MAX 3
-#define HEAD_BYTES 9         /* signature and superblock version */
+#define HEAD_BYTES 9 /* signature and superblock version */
 #define FILE_BYTES_MIN 48
 
 static const unsigned char signature[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
@@ -67,7 +67,7 @@ static reeve_status check_head(reeve_h5 *h, uint64_t file_bytes_max, bool foreig
     return REEVE_OK;
 }
 
-static hid_t open_in_library(const char *path)
+static hid_t open_in_library(const char *path, char *why, size_t why_bytes)
 {
     hid_t file = H5I_INVALID_HID;
     hid_t fapl = H5Pcreate(H5P_FILE_ACCESS);
@@ -76,6 +76,7 @@ static hid_t open_in_library(const char *path)
     if (H5Pset_fapl_sec2(fapl) >= 0 && H5Pset_fclose_degree(fapl, H5F_CLOSE_STRONG) >= 0 &&
         H5Pset_file_locking(fapl, false, true) >= 0)
         file = H5Fopen(path, H5F_ACC_RDONLY, fapl);
+    if (file < 0) (void)reeve_h5_why(why, why_bytes); /* now: the next call forgets it */
     (void)H5Pclose(fapl);
     return file;
 }
@@ -91,16 +92,15 @@ static bool same_file(const reeve_h5 *h)
 
 static reeve_status open_checked(reeve_h5 *h, uint64_t file_bytes_max, bool foreign, struct reeve_error *err)
 {
-    char why[160];
+    char why[160] = "out of memory";
     /* O_NONBLOCK: a FIFO of that name must not hold us up */
     h->fd = open(h->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (h->fd < 0) return reeve_fail(err, reeve_status_from_errno_read(errno), "open %s: %m", h->path);
     reeve_status st = check_head(h, file_bytes_max, foreign, err);
     if (st != REEVE_OK) return st;
-    h->file = open_in_library(h->path);
+    h->file = open_in_library(h->path, why, sizeof(why));
     if (h->file < 0)
-        return reeve_fail(err, REEVE_STORE_CORRUPT, "%s is damaged: HDF5 cannot open it (%s)", h->path,
-                          reeve_h5_why(why, sizeof(why)));
+        return reeve_fail(err, REEVE_STORE_CORRUPT, "%s is damaged: HDF5 cannot open it (%s)", h->path, why);
     if (!same_file(h)) return reeve_fail(err, REEVE_STORE_CORRUPT, "%s was replaced while it was opened", h->path);
     return reeve_h5_walk(h, err);
 }
@@ -146,9 +146,15 @@ void reeve_h5_close(reeve_h5 *h)
     free(h);
 }
 
-int reeve_h5_fd(const reeve_h5 *h) { return h->fd; }
+int reeve_h5_fd(const reeve_h5 *h)
+{
+    return h->fd;
+}
 
-uint64_t reeve_h5_file_bytes(const reeve_h5 *h) { return h->file_bytes; }
+uint64_t reeve_h5_file_bytes(const reeve_h5 *h)
+{
+    return h->file_bytes;
+}
 
 /* --- datasets --------------------------------------------------------------------------------------------------- */
 
@@ -160,8 +166,7 @@ static int path_order(const void *key, const void *dataset)
 reeve_status reeve_h5_dataset(reeve_h5 *h, const char *path, struct reeve_h5_dataset *out, struct reeve_error *err)
 {
     const struct reeve_h5_dataset *d = NULL;
-    if (h->dataset_count > 0)
-        d = bsearch(path, h->datasets, h->dataset_count, sizeof(*h->datasets), path_order);
+    if (h->dataset_count > 0) d = bsearch(path, h->datasets, h->dataset_count, sizeof(*h->datasets), path_order);
     if (d == NULL) return reeve_fail(err, REEVE_STORE_CORRUPT, "%s: there is no dataset %s", h->path, path);
     *out = *d;
     return REEVE_OK;
@@ -186,8 +191,8 @@ reeve_status reeve_h5_read(reeve_h5 *h, const struct reeve_h5_dataset *d, void *
                            struct reeve_error *err)
 {
     if (d->bytes > bytes_max)
-        return reeve_fail(err, REEVE_STORE_CORRUPT, "%s: %s has %llu bytes, at most %llu were expected", h->path, d->path,
-                          (unsigned long long)d->bytes, (unsigned long long)bytes_max);
+        return reeve_fail(err, REEVE_STORE_CORRUPT, "%s: %s has %llu bytes, at most %llu were expected", h->path,
+                          d->path, (unsigned long long)d->bytes, (unsigned long long)bytes_max);
     if (d->bytes == 0) return REEVE_OK;
     if (d->file_offset == UINT64_MAX) return read_in_library(h, d, out, err);
     return reeve_pread_all(h->fd, out, (size_t)d->bytes, d->file_offset, h->path, err);
@@ -195,7 +200,8 @@ reeve_status reeve_h5_read(reeve_h5 *h, const struct reeve_h5_dataset *d, void *
 
 /* --- attributes ------------------------------------------------------------------------------------------------- */
 
-static reeve_status bad_attr(reeve_h5 *h, const char *object, const char *name, const char *why, struct reeve_error *err)
+static reeve_status bad_attr(reeve_h5 *h, const char *object, const char *name, const char *why,
+                             struct reeve_error *err)
 {
     (void)H5Eclear2(H5E_DEFAULT);
     return reeve_fail(err, REEVE_STORE_CORRUPT, "%s: attribute %s of %s %s", h->path, name, object, why);
@@ -206,8 +212,7 @@ static reeve_status open_attr(reeve_h5 *h, const char *object, const char *name,
                               struct reeve_error *err)
 {
     reeve_h5_library_init();
-    if (H5Aexists_by_name(h->file, object, name, H5P_DEFAULT) <= 0)
-        return bad_attr(h, object, name, "is missing", err);
+    if (H5Aexists_by_name(h->file, object, name, H5P_DEFAULT) <= 0) return bad_attr(h, object, name, "is missing", err);
     *attr = H5Aopen_by_name(h->file, object, name, H5P_DEFAULT, H5P_DEFAULT);
     if (*attr < 0) return bad_attr(h, object, name, "cannot be opened", err);
     hid_t space = H5Aget_space(*attr);
@@ -219,7 +224,8 @@ static reeve_status open_attr(reeve_h5 *h, const char *object, const char *name,
     return bad_attr(h, object, name, "is not one value", err);
 }
 
-reeve_status reeve_h5_attr_u64(reeve_h5 *h, const char *object, const char *name, uint64_t *out, struct reeve_error *err)
+reeve_status reeve_h5_attr_u64(reeve_h5 *h, const char *object, const char *name, uint64_t *out,
+                               struct reeve_error *err)
 {
     hid_t attr, type;
     uint64_t value = 0;
@@ -227,8 +233,7 @@ reeve_status reeve_h5_attr_u64(reeve_h5 *h, const char *object, const char *name
     if (st != REEVE_OK) return st;
     if (H5Tget_class(type) != H5T_INTEGER || H5Tget_sign(type) != H5T_SGN_NONE || H5Tget_size(type) > sizeof(value))
         st = bad_attr(h, object, name, "is not an unsigned integer of at most 64 bits", err);
-    else if (H5Aread(attr, H5T_NATIVE_UINT64, &value) < 0)
-        st = bad_attr(h, object, name, "cannot be read", err);
+    else if (H5Aread(attr, H5T_NATIVE_UINT64, &value) < 0) st = bad_attr(h, object, name, "cannot be read", err);
     (void)H5Tclose(type);
     (void)H5Aclose(attr);
     if (st == REEVE_OK) *out = value;
@@ -246,8 +251,7 @@ reeve_status reeve_h5_attr_text(reeve_h5 *h, const char *object, const char *nam
         st = bad_attr(h, object, name, "is not a text of fixed length", err);
     else if (bytes > out_bytes || (bytes == out_bytes && H5Tget_strpad(type) != H5T_STR_NULLTERM))
         st = bad_attr(h, object, name, "is longer than expected", err);
-    else if (H5Aread(attr, type, out) < 0)
-        st = bad_attr(h, object, name, "cannot be read", err);
+    else if (H5Aread(attr, type, out) < 0) st = bad_attr(h, object, name, "cannot be read", err);
     if (st == REEVE_OK) {
         if (bytes < out_bytes) out[bytes] = '\0';
         out[out_bytes - 1] = '\0';

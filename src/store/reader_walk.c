@@ -15,8 +15,8 @@
 #define MEMBERS_MAX 64
 
 struct walk {
-    reeve_h5 *h;       /* borrowed */
-    haddr_t *objects;  /* owned; addresses of all objects, to find one that is reached twice */
+    reeve_h5 *h;      /* borrowed */
+    haddr_t *objects; /* owned; addresses of all objects, to find one that is reached twice */
     size_t object_count;
     reeve_status st;
     struct reeve_error *err; /* borrowed; may be NULL */
@@ -89,9 +89,12 @@ static char simple_kind(hid_t type)
     case H5T_INTEGER:
         if (!plain_integer(type)) return 0;
         return H5Tget_sign(type) == H5T_SGN_NONE ? 'u' : 'i';
-    case H5T_FLOAT: return ieee_float(type) ? 'f' : 0;
-    case H5T_STRING: return H5Tis_variable_str(type) == 0 ? 's' : 0;
-    default: return 0;
+    case H5T_FLOAT:
+        return ieee_float(type) ? 'f' : 0;
+    case H5T_STRING:
+        return H5Tis_variable_str(type) == 0 ? 's' : 0;
+    default:
+        return 0;
     }
 }
 
@@ -121,8 +124,9 @@ static reeve_status check_type(struct walk *w, hid_t set, struct reeve_h5_datase
     d->type = H5Tget_class(type) == H5T_COMPOUND ? (plain_compound(type) ? 'c' : 0) : simple_kind(type);
     (void)H5Tclose(type);
     if (d->type == 0 || d->element_bytes == 0)
-        return refuse(w, d->path, "has a type that is not read: little-endian integers, IEEE floats, fixed-length strings "
-                                  "and compounds of those are");
+        return refuse(w, d->path,
+                      "has a type that is not read: little-endian integers, IEEE floats, fixed-length strings "
+                      "and compounds of those are");
     return REEVE_OK;
 }
 
@@ -137,12 +141,12 @@ static reeve_status check_storage(struct walk *w, hid_t set, const char *path, H
     int filters = H5Pget_nfilters(dcpl), outside = *layout == H5D_CONTIGUOUS ? H5Pget_external_count(dcpl) : 0;
     (void)H5Pclose(dcpl);
     if (*layout == H5D_CHUNKED)
-        return refuse(w, path, filters > 0 ? "is chunked and filtered (compressed); only contiguous datasets are read: "
-                                             "rewrite the file with `h5repack -f NONE -l CONTI OLD NEW`"
-                                           : "is chunked; only contiguous datasets are read: rewrite the file with "
-                                             "`h5repack -l CONTI OLD NEW`");
-    if (*layout == H5D_VIRTUAL)
-        return refuse(w, path, "is virtual (its data is in other files), which is not read");
+        return refuse(w, path,
+                      filters > 0 ? "is chunked and filtered (compressed); only contiguous datasets are read: "
+                                    "rewrite the file with `h5repack -f NONE -l CONTI OLD NEW`"
+                                  : "is chunked; only contiguous datasets are read: rewrite the file with "
+                                    "`h5repack -l CONTI OLD NEW`");
+    if (*layout == H5D_VIRTUAL) return refuse(w, path, "is virtual (its data is in other files), which is not read");
     if (*layout != H5D_CONTIGUOUS && *layout != H5D_COMPACT) return refuse(w, path, "has an unknown layout");
     if (outside != 0) return refuse(w, path, "has its data in external files, which are not read");
     if (filters != 0) return refuse(w, path, "has filters, which are not read");
@@ -161,7 +165,8 @@ static reeve_status check_shape(struct walk *w, hid_t set, struct reeve_h5_datas
     if (!good) return refuse(w, d->path, "has no shape, or more than 8 dimensions");
     d->rank = (uint32_t)rank;
     d->bytes = d->element_bytes;
-    for (int i = 0; i < rank; i++) d->dims[i] = dims[i];
+    for (int i = 0; i < rank; i++)
+        d->dims[i] = dims[i];
     for (int i = 0; i < rank; i++)
         if (__builtin_mul_overflow(d->bytes, d->dims[i], &d->bytes))
             return refuse(w, d->path, "has a shape whose size does not fit into 64 bits");
@@ -247,16 +252,15 @@ static herr_t visit_link(hid_t group, const char *name, const H5L_info_t *info, 
     struct walk *w = at->w;
     char path[sizeof(((struct reeve_h5_dataset *)NULL)->path)];
     int n = snprintf(path, sizeof(path), "%s/%s", at->path, name);
-    if (n < 0 || (size_t)n >= sizeof(path))
-        (void)refuse(w, path, "...: has a path longer than 255 bytes");
+    if (n < 0 || (size_t)n >= sizeof(path)) (void)refuse(w, path, "...: has a path longer than 255 bytes");
     else if (info->type != H5L_TYPE_HARD)
-        (void)refuse(w, path, info->type == H5L_TYPE_SOFT       ? "is a soft link, which is not followed"
-                              : info->type == H5L_TYPE_EXTERNAL ? "is a link to another file, which is not followed"
-                                                                : "is a user-defined link, which is not followed");
+        (void)refuse(w, path,
+                     info->type == H5L_TYPE_SOFT       ? "is a soft link, which is not followed"
+                     : info->type == H5L_TYPE_EXTERNAL ? "is a link to another file, which is not followed"
+                                                       : "is a user-defined link, which is not followed");
     else {
         hid_t object = H5Oopen(group, name, H5P_DEFAULT);
-        if (object < 0)
-            (void)refuse_unreadable(w, path);
+        if (object < 0) (void)refuse_unreadable(w, path);
         else {
             (void)visit_object(at, object, path);
             (void)H5Oclose(object);
@@ -316,8 +320,7 @@ reeve_status reeve_h5_walk(reeve_h5 *h, struct reeve_error *err)
     w.objects = malloc(OBJECTS_MAX * sizeof(*w.objects));
     if (w.objects == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "open %s: out of memory", h->path);
     hid_t root = H5Gopen2(h->file, "/", H5P_DEFAULT);
-    if (root < 0)
-        (void)refuse_unreadable(&w, "/");
+    if (root < 0) (void)refuse_unreadable(&w, "/");
     else {
         if (remember(&w, root, "/", &kind) == REEVE_OK && walk_group(&w, root, "", 0) == REEVE_OK &&
             check_no_object_twice(&w) == REEVE_OK)
