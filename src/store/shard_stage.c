@@ -1,0 +1,106 @@
+/* Staging: a shard is checked against the lock once, and copied near. A copy gets its name only when all of its bytes
+ * have been read back and digested. */
+#include "store/shard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "store/lock.h"
+#include "store/shard_cache.h"
+#include "store/shard_file.h"
+
+#define ROOM_FOR_SUFFIX 48
+
+/* Is there a copy, and is it the shard? Its bytes are read: the folder may have survived a power cut. */
+static bool copy_is_good(const char *path, const struct reeve_shard *locked)
+{
+    int fd;
+    uint64_t file_bytes;
+    struct reeve_digest digest;
+    if (reeve_shard_file_open(path, &fd, &file_bytes, NULL) != REEVE_OK) return false;
+    bool good = file_bytes == locked->file_bytes &&
+                reeve_shard_file_digest(fd, path, file_bytes, -1, NULL, &digest, NULL) == REEVE_OK &&
+                reeve_digest_equal(digest, locked->digest);
+    (void)close(fd);
+    return good;
+}
+
+/* A new file beside the copy's final name. Others may stage the same shard at the same time. */
+static reeve_status create_temporary(const char *copy, char *path, size_t path_bytes, int *fd, struct reeve_error *err)
+{
+    static atomic_uint counter;
+    if (strlen(copy) + ROOM_FOR_SUFFIX > path_bytes)
+        return reeve_fail(err, REEVE_INPUT_INVALID, "stage to %.100s...: path too long", copy);
+    do {
+        (void)snprintf(path, path_bytes, "%s.tmp-%ld-%u", copy, (long)getpid(), atomic_fetch_add(&counter, 1));
+        *fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    } while (*fd < 0 && errno == EEXIST); /* left by a killed process that had our pid */
+    if (*fd >= 0) return REEVE_OK;
+    return reeve_fail(err, reeve_status_from_errno_write(errno), "stage: create %s: %m", path);
+}
+
+static reeve_status copy_bytes(const char *source, const struct reeve_shard *locked, int to, const char *to_path,
+                               struct reeve_error *err)
+{
+    int from;
+    uint64_t file_bytes;
+    struct reeve_digest digest;
+    reeve_status st = reeve_shard_file_open(source, &from, &file_bytes, err);
+    if (st != REEVE_OK) return st;
+    st = reeve_shard_file_check_size(source, file_bytes, locked, err);
+    if (st == REEVE_OK) st = reeve_shard_file_digest(from, source, file_bytes, to, to_path, &digest, err);
+    if (st == REEVE_OK) st = reeve_shard_file_check_digest(source, digest, locked, err);
+    (void)close(from);
+    if (st == REEVE_OK && fsync(to) != 0) st = reeve_fail(err, REEVE_STORE_WRITE, "stage: fsync %s: %m", to_path);
+    return st;
+}
+
+/* What the disk gives back, against what the lock says. */
+static reeve_status check_written(int fd, const char *path, const struct reeve_shard *locked, struct reeve_error *err)
+{
+    struct reeve_digest digest;
+    reeve_status st = reeve_shard_file_digest(fd, path, locked->file_bytes, -1, NULL, &digest, err);
+    if (st == REEVE_OK && reeve_digest_equal(digest, locked->digest)) return REEVE_OK;
+    if (st == REEVE_OK || st == REEVE_INPUT_CHANGED)
+        return reeve_fail(err, REEVE_STORE_WRITE,
+                          "stage: %s reads back differently than it was written; check that disk, or choose another "
+                          "cache folder",
+                          path);
+    return st;
+}
+
+static reeve_status stage_copy(const char *source, const char *copy, const struct reeve_shard *locked,
+                               struct reeve_error *err)
+{
+    char temporary[REEVE_PATH_BYTES_MAX];
+    int fd = -1;
+    reeve_status st = create_temporary(copy, temporary, sizeof(temporary), &fd, err);
+    if (st != REEVE_OK) return st;
+    st = copy_bytes(source, locked, fd, temporary, err);
+    if (st == REEVE_OK) st = check_written(fd, temporary, locked, err);
+    if (close(fd) != 0 && st == REEVE_OK) st = reeve_fail(err, REEVE_STORE_WRITE, "stage: close %s: %m", temporary);
+    if (st == REEVE_OK && rename(temporary, copy) != 0)
+        st = reeve_fail(err, reeve_status_from_errno_write(errno), "stage: rename to %s: %m", copy);
+    if (st != REEVE_OK) (void)unlink(temporary);
+    return st;
+}
+
+reeve_status reeve_shard_stage(reeve_shard_cache *c, reeve_shard_id shard, struct reeve_error *err)
+{
+    REEVE_ASSERT(shard.v < c->manifest->shard_count);
+    const struct reeve_shard *locked = &c->manifest->shards[shard.v];
+    char source[REEVE_PATH_BYTES_MAX], copy[REEVE_PATH_BYTES_MAX];
+    if (c->cache_dir[0] == '\0') return reeve_shard_check(c->manifest, shard, err);
+    reeve_status st = reeve_shard_source_path(c, shard, source, err);
+    if (st == REEVE_OK) st = reeve_shard_copy_path(c, shard, copy, err);
+    if (st == REEVE_OK) st = reeve_mkdir_parents(c->cache_dir, err);
+    if (st != REEVE_OK) return st;
+    if (!copy_is_good(copy, locked)) st = stage_copy(source, copy, locked, err);
+    if (st == REEVE_OK) reeve_shard_cache_drop(c, shard); /* the next read opens the copy */
+    return st;
+}
