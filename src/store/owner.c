@@ -1,0 +1,301 @@
+/* Who owns a run; see owner.h. LOCK appears whole (a hard link to a finished file) and is replaced whole (rename).
+ *
+ * Taking over from a dead owner D is what two processes may want at once. Who wants to must first hold the file
+ * LOCK.after-<digest of D's record>, taken by the very same rules; look again whether LOCK still is D's; and then
+ * rename that file to LOCK, which replaces D and gives up the claim in one step. Ownership is what LOCK says when it is
+ * read back, and nothing else. */
+#include "store/owner.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/path.h"
+#include "store/owner_record.h"
+
+#define LOCK_NAME "LOCK"
+#define TEMPORARY_PREFIX "LOCK.new-"
+#define TEMPORARY_OLD_S 600
+#define CLAIM_DEPTH_MAX 4 /* takers that died while they were taking over, one after the other */
+#define ROUNDS_MAX 16     /* of looking again because LOCK changed while we looked */
+#define ROOM_FOR_NAMES 64
+
+struct reeve_owner {
+    char run_dir[REEVE_PATH_BYTES_MAX];
+    char lock[REEVE_PATH_BYTES_MAX];
+    char temporary[REEVE_PATH_BYTES_MAX]; /* our record as a file of its own, while we acquire or release */
+    char text[REEVE_OWNER_RECORD_BYTES];  /* our record */
+    time_t now_s;                         /* of the file system's clock, when the temporary was written */
+};
+
+/* What a lock file says, and when it was last refreshed. */
+struct holder {
+    char text[REEVE_OWNER_RECORD_BYTES]; /* "": empty, or longer than any record */
+    time_t refreshed_s;
+};
+
+/* --- reading and judging ---------------------------------------------------------------------------------------- */
+
+/* fd stays the caller's. */
+static bool holder_read_fd(int fd, struct holder *out)
+{
+    struct stat info;
+    ssize_t n = pread(fd, out->text, sizeof(out->text), 0);
+    if (n < 0 || fstat(fd, &info) != 0) return false;
+    if ((size_t)n == sizeof(out->text)) n = 0; /* no record of ours */
+    out->text[n] = '\0';
+    out->refreshed_s = info.st_mtime;
+    return true;
+}
+
+/* false: errno says why. Opening it anew makes a network file system ask its server. */
+static bool holder_read(const char *path, struct holder *out)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return false;
+    bool good = holder_read_fd(fd, out);
+    int kept = errno;
+    (void)close(fd);
+    errno = kept;
+    return good;
+}
+
+static bool holder_lives(const struct holder *h, time_t now_s)
+{
+    struct reeve_owner_record r;
+    if (reeve_owner_record_parse(h->text, &r)) {
+        enum reeve_owner_life life = reeve_owner_record_life(&r);
+        if (life != REEVE_OWNER_UNKNOWN) return life == REEVE_OWNER_LIVES;
+    }
+    return now_s - h->refreshed_s <= REEVE_OWNER_SILENT_S;
+}
+
+static void holder_describe(const struct holder *h, time_t now_s, char *text, size_t text_bytes)
+{
+    struct reeve_owner_record r;
+    long long silent_s = (long long)(now_s - h->refreshed_s);
+    if (silent_s < 0) silent_s = 0;
+    if (reeve_owner_record_parse(h->text, &r))
+        (void)snprintf(text, text_bytes, "process %ld on %s since %s, last heard of %lld s ago", r.pid, r.host, r.since,
+                       silent_s);
+    else (void)snprintf(text, text_bytes, "somebody whose record cannot be read, last heard of %lld s ago", silent_s);
+}
+
+static reeve_status in_use(const reeve_owner *o, const struct holder *h, struct reeve_error *err)
+{
+    char who[512];
+    holder_describe(h, o->now_s, who, sizeof(who));
+    return reeve_fail(
+        err, REEVE_STORE_IN_USE,
+        "run folder %s is in use by %s; wait for it or stop it, or choose another run folder with --run-dir "
+        "(a process on another machine counts as gone after %d s of silence)",
+        o->run_dir, who, REEVE_OWNER_SILENT_S);
+}
+
+static reeve_status cannot(const char *doing, const char *path, struct reeve_error *err)
+{
+    return reeve_fail(err, reeve_status_from_errno_write(errno), "own the run: %s %s: %m", doing, path);
+}
+
+/* --- creating --------------------------------------------------------------------------------------------------- */
+
+/* A new file with our record. false: errno. */
+static bool record_write_new(const reeve_owner *o, const char *path, time_t *written_s)
+{
+    struct stat info;
+    size_t n = strlen(o->text);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) return false;
+    bool good = reeve_pwrite_all(fd, o->text, n, 0, path, NULL) == REEVE_OK && fsync(fd) == 0 && fstat(fd, &info) == 0;
+    int kept = errno;
+    if (close(fd) != 0 && good) {
+        good = false;
+        kept = errno;
+    }
+    if (good && written_s != NULL) *written_s = info.st_mtime;
+    if (!good) (void)unlink(path);
+    errno = kept;
+    return good;
+}
+
+/* Make path ours if nobody has it: whole at once where the file system has hard links. false: errno. */
+static bool record_place(const reeve_owner *o, const char *path)
+{
+    if (link(o->temporary, path) == 0) return true;
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK) return false;
+    return record_write_new(o, path, NULL);
+}
+
+static bool is_ours(const reeve_owner *o, const struct holder *h)
+{
+    return strcmp(h->text, o->text) == 0;
+}
+
+/* The file that whoever replaces this holder must hold. Of another name at each depth: a claim may hold the very record
+ * that it claims (release), or none. */
+static reeve_status claim_path(const reeve_owner *o, const struct holder *dead, int depth,
+                               char out[REEVE_PATH_BYTES_MAX], struct reeve_error *err)
+{
+    char name[ROOM_FOR_NAMES];
+    uint64_t digest = reeve_digest64(dead->text, strlen(dead->text), (uint64_t)depth);
+    (void)snprintf(name, sizeof(name), LOCK_NAME ".after-%016" PRIx64, digest);
+    return reeve_path_join(out, REEVE_PATH_BYTES_MAX, o->run_dir, name, err);
+}
+
+static reeve_status take(const reeve_owner *o, const char *path, int depth, bool *took_over, struct reeve_error *err);
+
+/* Replace the dead holder of path. *again: look anew, path has changed. */
+static reeve_status replace_dead(const reeve_owner *o, const char *path, const struct holder *dead, int depth,
+                                 bool *again, struct reeve_error *err)
+{
+    char claim[REEVE_PATH_BYTES_MAX];
+    struct holder now;
+    bool ignored;
+    reeve_status st = claim_path(o, dead, depth, claim, err);
+    if (st == REEVE_OK) st = take(o, claim, depth + 1, &ignored, err);
+    if (st != REEVE_OK) return st;
+    bool still = holder_read(path, &now) && strcmp(now.text, dead->text) == 0 && !holder_lives(&now, o->now_s);
+    if (!still) (void)unlink(claim);
+    else if (rename(claim, path) != 0 && errno != ENOENT) {
+        st = cannot("rename to", path, err);
+        (void)unlink(claim);
+        return st;
+    }
+    *again = !holder_read(path, &now) || !is_ours(o, &now);
+    return REEVE_OK;
+}
+
+/* Own path: by making it, or by replacing a holder that is dead. */
+static reeve_status take(const reeve_owner *o, const char *path, int depth, bool *took_over, struct reeve_error *err)
+{
+    struct holder h = {.refreshed_s = o->now_s};
+    *took_over = false;
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        if (record_place(o, path)) return REEVE_OK;
+        if (errno != EEXIST) return cannot("create", path, err);
+        if (!holder_read(path, &h)) {
+            if (errno == ENOENT) continue; /* released just now */
+            return cannot("read", path, err);
+        }
+        if (is_ours(o, &h)) return REEVE_OK; /* a network file system may do it and say that it did not */
+        if (depth == CLAIM_DEPTH_MAX || holder_lives(&h, o->now_s)) return in_use(o, &h, err);
+        bool again = false;
+        reeve_status st = replace_dead(o, path, &h, depth, &again, err);
+        if (st != REEVE_OK) return st;
+        if (!again) {
+            *took_over = true;
+            return REEVE_OK;
+        }
+    }
+    return in_use(o, &h, err);
+}
+
+/* --- the interface ---------------------------------------------------------------------------------------------- */
+
+/* What killed processes left: their records under names that nobody will use again. */
+static void sweep(const reeve_owner *o)
+{
+    struct stat info;
+    struct dirent *entry;
+    DIR *dir = opendir(o->run_dir);
+    if (dir == NULL) return;
+    while ((entry = readdir(dir)) != NULL)
+        if (strncmp(entry->d_name, TEMPORARY_PREFIX, strlen(TEMPORARY_PREFIX)) == 0 &&
+            fstatat(dirfd(dir), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+            o->now_s - info.st_mtime > TEMPORARY_OLD_S)
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    (void)closedir(dir);
+}
+
+static reeve_status owner_init(reeve_owner *o, const char *run_dir, struct reeve_error *err)
+{
+    struct reeve_owner_record r;
+    if (strlen(run_dir) + ROOM_FOR_NAMES >= REEVE_PATH_BYTES_MAX)
+        return reeve_fail(err, REEVE_INPUT_INVALID, "run folder %.100s...: path too long", run_dir);
+    reeve_owner_record_make(&r);
+    (void)reeve_owner_record_print(&r, o->text);
+    (void)snprintf(o->run_dir, sizeof(o->run_dir), "%s", run_dir);
+    reeve_status st = reeve_path_join(o->lock, sizeof(o->lock), run_dir, LOCK_NAME, err);
+    char name[ROOM_FOR_NAMES];
+    (void)snprintf(name, sizeof(name), TEMPORARY_PREFIX "%s", r.nonce);
+    if (st == REEVE_OK) st = reeve_path_join(o->temporary, sizeof(o->temporary), run_dir, name, err);
+    return st;
+}
+
+reeve_status reeve_owner_acquire(const char *run_dir, reeve_owner **out, bool *took_over, struct reeve_error *err)
+{
+    reeve_owner *o = calloc(1, sizeof(*o));
+    if (o == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "own %s: out of memory", run_dir);
+    bool over = false;
+    reeve_status st = owner_init(o, run_dir, err);
+    if (st == REEVE_OK && !record_write_new(o, o->temporary, &o->now_s)) st = cannot("create", o->temporary, err);
+    if (st == REEVE_OK) {
+        st = take(o, o->lock, 0, &over, err);
+        (void)unlink(o->temporary);
+    }
+    if (st != REEVE_OK) {
+        free(o);
+        return st;
+    }
+    sweep(o);
+    *took_over = over;
+    *out = o;
+    return REEVE_OK;
+}
+
+reeve_status reeve_owner_refresh(reeve_owner *o, struct reeve_error *err)
+{
+    struct holder h;
+    int fd = open(o->lock, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 && errno != ENOENT) return cannot("open", o->lock, err);
+    if (fd < 0)
+        return reeve_fail(err, REEVE_STORE_IN_USE, "%s is gone: somebody removed it, and anybody may own the run now",
+                          o->lock);
+    reeve_status st = REEVE_OK;
+    if (!holder_read_fd(fd, &h)) st = cannot("read", o->lock, err);
+    else if (!is_ours(o, &h)) {
+        char who[512];
+        holder_describe(&h, h.refreshed_s, who, sizeof(who));
+        st = reeve_fail(err, REEVE_STORE_IN_USE, "%s: the run was taken over by %s", o->lock, who);
+    } else if (futimens(fd, NULL) != 0) st = cannot("refresh", o->lock, err);
+    (void)close(fd);
+    return st;
+}
+
+/* LOCK may be removed only while nobody can be taking it over: under the claim that a taker would need. */
+void reeve_owner_release(reeve_owner *o)
+{
+    struct holder h;
+    char claim[REEVE_PATH_BYTES_MAX];
+    if (o == NULL) return;
+    if (holder_read(o->lock, &h) && is_ours(o, &h) && claim_path(o, &h, 0, claim, NULL) == REEVE_OK &&
+        record_write_new(o, o->temporary, NULL)) {
+        if (record_place(o, claim)) {
+            if (holder_read(o->lock, &h) && is_ours(o, &h)) (void)unlink(o->lock);
+            (void)unlink(claim);
+        }
+        (void)unlink(o->temporary);
+    }
+    free(o);
+}
+
+bool reeve_owner_peek(const char *run_dir, char *text, size_t text_bytes)
+{
+    char lock[REEVE_PATH_BYTES_MAX];
+    struct holder h;
+    if (text_bytes > 0) text[0] = '\0';
+    if (reeve_path_join(lock, sizeof(lock), run_dir, LOCK_NAME, NULL) != REEVE_OK || !holder_read(lock, &h))
+        return false;
+    time_t now_s = time(NULL);
+    if (!holder_lives(&h, now_s)) return false;
+    holder_describe(&h, now_s, text, text_bytes);
+    return true;
+}

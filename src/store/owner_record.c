@@ -1,0 +1,131 @@
+/* The owner's record: printing, parsing, and looking for the process. /proc/PID/stat: proc(5). */
+#include "store/owner_record.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/digest.h"
+
+/* Up to size - 1 bytes of a small file of /proc, without the line feed; "" if it cannot be read. */
+static void read_line(const char *path, char *out, size_t size)
+{
+    out[0] = '\0';
+    FILE *file = fopen(path, "re");
+    if (file == NULL) return;
+    size_t n = fread(out, 1, size - 1, file);
+    out[n] = '\0';
+    out[strcspn(out, "\n")] = '\0';
+    (void)fclose(file);
+}
+
+#define UNKNOWN "unknown"
+
+/* "<boot id>/<pid name space>", "unknown" where /proc does not say. */
+static void find_boot(char *out, size_t size)
+{
+    char boot[40], space[64] = "";
+    read_line("/proc/sys/kernel/random/boot_id", boot, sizeof(boot));
+    ssize_t n = readlink("/proc/self/ns/pid", space, sizeof(space) - 1);
+    if (n > 0) space[n] = '\0';
+    (void)snprintf(out, size, UNKNOWN);
+    unsigned long inode = 0;
+    if (boot[0] != '\0' && sscanf(space, "pid:[%lu]", &inode) == 1) (void)snprintf(out, size, "%s/%lu", boot, inode);
+}
+
+/* State and start time (fields 3 and 22) of a process. The name in field 2 may hold spaces and parentheses. */
+static bool find_process(long pid, char *state, uint64_t *start)
+{
+    char path[64], line[1024];
+    (void)snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+    read_line(path, line, sizeof(line));
+    const char *at = strrchr(line, ')');
+    if (at == NULL || at[1] != ' ' || at[2] == '\0') return false;
+    *state = at[2];
+    at += 2;
+    for (int field = 3; field < 22; field++) {
+        at = strchr(at, ' ');
+        if (at == NULL) return false;
+        at++;
+    }
+    return sscanf(at, "%" SCNu64, start) == 1;
+}
+
+static void make_nonce(char out[17])
+{
+    static atomic_uint counter;
+    struct {
+        uint64_t random;
+        int64_t wall, mono;
+        long pid;
+        unsigned count;
+    } seed;
+    memset(&seed, 0, sizeof(seed));
+    seed.wall = reeve_clock_wall_ns(); /* with the rest, enough where there is no randomness to be had */
+    seed.mono = reeve_clock_now();
+    seed.pid = (long)getpid();
+    seed.count = atomic_fetch_add(&counter, 1);
+    if (getrandom(&seed.random, sizeof(seed.random), GRND_NONBLOCK) != (ssize_t)sizeof(seed.random)) seed.random = 0;
+    (void)snprintf(out, 17, "%016" PRIx64, reeve_digest64(&seed, sizeof(seed), 0));
+}
+
+void reeve_owner_record_make(struct reeve_owner_record *out)
+{
+    char state;
+    memset(out, 0, sizeof(*out));
+    if (gethostname(out->host, sizeof(out->host) - 1) != 0 || out->host[0] == '\0') strcpy(out->host, UNKNOWN);
+    for (char *c = out->host; *c != '\0'; c++)
+        if (*c == '"' || *c == '\\' || (unsigned char)*c < ' ') *c = '_'; /* it goes into JSON as it is */
+    find_boot(out->boot, sizeof(out->boot));
+    out->pid = (long)getpid();
+    if (!find_process(out->pid, &state, &out->start)) out->start = 0;
+    reeve_clock_format_utc(reeve_clock_wall_ns(), out->since);
+    make_nonce(out->nonce);
+}
+
+size_t reeve_owner_record_print(const struct reeve_owner_record *r, char text[REEVE_OWNER_RECORD_BYTES])
+{
+    int n = snprintf(text, REEVE_OWNER_RECORD_BYTES,
+                     "{\"host\": \"%s\", \"pid\": %ld, \"start\": %" PRIu64 ", \"boot\": \"%s\", \"since\": \"%s\", "
+                     "\"nonce\": \"%s\"}\n",
+                     r->host, r->pid, r->start, r->boot, r->since, r->nonce);
+    return n < 0 ? 0 : (size_t)n;
+}
+
+/* Exactly what print() writes: a record that somebody edited, or that was cut, names nobody. */
+bool reeve_owner_record_parse(const char *text, struct reeve_owner_record *out)
+{
+    char again[REEVE_OWNER_RECORD_BYTES];
+    struct reeve_owner_record r;
+    memset(&r, 0, sizeof(r));
+    int fields = sscanf(text,
+                        "{\"host\": \"%255[^\"]\", \"pid\": %ld, \"start\": %" SCNu64 ", \"boot\": \"%63[^\"]\", "
+                        "\"since\": \"%20[^\"]\", \"nonce\": \"%16[0-9a-f]\"}",
+                        r.host, &r.pid, &r.start, r.boot, r.since, r.nonce);
+    if (fields != 6 || r.pid <= 0 || strlen(r.nonce) != 16) return false;
+    (void)reeve_owner_record_print(&r, again);
+    if (strcmp(again, text) != 0) return false;
+    *out = r;
+    return true;
+}
+
+enum reeve_owner_life reeve_owner_record_life(const struct reeve_owner_record *r)
+{
+    struct reeve_owner_record here;
+    char state;
+    uint64_t start;
+    reeve_owner_record_make(&here);
+    if (strcmp(here.boot, UNKNOWN) == 0 || here.start == 0 || strcmp(here.boot, r->boot) != 0)
+        return REEVE_OWNER_UNKNOWN;
+    if (!find_process(r->pid, &state, &start)) /* gone, or of another user in a /proc that hides those */
+        return kill((pid_t)r->pid, 0) != 0 && errno == ESRCH ? REEVE_OWNER_DEAD : REEVE_OWNER_UNKNOWN;
+    if (start != r->start) return REEVE_OWNER_DEAD; /* another process was given the number */
+    return state == 'Z' || state == 'X' ? REEVE_OWNER_DEAD : REEVE_OWNER_LIVES;
+}

@@ -1,0 +1,408 @@
+/* Who owns a run: one at a time, whoever asks and whoever died. Owners are real processes, and really killed. */
+#include "store_fixture.h"
+
+#include <dirent.h>
+
+#include "store/owner.h"
+#include "store/owner_record.h"
+
+static void lock_path(const struct fixture *f, char out[512])
+{
+    (void)snprintf(out, 512, "%s/LOCK", f->dir);
+}
+
+static reeve_owner *acquire(const struct fixture *f, bool expect_over)
+{
+    struct reeve_error err;
+    reeve_owner *o = NULL;
+    bool over = !expect_over;
+    OK(reeve_owner_acquire(f->dir, &o, &over, &err));
+    assert_int_equal(over, expect_over);
+    return o;
+}
+
+static void check_in_use(const struct fixture *f, const char *words)
+{
+    struct reeve_error err;
+    reeve_owner *o = NULL;
+    bool over = false;
+    FAILS(reeve_owner_acquire(f->dir, &o, &over, &err), REEVE_STORE_IN_USE);
+    assert_null(o);
+    if (strstr(err.text, words) == NULL || strstr(err.text, f->dir) == NULL)
+        fail_msg("expected \"%s\": %s", words, err.text);
+}
+
+static int files_in(const struct fixture *f)
+{
+    int count = 0;
+    DIR *d = opendir(f->dir);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d)) != NULL;)
+        count += e->d_name[0] != '.';
+    (void)closedir(d);
+    return count;
+}
+
+/* A child that owns the run and lives until it is killed. */
+static pid_t owner_child(struct fixture *f)
+{
+    int ready[2];
+    char byte;
+    assert_int_equal(pipe(ready), 0);
+    pid_t pid = fork_child();
+    if (pid == 0) {
+        struct reeve_error err;
+        reeve_owner *o;
+        bool over;
+        CHILD_CHECK(reeve_owner_acquire(f->dir, &o, &over, &err) == REEVE_OK);
+        CHILD_CHECK(write(ready[1], "r", 1) == 1);
+        for (;;)
+            (void)pause();
+    }
+    (void)close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    (void)close(ready[0]);
+    return pid;
+}
+
+/* Write a record of somebody else to LOCK, last refreshed some seconds ago. */
+static void forge(const struct fixture *f, const struct reeve_owner_record *r, long silent_s)
+{
+    char path[512], text[REEVE_OWNER_RECORD_BYTES];
+    lock_path(f, path);
+    size_t n = reeve_owner_record_print(r, text);
+    file_store(path, text, n);
+    struct timespec times[2] = {{.tv_sec = time(NULL) - silent_s}, {.tv_sec = time(NULL) - silent_s}};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static struct reeve_owner_record somebody_elsewhere(void)
+{
+    struct reeve_owner_record r;
+    reeve_owner_record_make(&r);
+    (void)strcpy(r.host, "node17");
+    (void)strcpy(r.boot, "00000000-0000-0000-0000-000000000000/4026531836");
+    return r;
+}
+
+/* --- records --------------------------------------------------------------------------------------------------------
+ */
+
+static void record_printed_is_record_parsed(void **state)
+{ /* And nothing else is: cut at any length, or with any byte changed, it names nobody or is seen as another text. */
+    (void)state;
+    struct reeve_owner_record r, back;
+    char text[REEVE_OWNER_RECORD_BYTES], other[REEVE_OWNER_RECORD_BYTES];
+    reeve_owner_record_make(&r);
+    size_t n = reeve_owner_record_print(&r, text);
+    assert_true(reeve_owner_record_parse(text, &back));
+    assert_string_equal(back.nonce, r.nonce);
+    assert_string_equal(back.boot, r.boot);
+    assert_true(back.pid == r.pid && back.start == r.start && r.start > 0 && r.pid == (long)getpid());
+    for (size_t left = 0; left < n; left++) {
+        (void)snprintf(other, sizeof(other), "%.*s", (int)left, text);
+        assert_false(reeve_owner_record_parse(other, &back));
+    }
+    (void)strcat(strcpy(other, text), " ");
+    assert_false(reeve_owner_record_parse(other, &back));
+    assert_false(reeve_owner_record_parse("{\"host\": \"a\", \"pid\": -1}", &back));
+    struct reeve_owner_record second;
+    reeve_owner_record_make(&second);
+    assert_string_not_equal(second.nonce, r.nonce);
+}
+
+static void record_tells_the_living_from_the_dead(void **state)
+{ /* Method: this process; a child alive, killed but not waited for, and gone; this pid with another start time. */
+    struct fixture *f = *state;
+    struct reeve_owner_record r;
+    char path[512], *text;
+    size_t n;
+    reeve_owner_record_make(&r);
+    assert_int_equal(reeve_owner_record_life(&r), REEVE_OWNER_LIVES);
+    r.start++;
+    assert_int_equal(reeve_owner_record_life(&r), REEVE_OWNER_DEAD);
+    pid_t pid = owner_child(f);
+    lock_path(f, path);
+    text = (char *)file_load(path, &n);
+    assert_true(reeve_owner_record_parse(text, &r));
+    free(text);
+    assert_int_equal(r.pid, (long)pid);
+    assert_int_equal(reeve_owner_record_life(&r), REEVE_OWNER_LIVES);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    siginfo_t info;
+    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+    assert_int_equal(reeve_owner_record_life(&r), REEVE_OWNER_DEAD); /* a zombie runs nothing */
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_int_equal(reeve_owner_record_life(&r), REEVE_OWNER_DEAD);
+    r = somebody_elsewhere();
+    assert_int_equal(reeve_owner_record_life(&r), REEVE_OWNER_UNKNOWN);
+}
+
+/* --- one at a time --------------------------------------------------------------------------------------------------
+ */
+
+static void run_has_one_owner_at_a_time(void **state)
+{
+    struct fixture *f = *state;
+    struct reeve_error err;
+    char words[64], who[256];
+    reeve_owner *o = acquire(f, false);
+    (void)snprintf(words, sizeof(words), "in use by process %ld", (long)getpid());
+    check_in_use(f, words);
+    pid_t pid = fork_child();
+    if (pid == 0) {
+        reeve_owner *other;
+        bool over;
+        CHILD_CHECK(reeve_owner_acquire(f->dir, &other, &over, &err) == REEVE_STORE_IN_USE);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    OK(reeve_owner_refresh(o, &err));
+    assert_true(reeve_owner_peek(f->dir, who, sizeof(who)));
+    assert_non_null(strstr(who, words + strlen("in use by ")));
+    assert_int_equal(files_in(f), 1); /* LOCK, and nothing beside it */
+    reeve_owner_release(o);
+    assert_int_equal(files_in(f), 0);
+    assert_false(reeve_owner_peek(f->dir, who, sizeof(who)));
+    reeve_owner_release(NULL);
+    o = acquire(f, false);
+    reeve_owner_release(o);
+}
+
+static void run_of_a_killed_owner_is_taken_over_at_once(void **state)
+{
+    struct fixture *f = *state;
+    char who[256];
+    pid_t pid = owner_child(f);
+    check_in_use(f, "in use by process");
+    assert_true(reeve_owner_peek(f->dir, who, sizeof(who)));
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_false(reeve_owner_peek(f->dir, who, sizeof(who)));
+    reeve_owner *o = acquire(f, true);
+    check_in_use(f, "in use by process");
+    assert_int_equal(files_in(f), 1);
+    reeve_owner_release(o);
+    assert_int_equal(files_in(f), 0);
+}
+
+static void run_of_a_stopped_owner_is_not_taken_over(void **state)
+{ /* Goal: a paused process comes back. Method: SIGSTOP, and a refresh long ago. */
+    struct fixture *f = *state;
+    char path[512];
+    pid_t pid = owner_child(f);
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    lock_path(f, path);
+    struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    check_in_use(f, "in use by process");
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    reeve_owner_release(acquire(f, true));
+}
+
+static void owner_on_another_machine_is_judged_by_its_silence(void **state)
+{ /* Also one whose record is damaged: nobody can say that it is dead. */
+    struct fixture *f = *state;
+    char path[512];
+    struct reeve_owner_record r = somebody_elsewhere();
+    lock_path(f, path);
+    forge(f, &r, 0);
+    check_in_use(f, "on node17");
+    forge(f, &r, REEVE_OWNER_SILENT_S - 5);
+    check_in_use(f, "on node17");
+    forge(f, &r, REEVE_OWNER_SILENT_S + 5);
+    reeve_owner_release(acquire(f, true));
+
+    file_store(path, "{\"host\": \"no", 12);
+    check_in_use(f, "record cannot be read");
+    struct timespec times[2] = {{.tv_sec = time(NULL) - 100}, {.tv_sec = time(NULL) - 100}};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    reeve_owner_release(acquire(f, true));
+
+    file_store(path, "", 0);
+    check_in_use(f, "record cannot be read");
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    reeve_owner_release(acquire(f, true));
+    assert_int_equal(files_in(f), 0);
+}
+
+static void owner_learns_that_it_was_replaced(void **state)
+{ /* Goal: it stops, and leaves the new owner's LOCK alone. Method: another record, then none. */
+    struct fixture *f = *state;
+    struct reeve_error err;
+    char path[512];
+    reeve_owner *o = acquire(f, false);
+    struct reeve_owner_record r = somebody_elsewhere();
+    forge(f, &r, 30);
+    FAILS(reeve_owner_refresh(o, &err), REEVE_STORE_IN_USE);
+    assert_non_null(strstr(err.text, "on node17"));
+    reeve_owner_release(o);
+    lock_path(f, path);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(time(NULL) - st.st_mtime >= 29); /* and nobody made the new owner look alive */
+    assert_int_equal(unlink(path), 0);
+    o = acquire(f, false);
+    assert_int_equal(unlink(path), 0);
+    FAILS(reeve_owner_refresh(o, &err), REEVE_STORE_IN_USE);
+    assert_non_null(strstr(err.text, "is gone"));
+    reeve_owner_release(o);
+}
+
+static void refresh_shows_that_the_owner_lives(void **state)
+{
+    struct fixture *f = *state;
+    struct reeve_error err;
+    char path[512];
+    struct stat st;
+    reeve_owner *o = acquire(f, false);
+    lock_path(f, path);
+    struct timespec times[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    OK(reeve_owner_refresh(o, &err));
+    assert_int_equal(stat(path, &st), 0);
+    assert_true(st.st_mtime > 1000000);
+    reeve_owner_release(o);
+}
+
+/* --- many at once
+ * ----------------------------------------------------------------------------------------------------- */
+
+#define RIVALS 8
+
+/* Children that try at the same moment; how many got it. Winners hold it until all have tried. */
+static int race(struct fixture *f)
+{
+    int start[2], result[2], hold[2], winners = 0;
+    pid_t pids[RIVALS];
+    assert_int_equal(pipe(start), 0);
+    assert_int_equal(pipe(result), 0);
+    assert_int_equal(pipe(hold), 0);
+    for (int i = 0; i < RIVALS; i++) {
+        pids[i] = fork_child();
+        if (pids[i] != 0) continue;
+        struct reeve_error err;
+        reeve_owner *o = NULL;
+        bool over;
+        char byte;
+        (void)close(start[1]);
+        (void)close(hold[1]);
+        (void)!read(start[0], &byte, 1);
+        reeve_status st = reeve_owner_acquire(f->dir, &o, &over, &err);
+        CHILD_CHECK(st == REEVE_OK || st == REEVE_STORE_IN_USE);
+        CHILD_CHECK(write(result[1], st == REEVE_OK ? "1" : "0", 1) == 1);
+        (void)!read(hold[0], &byte, 1);
+        if (st == REEVE_OK) CHILD_CHECK(reeve_owner_refresh(o, &err) == REEVE_OK);
+        _exit(0); /* without releasing: the next round finds a dead owner */
+    }
+    (void)close(start[1]); /* off they go */
+    (void)close(result[1]);
+    for (int i = 0; i < RIVALS; i++) {
+        char byte = '?';
+        assert_int_equal(read(result[0], &byte, 1), 1);
+        winners += byte == '1';
+    }
+    (void)close(hold[1]);
+    for (int i = 0; i < RIVALS; i++) {
+        int status;
+        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+        assert_int_equal(status, 0);
+    }
+    (void)close(start[0]);
+    (void)close(result[0]);
+    (void)close(hold[0]);
+    return winners;
+}
+
+static void of_many_who_want_a_run_one_gets_it(void **state)
+{ /* Method: first a free run, then forty times that of a dead owner, by eight processes at once. */
+    struct fixture *f = *state;
+    for (int round = 0; round < 40; round++) {
+        int winners = race(f);
+        if (winners != 1) fail_msg("round %d: %d owners", round, winners);
+        assert_int_equal(files_in(f), 1);
+    }
+}
+
+/* A process that tries to take over, and is killed at some moment of it. */
+static void taker_killed_somewhere(struct fixture *f)
+{
+    pid_t pid = fork_child();
+    if (pid == 0) {
+        struct reeve_error err;
+        reeve_owner *o;
+        bool over;
+        for (;;)
+            if (reeve_owner_acquire(f->dir, &o, &over, &err) == REEVE_OK) reeve_owner_release(o);
+    }
+    struct timespec wait = {0, (long)draw(f, 3000000)};
+    (void)nanosleep(&wait, NULL);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static void owner_killed_at_any_moment_never_blocks_the_next(void **state)
+{ /* Goal: no leftover of a killed process makes the run unusable. Method: kill in the middle of taking and releasing.
+   */
+    struct fixture *f = *state;
+    for (int round = 0; round < 150; round++) {
+        struct reeve_error err;
+        reeve_owner *o;
+        bool over;
+        taker_killed_somewhere(f);
+        OK(reeve_owner_acquire(f->dir, &o, &over, &err));
+        reeve_owner_release(o);
+        if (draw(f, 2) == 0) { /* the next one to be killed is killed while it takes over */
+            struct reeve_owner_record r = somebody_elsewhere();
+            forge(f, &r, REEVE_OWNER_SILENT_S + 10);
+        }
+    }
+}
+
+/* --- folders that cannot be owned
+ * ------------------------------------------------------------------------------------- */
+
+static void run_folder_that_is_missing_or_read_only_is_named(void **state)
+{
+    struct fixture *f = *state;
+    struct reeve_error err;
+    struct fixture missing = *f;
+    reeve_owner *o = NULL;
+    bool over;
+    (void)snprintf(missing.dir, sizeof(missing.dir), "%.200s/nowhere", f->dir);
+    FAILS(reeve_owner_acquire(missing.dir, &o, &over, &err), REEVE_STORE_CREATE);
+    assert_non_null(strstr(err.text, missing.dir));
+    pid_t pid = fork_child();
+    if (pid == 0) { /* as nobody, where we are root */
+        CHILD_CHECK(chmod(f->dir, 0555) == 0);
+        if (geteuid() == 0) CHILD_CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+        CHILD_CHECK(reeve_owner_acquire(f->dir, &o, &over, &err) == REEVE_INPUT_PERMISSION);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(chmod(f->dir, 0755), 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(record_printed_is_record_parsed),
+        TEST(record_tells_the_living_from_the_dead),
+        TEST(run_has_one_owner_at_a_time),
+        TEST(run_of_a_killed_owner_is_taken_over_at_once),
+        TEST(run_of_a_stopped_owner_is_not_taken_over),
+        TEST(owner_on_another_machine_is_judged_by_its_silence),
+        TEST(owner_learns_that_it_was_replaced),
+        TEST(refresh_shows_that_the_owner_lives),
+        TEST(of_many_who_want_a_run_one_gets_it),
+        TEST(owner_killed_at_any_moment_never_blocks_the_next),
+        TEST(run_folder_that_is_missing_or_read_only_is_named),
+    };
+    return cmocka_run_group_tests_name("owner", tests, NULL, NULL);
+}
