@@ -73,7 +73,8 @@ static reeve_status check_model(const struct checker *c)
     char text[128];
     uint32_t width = c->job->model.width, heads = c->job->model.heads;
     if (width % heads == 0) return REEVE_OK;
-    (void)snprintf(text, sizeof(text), "model.width = %" PRIu32 " is no multiple of model.heads = %" PRIu32, width, heads);
+    (void)snprintf(text, sizeof(text), "model.width = %" PRIu32 " is no multiple of model.heads = %" PRIu32, width,
+                   heads);
     return clash(c, "model", "width", "model", "heads", text);
 }
 

@@ -92,9 +92,11 @@ static reeve_status set_override(struct reader *r, const char *text, struct reev
     const char *equals = strchr(text, '=');
     (void)snprintf(name, sizeof(name), "--set %.*s", REEVE_YAML_NAME_BYTES, text);
     if (equals == NULL || equals == text)
-        return reeve_fail(r->err, REEVE_INPUT_USAGE, "%.300s: expected key.sub=value, for example train.steps=100", name);
+        return reeve_fail(r->err, REEVE_INPUT_USAGE, "%.300s: expected key.sub=value, for example train.steps=100",
+                          name);
     if ((size_t)(equals - text) >= sizeof(key))
-        return reeve_fail(r->err, REEVE_INPUT_INVALID, "%.300s: key: unknown; `reeve run --help-keys` lists them", name);
+        return reeve_fail(r->err, REEVE_INPUT_INVALID, "%.300s: key: unknown; `reeve run --help-keys` lists them",
+                          name);
     memcpy(key, text, (size_t)(equals - text));
     key[equals - text] = '\0';
     reeve_status st = reeve_yaml_parse(name, true, equals + 1, strlen(equals + 1), y, r->err);

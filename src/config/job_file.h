@@ -10,7 +10,9 @@
 
 /* Read a job file, apply overrides ("key.sub=value", in order), fill defaults, check ranges and relations.
  * Errors: one line "FILE:LINE:COLUMN: key 'train.step': unknown; did you mean 'train.steps'?", with what was
- * expected; for overrides "--set train.steps=x: ...". INPUT_MISSING | INPUT_INVALID | INPUT_USAGE (bad --set syntax). */
+ * expected; for overrides "--set train.steps=x: ...". INPUT_USAGE: an override that is not key.sub=value, or whose
+ * value is no YAML. Paths come out absolute: those of the file are relative to its folder, also in overrides.
+ * INPUT_MISSING | INPUT_PERMISSION | INPUT_INVALID | INPUT_USAGE | STORE_READ; *out is untouched then. */
 reeve_status reeve_job_read(const char *path, const char *const *overrides, uint32_t override_count,
                             struct reeve_job *out, struct reeve_error *err);
 

@@ -72,7 +72,8 @@ static const struct reeve_key keys[] = {
     REAL("optimizer", "lr", optimizer.lr, 0.0, 100.0, false, "1e-3", "", "learning rate after the warm-up"),
     REAL("optimizer", "min_lr", optimizer.min_lr, 0.0, 100.0, false, "1e-4", "",
          "learning rate where the cosine ends; at most lr"),
-    U64("optimizer", "warmup", optimizer.warmup, 0, STEPS_MAX, "0", "steps", "over which the learning rate rises to lr"),
+    U64("optimizer", "warmup", optimizer.warmup, 0, STEPS_MAX, "0", "steps",
+        "over which the learning rate rises to lr"),
     U64("optimizer", "decay_steps", optimizer.decay_steps, 1, STEPS_MAX, "train.steps", "steps",
         "the step at which the cosine ends"),
     REAL("optimizer", "weight_decay", optimizer.weight_decay, 0.0, 100.0, false, "0.1", "",
@@ -87,7 +88,8 @@ static const struct reeve_key keys[] = {
         "between checkpoints; 0: only at the end and when stopped"),
     U32("checkpoint", "keep", checkpoint.keep, 1, 1000, "3", "checkpoints", "kept; older ones are removed"),
 
-    U32("resources", "workers", resources.workers, 1, 65536, "2", "processes", "that compute; `reeve run -n` overrides it"),
+    U32("resources", "workers", resources.workers, 1, 65536, "2", "processes",
+        "that compute; `reeve run -n` overrides it"),
     U32("resources", "threads", resources.threads, 1, 4096, "1", "threads", "of each worker"),
     CHOICE("resources", "device", resources.device, devices, "auto", "what computes"),
 
@@ -105,7 +107,8 @@ static const struct reeve_key keys[] = {
 
     TEXT(REEVE_KEY_SPEECH, "sample", "prompt", sample.prompt, 0, "\n", "what the trained model continues at the end"),
     U32("sample", "tokens", sample.tokens, 0, 65536, "0", "tokens", "to continue by; 0: no sample"),
-    REAL("sample", "temperature", sample.temperature, 0.0, 100.0, false, "0.8", "", "of the sample; 0: the likeliest token"),
+    REAL("sample", "temperature", sample.temperature, 0.0, 100.0, false, "0.8", "",
+         "of the sample; 0: the likeliest token"),
 };
 
 _Static_assert(sizeof(keys) / sizeof(keys[0]) <= REEVE_JOB_KEYS_MAX, "origins are arrays of that length");

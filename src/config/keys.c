@@ -64,13 +64,13 @@ const char *reeve_key_expected(const struct reeve_key *key, char out[REEVE_KEY_E
     return out;
 }
 
-static reeve_status fail_value(const struct reeve_key *key, const struct reeve_yaml *y, uint32_t node,
-                               const char *hint, struct reeve_error *err)
+static reeve_status fail_value(const struct reeve_key *key, const struct reeve_yaml *y, uint32_t node, const char *hint,
+                               struct reeve_error *err)
 {
     char path[REEVE_KEY_PATH_BYTES], expected[REEVE_KEY_EXPECTED_BYTES], found[REEVE_YAML_FOUND_BYTES];
     return reeve_yaml_fail(y, node, err, REEVE_INPUT_INVALID, "key '%s': expected %s, found %s%s",
-                           reeve_key_path(key, path), reeve_key_expected(key, expected), reeve_yaml_found(y, node, found),
-                           hint);
+                           reeve_key_path(key, path), reeve_key_expected(key, expected),
+                           reeve_yaml_found(y, node, found), hint);
 }
 
 /* A number in quotes is the mistake of somebody who comes from another format: say what to do. */
@@ -165,8 +165,12 @@ void reeve_key_set_fallback(const struct reeve_key *key, void *base)
 {
     /* One plain or quoted scalar, as a tree of its own; texts are taken as they stand. */
     bool text = key->type == REEVE_KEY_TEXT || key->type == REEVE_KEY_SPEECH;
-    struct reeve_yaml_node node = {.line = 1, .column = 1, .first = REEVE_YAML_NONE, .next = REEVE_YAML_NONE,
-                                   .kind = REEVE_YAML_SCALAR, .plain = !text};
+    struct reeve_yaml_node node = {.line = 1,
+                                   .column = 1,
+                                   .first = REEVE_YAML_NONE,
+                                   .next = REEVE_YAML_NONE,
+                                   .kind = REEVE_YAML_SCALAR,
+                                   .plain = !text};
     struct reeve_yaml y = {.name = "default", .nodes = &node, .node_count = 1, .text = (char *)key->fallback};
     reeve_status st = reeve_key_set(key, &y, 0, base, NULL);
     REEVE_ASSERT(st == REEVE_OK); /* the tables are ours, and a test reads them all */
@@ -200,10 +204,8 @@ static void word_suggestion(const struct reeve_key_table *t, const char *section
         return;
     }
     if (near < 0) return;
-    if ((size_t)near < own_count)
-        (void)snprintf(path, sizeof(path), "%s%s%s", section, section[0] != '\0' ? "." : "", names[near]);
-    else
-        (void)reeve_key_path(&t->keys[(size_t)near - own_count], path);
+    if ((size_t)near >= own_count) (void)reeve_key_path(&t->keys[(size_t)near - own_count], path);
+    else (void)snprintf(path, sizeof(path), "%s%s%s", section, section[0] != '\0' ? "." : "", names[near]);
     (void)snprintf(out, 128, "; did you mean '%s'?", path);
 }
 
@@ -250,8 +252,8 @@ reeve_status reeve_keys_read(const struct reeve_key_table *t, const struct reeve
         char expected[REEVE_KEY_EXPECTED_BYTES];
         if (given[i] != REEVE_YAML_NONE) continue;
         if (key->fallback == NULL)
-            return reeve_yaml_fail(y, mapping, err, REEVE_INPUT_INVALID, "key '%s': missing; expected %s: %s", key->name,
-                                   reeve_key_expected(key, expected), key->meaning);
+            return reeve_yaml_fail(y, mapping, err, REEVE_INPUT_INVALID, "key '%s': missing; expected %s: %s",
+                                   key->name, reeve_key_expected(key, expected), key->meaning);
         reeve_key_set_fallback(key, base);
     }
     return REEVE_OK;

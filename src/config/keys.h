@@ -20,18 +20,18 @@ enum reeve_key_type {
 };
 
 struct reeve_key {
-    const char *section;  /* "" for keys at the top */
+    const char *section; /* "" for keys at the top */
     const char *name;
     enum reeve_key_type type;
-    uint32_t offset;      /* of the value in the struct that is filled */
-    uint32_t capacity;    /* bytes of a text with its NUL; 0 for a choice: only checked, stored nowhere */
+    uint32_t offset;   /* of the value in the struct that is filled */
+    uint32_t capacity; /* bytes of a text with its NUL; 0 for a choice: only checked, stored nowhere */
     int64_t low, high;
     double real_low, real_high;
-    bool below;           /* real_high itself is not allowed */
+    bool below;                 /* real_high itself is not allowed */
     const char *const *choices; /* ends with NULL */
-    const char *fallback; /* its default as one would write it, or another key's path; NULL: must be given */
-    const char *unit;     /* "steps", "s", ...; "" if it has none */
-    const char *meaning;  /* one line for people */
+    const char *fallback;       /* its default as one would write it, or another key's path; NULL: must be given */
+    const char *unit;           /* "steps", "s", ...; "" if it has none */
+    const char *meaning;        /* one line for people */
 };
 
 struct reeve_key_table {

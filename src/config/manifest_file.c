@@ -49,8 +49,8 @@ static const struct reeve_key top_keys[TOP_COUNT] = {
                        .low = 1, .fallback = "bytes", .unit = "", .meaning = "bytes, gpt2, or the path of a file"},
     [TOP_DTYPE] = {"", "dtype", REEVE_KEY_CHOICE, offsetof(struct top, dtype), sizeof(uint32_t), .choices = dtypes,
                    .fallback = "uint16", .unit = "", .meaning = "of the tokens of nanogpt shards"},
-    [TOP_VOCAB] = {"", "vocab", REEVE_KEY_U32, offsetof(struct top, vocab), .low = 1, .high = INT32_MAX, .fallback = "1",
-                   .unit = "tokens", .meaning = "tokens are 0..vocab-1"},
+    [TOP_VOCAB] = {"", "vocab", REEVE_KEY_U32, offsetof(struct top, vocab), .low = 1, .high = INT32_MAX,
+                   .fallback = "1", .unit = "tokens", .meaning = "tokens are 0..vocab-1"},
     [TOP_SHARDS] = {"", "shards", REEVE_KEY_NODE, offsetof(struct top, shards), .unit = "",
                     .meaning = "one {path: FILE} or {glob: PATTERN} for each"},
 };
@@ -160,7 +160,8 @@ static reeve_status read_shards(struct reader *r)
     uint32_t list = r->top.shards;
     if (y->nodes[list].kind != REEVE_YAML_LIST)
         return reeve_yaml_fail(y, list, r->err, REEVE_INPUT_INVALID,
-                               "key 'shards': expected a list (- path: FILE), found %s", reeve_yaml_found(y, list, found));
+                               "key 'shards': expected a list (- path: FILE), found %s",
+                               reeve_yaml_found(y, list, found));
     if (y->nodes[list].count == 0)
         return reeve_yaml_fail(y, list, r->err, REEVE_INPUT_INVALID,
                                "key 'shards': empty; expected a list (- path: FILE)");
@@ -177,8 +178,8 @@ static reeve_status check_tokens(struct reader *r)
     uint32_t dtype = r->top_given[TOP_DTYPE];
     if (r->has_ids && r->top_given[TOP_TOKENIZER] == REEVE_YAML_NONE)
         return reeve_yaml_fail(&r->yaml, 0, r->err, REEVE_INPUT_INVALID,
-                               "key 'tokenizer': missing; some shards hold token ids, so say whose: bytes, gpt2, or the "
-                               "path of a file");
+                               "key 'tokenizer': missing; some shards hold token ids, so say whose: bytes, gpt2, or "
+                               "the path of a file");
     if (dtype != REEVE_YAML_NONE && !r->has_nanogpt)
         return reeve_yaml_fail(&r->yaml, dtype, r->err, REEVE_INPUT_INVALID,
                                "key 'dtype': no shard is nanogpt; the other formats say it themselves, leave it out");
@@ -198,7 +199,8 @@ static reeve_status settle_tokenizer(struct reader *r)
         if (st != REEVE_OK) return st;
         if (!reeve_path_exists(file))
             return reeve_yaml_fail(y, node, r->err, REEVE_INPUT_INVALID,
-                                   "key 'tokenizer': '%s' is neither bytes nor gpt2, and there is no such file", tokenizer);
+                                   "key 'tokenizer': '%s' is neither bytes nor gpt2, and there is no such file",
+                                   tokenizer);
         if (vocab == REEVE_YAML_NONE)
             return reeve_yaml_fail(y, node, r->err, REEVE_INPUT_INVALID,
                                    "key 'vocab': missing; only bytes (256) and gpt2 (50257) say their vocabulary");
@@ -206,8 +208,8 @@ static reeve_status settle_tokenizer(struct reader *r)
     if (vocab == REEVE_YAML_NONE) r->top.vocab = least;
     else if (r->top.vocab < least)
         return reeve_yaml_fail(y, vocab, r->err, REEVE_INPUT_INVALID,
-                               "key 'vocab': %" PRIu32 " is less than the %" PRIu32 " tokens of %s; leave it out", r->top.vocab,
-                               least, tokenizer);
+                               "key 'vocab': %" PRIu32 " is less than the %" PRIu32 " tokens of %s; leave it out",
+                               r->top.vocab, least, tokenizer);
     return REEVE_OK;
 }
 

@@ -135,8 +135,8 @@ static reeve_status check_file(const struct reeve_manifest_paths *p, const char 
         return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID, "shard %.300s: %s; a file was expected", path,
                                S_ISDIR(st.st_mode) ? "a folder (use `glob:` for the files in it)" : "no regular file");
     if (st.st_size == 0)
-        return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID, "shard %.300s: empty; remove it here or fill it",
-                               path);
+        return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID,
+                               "shard %.300s: empty; remove it here or fill it", path);
     return REEVE_OK;
 }
 
@@ -228,7 +228,8 @@ reeve_status reeve_manifest_paths_add_glob(struct reeve_manifest_paths *p, const
     char absolute[3 * REEVE_PATH_BYTES_MAX];
     if (strstr(pattern, "**") != NULL)
         return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID,
-                               "glob %.300s: `**` is not known here; write one glob for each depth (a/*, a/*/*)", pattern);
+                               "glob %.300s: `**` is not known here; write one glob for each depth (a/*, a/*/*)",
+                               pattern);
     absolute_pattern(p->manifest->base_dir, pattern, absolute);
     glob_t found = {0};
     int rc = glob(absolute, GLOB_NOSORT | GLOB_ERR, stop_at_unreadable, &found);
@@ -237,8 +238,8 @@ reeve_status reeve_manifest_paths_add_glob(struct reeve_manifest_paths *p, const
     if (rc == GLOB_NOSPACE) {
         st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "%s: out of memory for glob %.300s", p->yaml->name, pattern);
     } else if (rc == GLOB_ABORTED) {
-        st = reeve_yaml_fail(p->yaml, node, err, reeve_status_from_errno_read(why), "glob %.300s: a folder cannot be "
-                             "read: %s", pattern, strerror(why));
+        st = reeve_yaml_fail(p->yaml, node, err, reeve_status_from_errno_read(why),
+                             "glob %.300s: a folder cannot be read: %s", pattern, strerror(why));
     } else {
         if (found.gl_pathc > 0) qsort(found.gl_pathv, found.gl_pathc, sizeof(found.gl_pathv[0]), compare_bytes);
         st = add_matches(p, &found, pattern, node, like, err);

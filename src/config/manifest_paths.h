@@ -14,10 +14,10 @@ struct reeve_manifest_paths {
     int base_fd;                     /* the open folder base_dir */
     uint32_t shard_room;
     uint64_t paths_room;
-    uint32_t *node;                  /* (shard_room,) owned: the node that named each shard */
-    uint64_t *hash;                  /* (shard_room,) owned: of its name, see paths_twin */
-    uint32_t *slots;                 /* (slot_count,) owned: open hash table, shard + 1, 0 is free */
-    uint32_t slot_count;             /* a power of two, more than twice the shards; or 0 */
+    uint32_t *node;      /* (shard_room,) owned: the node that named each shard */
+    uint64_t *hash;      /* (shard_room,) owned: of its name, absolute and without "." */
+    uint32_t *slots;     /* (slot_count,) owned: open hash table, shard + 1, 0 is free */
+    uint32_t slot_count; /* a power of two, more than twice the shards; or 0 */
 };
 
 /* Sets up *p. STORE_READ and the like: base_dir cannot be opened. */
@@ -31,7 +31,7 @@ reeve_status reeve_manifest_paths_add(struct reeve_manifest_paths *p, const char
                                       const struct reeve_shard *like, struct reeve_error *err);
 
 /* The same for every file that `pattern` matches, sorted by bytes. `*`, `?` and `[...]` as in the shell: no match of a
- * leading dot, none across '/'; folders are left out. INPUT_INVALID also for a pattern without a match, and for `**`. */
+ * leading dot, none across '/'; folders are left out. INPUT_INVALID also for a pattern without a match, and `**`. */
 reeve_status reeve_manifest_paths_add_glob(struct reeve_manifest_paths *p, const char *pattern, uint32_t node,
                                            const struct reeve_shard *like, struct reeve_error *err);
 

@@ -98,13 +98,14 @@ static reeve_status node_add(struct builder *b, enum reeve_yaml_kind kind, yaml_
 {
     struct reeve_yaml *y = b->tree;
     uint64_t room = y->node_room;
-    reeve_status st =
-        grow((void **)&y->nodes, (uint64_t)y->node_count + 1, UINT32_MAX - 1, &room, sizeof(y->nodes[0]));
+    reeve_status st = grow((void **)&y->nodes, (uint64_t)y->node_count + 1, UINT32_MAX - 1, &room, sizeof(y->nodes[0]));
     if (st != REEVE_OK) return reeve_fail(b->err, st, "%s: out of memory", y->name);
     y->node_room = (uint32_t)room;
     uint32_t node = y->node_count++;
-    y->nodes[node] = (struct reeve_yaml_node){.line = (uint32_t)mark.line + 1, .column = (uint32_t)mark.column + 1,
-                                              .first = REEVE_YAML_NONE, .next = REEVE_YAML_NONE,
+    y->nodes[node] = (struct reeve_yaml_node){.line = (uint32_t)mark.line + 1,
+                                              .column = (uint32_t)mark.column + 1,
+                                              .first = REEVE_YAML_NONE,
+                                              .next = REEVE_YAML_NONE,
                                               .kind = (uint8_t)kind};
     if (b->depth > 0) {
         struct reeve_yaml_node *parent = &y->nodes[b->open[b->depth - 1]];
@@ -172,8 +173,7 @@ static reeve_status add_event(struct builder *b, const yaml_event_t *e)
         return begin(b, REEVE_YAML_MAPPING, e->start_mark, e->data.mapping_start.anchor, e->data.mapping_start.tag);
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT: b->depth--; return REEVE_OK;
-    case YAML_ALIAS_EVENT:
-        return fail_mark(b, e->start_mark, "aliases (*name) are not used here; write the value out");
+    case YAML_ALIAS_EVENT: return fail_mark(b, e->start_mark, "aliases (*name) are not used here; write the value out");
     case YAML_DOCUMENT_START_EVENT:
         if (b->done) return fail_mark(b, e->start_mark, "a second document begins here; one was expected");
         return REEVE_OK;
@@ -214,8 +214,7 @@ reeve_status reeve_yaml_parse(const char *name, bool is_override, const char *te
     const char *nul = memchr(text, '\0', bytes);
     if (nul != NULL)
         return fail_mark(&b, mark_of_offset(text, bytes, (size_t)(nul - text)), "a NUL byte; UTF-8 text was expected");
-    if (!yaml_parser_initialize(&b.parser))
-        return reeve_fail(err, REEVE_JOB_NO_MEMORY, "%s: out of memory", out->name);
+    if (!yaml_parser_initialize(&b.parser)) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "%s: out of memory", out->name);
     yaml_parser_set_input_string(&b.parser, (const unsigned char *)text, bytes);
     reeve_status st = build(&b);
     yaml_parser_delete(&b.parser);
@@ -281,8 +280,10 @@ const char *reeve_yaml_found(const struct reeve_yaml *y, uint32_t node, char out
         const char *text = reeve_yaml_text(y, node);
         const char *mark = n->plain ? "'" : "\"";
         size_t bytes = strlen(text), shown = bytes > 48 ? 48 : bytes;
-        while (shown < bytes && shown > 0 && ((unsigned char)text[shown] & 0xC0) == 0x80) shown--; /* whole characters */
-        (void)snprintf(out, REEVE_YAML_FOUND_BYTES, "%s%.*s%s%s", mark, (int)shown, text, shown < bytes ? "..." : "", mark);
+        while (shown < bytes && shown > 0 && ((unsigned char)text[shown] & 0xC0) == 0x80)
+            shown--; /* whole characters */
+        (void)snprintf(out, REEVE_YAML_FOUND_BYTES, "%s%.*s%s%s", mark, (int)shown, text, shown < bytes ? "..." : "",
+                       mark);
     }
     return out;
 }

@@ -28,7 +28,7 @@ struct reeve_yaml_node {
 };
 
 struct reeve_yaml {
-    char name[REEVE_YAML_NAME_BYTES]; /* what messages call it: the file (a long path loses its front), or "--set ..." */
+    char name[REEVE_YAML_NAME_BYTES]; /* for messages: the file (a long path loses its front), or "--set ..." */
     bool is_override;                 /* from the command line: messages carry no line and column */
     struct reeve_yaml_node *nodes;    /* owned; the root is node 0 */
     uint32_t node_count, node_room;
