@@ -4,7 +4,10 @@
  * Writing: every writer (a worker) writes whole tensors into one part file; the master writes the index last, fsyncs,
  * renames the folder and fsyncs its parent; then the CKPT_COMMIT record commits model and queue together.
  * Which tensors a part holds: reeve_checkpoint_assign(), a pure function of the tensor list and the number of parts.
- * Reading works with any number of readers: each preads the blocks that it wants, and checks them. */
+ * Reading works with any number of readers: each preads the blocks that it wants, and checks them.
+ *
+ * The order of tensors is a checkpoint's own: model before optimizer, then by name. A part knows nothing of the others, so
+ * the workload's order is not stored; nothing depends on it. */
 #ifndef REEVE_STORE_CHECKPOINT_H
 #define REEVE_STORE_CHECKPOINT_H
 
@@ -40,7 +43,9 @@ struct reeve_checkpoint_meta {
     char build[128];                    /* what the bits depend on: version, compiler, BLAS core, processor */
 };
 
-/* part_of[i] = part that tensor i goes to: largest first onto the lightest part, ties to the lower number. Pure. */
+/* part_of[i] = part that tensor i goes to: largest first onto the lightest part, ties to the lower number. Pure.
+ * part_count: 1..REEVE_CHECKPOINT_PARTS_MAX. Some parts stay empty if there are more of them than tensors: they are written
+ * all the same. */
 void reeve_checkpoint_assign(const struct reeve_tensor *tensors, uint32_t tensor_count, uint32_t part_count,
                              uint32_t *part_of);
 
@@ -53,7 +58,8 @@ reeve_status reeve_checkpoint_begin(const char *run_dir, uint64_t step, uint32_t
 
 /* Write and fsync one part. tensors are those of this part only (data: staging copies, borrowed for the call).
  * Blocking; call it from a writer thread. The HDF5 lock is held only for the skeleton, never for the bytes.
- * STORE_CREATE | STORE_WRITE | JOB_NO_MEMORY. */
+ * A part that is there already is replaced; on error it is removed.
+ * STORE_CREATE | STORE_WRITE | INPUT_INVALID (a name or shape that cannot be saved) | JOB_NO_MEMORY. */
 reeve_status reeve_checkpoint_write_part(const char *run_dir, uint64_t step, uint32_t epoch, uint32_t part,
                                          const struct reeve_tensor *tensors, uint32_t tensor_count,
                                          struct reeve_checkpoint_part *out, struct reeve_error *err);
@@ -61,8 +67,10 @@ reeve_status reeve_checkpoint_write_part(const char *run_dir, uint64_t step, uin
 /* Write index.h5 over the given parts (all of 0..part_count-1), check each part's size and block table against what
  * its writer reported, fsync everything, rename the folder to its final name, fsync the parent.
  *   in   queue, queue_bytes  snapshot of the queue, opaque here; stored as /queue/snapshot
- *   out  index_digest        of the index file; goes into CKPT_COMMIT
- * An existing final folder of the same step is replaced (moved aside first, removed after). */
+ *   out  index_digest        of the index file; its first 8 bytes, as memcpy puts them into a uint64_t, go into CKPT_COMMIT
+ * An existing final folder of the same step is replaced (by exchange of the two names where the file system can, else it
+ * is moved aside first; removed after). meta->step is ignored: `step` is stored.
+ * STORE_CORRUPT (a part is not what was reported) | STORE_CREATE | STORE_WRITE | STORE_READ | JOB_NO_MEMORY. */
 reeve_status reeve_checkpoint_commit(const char *run_dir, uint64_t step, uint32_t epoch,
                                      const struct reeve_checkpoint_meta *meta, const struct reeve_checkpoint_part *parts,
                                      uint32_t part_count, const void *queue, size_t queue_bytes,
@@ -84,19 +92,23 @@ uint32_t reeve_checkpoint_tensor_count(const reeve_checkpoint *c);
 /* Name, group, rank and shape of tensor i; data is NULL. */
 void reeve_checkpoint_tensor(const reeve_checkpoint *c, uint32_t i, struct reeve_tensor *out);
 
-/* Read all tensors into tensors[].data, checking every block. Names, groups and shapes must match the index exactly and
- * in order. On error the data is partly overwritten. STORE_CORRUPT (file, tensor, block) | STORE_MISMATCH | STORE_READ. */
+/* Read all tensors into tensors[].data, checking every block. Names, groups and shapes must match the index exactly, in
+ * any order. On error the data is partly overwritten. STORE_CORRUPT (file, tensor, block) | STORE_MISMATCH | STORE_READ. */
 reeve_status reeve_checkpoint_read(const reeve_checkpoint *c, const struct reeve_tensor *tensors, uint32_t tensor_count,
                                    struct reeve_error *err);
 /* Check every byte of every file without keeping any: block digests, block tables, sizes, padding, and the rest of each
  * file (HDF5 metadata) by a whole-file digest. bytes_read may be NULL. */
 reeve_status reeve_checkpoint_verify(const reeve_checkpoint *c, uint64_t *bytes_read, struct reeve_error *err);
 
-/* Remove folders of steps not in keep[], and leftovers *.tmp-* and *.old-*, of this run. Never removes a step in keep. */
+/* Remove folders of steps not in keep[], and leftovers *.tmp-* and *.old-*, of this run, up to the newest step in keep:
+ * what is newer may be in the making. keep_count 0: all. Never removes a step in keep; one that a crash left under its old
+ * name only gets its name back. Goes on after a failure and returns the first. */
 reeve_status reeve_checkpoint_sweep(const char *run_dir, const uint64_t *keep, uint32_t keep_count,
                                     struct reeve_error *err);
 
-/* Digest of all model-group tensors in order, over name, shape and bytes: `weights_digest`. NULL-safe on 0 tensors. */
+/* Digest of all model-group tensors in the order of their names, over name, shape and bytes: `weights_digest`. The order
+ * of the list does not matter, so a checkpoint can be checked without the workload. Zeros for 0 tensors (NULL is fine).
+ * What exactly is digested: docs/format/checkpoint.md. */
 struct reeve_digest reeve_weights_digest(const struct reeve_tensor *tensors, uint32_t tensor_count);
 
 #endif
