@@ -77,14 +77,21 @@ static bool resumed(const struct generator *g)
     return false;
 }
 
-static void stage_a_shard(struct generator *g)
+static struct reeve_event *lease_stage(struct generator *g)
 {
     struct reeve_event *ev = add(g, REEVE_EVENT_TASK_LEASED);
-    uint32_t worker = any_alive(g);
-    *ev = (struct reeve_event){.lsn = ev->lsn, .epoch = ev->epoch, .kind = ev->kind, .task = 7, .worker = worker,
-                               .attempt = 1, .a = REEVE_TASK_STAGE};
+    ev->task = 7;
+    ev->worker = any_alive(g);
+    ev->attempt = 1;
+    ev->a = REEVE_TASK_STAGE;
     g->expect.leases++;
-    ev = add(g, history_chance(g, 500) ? REEVE_EVENT_TASK_DONE : REEVE_EVENT_TASK_RELEASED);
+    return ev;
+}
+
+static void stage_a_shard(struct generator *g)
+{
+    uint32_t worker = lease_stage(g)->worker;
+    struct reeve_event *ev = add(g, history_chance(g, 500) ? REEVE_EVENT_TASK_DONE : REEVE_EVENT_TASK_RELEASED);
     ev->task = 7;
     ev->worker = worker;
     ev->attempt = 1;
@@ -184,7 +191,10 @@ static bool run_step(struct generator *g)
 {
     open_step(g);
     while (!all_computed(g)) {
-        if (history_chance(g, 10)) return false;
+        if (history_chance(g, 10)) {
+            if (history_chance(g, 500)) (void)lease_stage(g); /* and nobody will ever end it */
+            return false;
+        }
         if (history_chance(g, 20) && (g->alive & (g->alive - 1)) != 0) lose_worker(g, any_alive(g));
         if (history_chance(g, 15)) {
             add(g, REEVE_EVENT_STEP_ABORTED)->step = g->step + 1;

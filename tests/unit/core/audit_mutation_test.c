@@ -371,11 +371,52 @@ static void audit_says_which_record_which_step_and_what(void **state)
     history_generator_end(&g);
 }
 
+static void audit_counts_a_word_said_twice_as_stale_and_no_more(void **state)
+{ /* Goal: a late or repeated completion is recorded, not counted. Method: each kind of end, twice. */
+    struct fx_random r = fx_random_fresh();
+    for (uint64_t n = 0; n < 20; n++) {
+        struct generator g;
+        history_generate(&g, (struct fx_random){r.seed + n, 0}, 12);
+        size_t at = some_computed(&g, some_commit(&g));
+        (void)insert(&g.h, at + 1, g.h.events[at]);
+        g.h.events[at + 1].kind = (uint16_t)(REEVE_EVENT_TASK_COMPUTED + n % 4); /* computed, done, failed, released */
+        struct reeve_audit_result found = history_audit(g.plan, &g.h);
+        if (!found.exactly_once || found.stale != 1)
+            fail_msg("history %llu: %llu stale, '%s'", (unsigned long long)n, (unsigned long long)found.stale,
+                     found.first_violation);
+        history_generator_end(&g);
+    }
+}
+
+static void audit_does_not_count_samples_of_steps_that_were_rolled_back(void **state)
+{ /* Goal: a fault in a step that was undone is worded, but its samples are those of the step done again. */
+    struct fx_random r = fx_random_fresh();
+    uint32_t applied = 0;
+    for (uint64_t n = 0; n < 400 && applied < 20; n++) {
+        struct generator g;
+        history_generate(&g, (struct fx_random){r.seed + n, 0}, 12);
+        size_t at = find(&g.h, 0, REEVE_EVENT_RUN_RESUMED), commit = at;
+        while (commit > 0 && g.h.events[commit].kind != REEVE_EVENT_STEP_COMMITTED) commit--;
+        if (at < g.h.count && commit > 0 && g.h.events[commit].step > g.h.events[at].step) {
+            applied++;
+            drop(&g.h, some_computed(&g, commit));
+            struct reeve_audit_result found = history_audit(g.plan, &g.h);
+            assert_int_equal(found.violations, 1);
+            assert_false(found.exactly_once);
+            assert_int_equal(found.missing + found.duplicates, 0);
+        }
+        history_generator_end(&g);
+    }
+    assert_int_equal(applied, 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(audit_catches_and_words_every_mutation),
         cmocka_unit_test(audit_says_which_record_which_step_and_what),
+        cmocka_unit_test(audit_counts_a_word_said_twice_as_stale_and_no_more),
+        cmocka_unit_test(audit_does_not_count_samples_of_steps_that_were_rolled_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

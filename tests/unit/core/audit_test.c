@@ -1,6 +1,8 @@
 /* The audit finds nothing wrong with what is right, counts truly, and survives what no master ever wrote. */
 #include "audit_history.h"
 
+#include "core/audit_leases.h"
+
 static void audit_proves_exactly_once_for_any_correct_history(void **state)
 { /* Goal: no false alarm, and true counts. Method: 300 random histories against the generator's own counts. */
     struct fx_random r = fx_random_fresh();
@@ -138,6 +140,38 @@ static void audit_takes_a_run_of_a_million_steps(void **state)
     reeve_manifest_destroy(m);
 }
 
+static void lease_table_holds_what_was_put_and_not_removed(void **state)
+{ /* Goal: no task is forgotten when another one leaves. Method: random puts and removals against a plain array. */
+    struct fx_random r = fx_random_fresh();
+    static uint32_t attempt_of[512]; /* 0: not held */
+    struct audit_leases t = {0};
+    uint32_t held = 0;
+    memset(attempt_of, 0, sizeof(attempt_of));
+    for (uint32_t i = 1; i <= 20000; i++) {
+        uint32_t n = (uint32_t)fx_below(&r, 512), task = n < 256 ? n : n << 24 | n; /* dense ones, and far apart */
+        struct audit_lease *l = audit_leases_find(&t, task);
+        assert_true((l != NULL) == (attempt_of[n] != 0));
+        if (l != NULL) assert_int_equal(l->attempt, attempt_of[n]);
+        if (l != NULL && fx_below(&r, 2) == 0) {
+            audit_leases_remove(&t, l);
+            attempt_of[n] = 0;
+            held--;
+        } else if (l == NULL) {
+            l = audit_leases_put(&t, task);
+            assert_non_null(l);
+            l->attempt = attempt_of[n] = i;
+            held++;
+        }
+        assert_int_equal(t.count, held);
+        if (i == 10000) {
+            audit_leases_clear(&t);
+            memset(attempt_of, 0, sizeof(attempt_of));
+            held = 0;
+        }
+    }
+    audit_leases_free(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +180,7 @@ int main(void)
         cmocka_unit_test(audit_passes_over_volatile_events),
         cmocka_unit_test(audit_survives_any_records),
         cmocka_unit_test(audit_takes_a_run_of_a_million_steps),
+        cmocka_unit_test(lease_table_holds_what_was_put_and_not_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
