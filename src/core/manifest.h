@@ -10,7 +10,7 @@
 enum reeve_shard_format {
     REEVE_SHARD_TEXT = 1,    /* raw bytes, a token each */
     REEVE_SHARD_LLMC = 2,    /* llm.c .bin: 1024-byte header, u16 tokens, or u32 (Llama 3) */
-    REEVE_SHARD_NANOGPT = 3, /* raw u16 or u32, no header */
+    REEVE_SHARD_NANOGPT = 3, /* raw u16, no header */
     REEVE_SHARD_HDF5 = 4,    /* dataset /tokens, contiguous, u8, u16 or u32 */
 };
 

@@ -59,17 +59,18 @@ static reeve_status measure_text(const char *path, struct reeve_shard *shard, st
 
 static reeve_status measure_nanogpt(const char *path, struct reeve_shard *shard, struct reeve_error *err)
 {
-    if (shard->token_bytes == 0) shard->token_bytes = 2;
-    if (shard->token_bytes != 2 && shard->token_bytes != 4)
-        return reeve_fail(err, REEVE_INPUT_INVALID, "shard %s: a raw token has 2 or 4 bytes, not %u; correct the dtype",
-                          path, shard->token_bytes);
-    if (shard->file_bytes % shard->token_bytes != 0)
+    if (shard->token_bytes != 0 && shard->token_bytes != 2)
         return reeve_fail(err, REEVE_INPUT_INVALID,
-                          "shard %s: %" PRIu64 " bytes are not a whole number of %u-byte tokens; it was cut (write it "
+                          "shard %s: a raw token has 2 bytes, not %u; correct the dtype, or write the tokens to HDF5", path,
+                          shard->token_bytes);
+    shard->token_bytes = 2;
+    if (shard->file_bytes % 2 != 0)
+        return reeve_fail(err, REEVE_INPUT_INVALID,
+                          "shard %s: %" PRIu64 " bytes are not a whole number of 2-byte tokens; it was cut (write it "
                           "again), or is text (`format: text`)",
-                          path, shard->file_bytes, shard->token_bytes);
+                          path, shard->file_bytes);
     shard->data_offset = 0;
-    shard->token_count = shard->file_bytes / shard->token_bytes;
+    shard->token_count = shard->file_bytes / 2;
     return REEVE_OK;
 }
 

@@ -112,8 +112,6 @@ static void shard_of_each_format_is_measured(void **state)
     make(f, "raw", tokens16, sizeof(tokens16));
     s = measured(REEVE_SHARD_NANOGPT, 0);
     assert_true(s.token_bytes == 2 && s.data_offset == 0 && s.token_count == 6);
-    s = measured(REEVE_SHARD_NANOGPT, 4);
-    assert_true(s.token_bytes == 4 && s.token_count == 3);
     make_llmc(f, "llmc", 20240520, 1, 6, tokens16, sizeof(tokens16));
     s = measured(REEVE_SHARD_LLMC, 0);
     assert_true(s.token_bytes == 2 && s.data_offset == 1024 && s.token_count == 6);
@@ -161,7 +159,7 @@ static void shard_that_is_not_what_it_seems_is_refused_with_the_remedy(void **st
         check_refused(format, 0, "is empty");
     make(f, "odd", "abc", 3);
     check_refused(REEVE_SHARD_NANOGPT, 0, "whole number of 2-byte tokens");
-    check_refused(REEVE_SHARD_NANOGPT, 3, "2 or 4 bytes, not 3");
+    check_refused(REEVE_SHARD_NANOGPT, 4, "2 bytes, not 4");
     check_refused(REEVE_SHARD_TEXT, 2, "1 byte, not 2");
     check_refused(REEVE_SHARD_LLMC, 0, "header of an llm.c file alone has 1024");
     check_refused(REEVE_SHARD_HDF5, 0, "no HDF5 file");
