@@ -77,7 +77,8 @@ static void print_progress(const struct reeve_inspected *i)
                  h->fast ? ": steps were reduced in fp32, so other worker counts give other bits" : "");
     (void)printf("workers      %u seen, %" PRIu64 " lost; %u thread%s each\n", h->workers_seen, h->workers_lost,
                  i->job.resources.threads, i->job.resources.threads == 1 ? "" : "s");
-    (void)printf("journal      %" PRIu64 " records in %u segments%s\n", h->info.last_lsn, h->info.segments,
+    (void)printf("journal      %" PRIu64 " records in %u segment%s%s\n", h->info.last_lsn, h->info.segments,
+                 h->info.segments == 1 ? "" : "s",
                  h->info.torn_tail ? "; its last write was cut short, which a crash does" : "");
 }
 
@@ -129,8 +130,9 @@ static void print_meta(const struct reeve_checkpoint_meta *m)
     reeve_clock_format_utc(m->wall_ns, written);
     double seconds = (double)(reeve_clock_wall_ns() - m->wall_ns) / (double)REEVE_SECOND_NS;
     reeve_digest_hex(m->weights_digest, hex);
-    (void)printf("\ncheckpoint of step %" PRIu64 ", written %s (%s ago) by %u workers of %u threads\n", m->step,
-                 written, reeve_cli_format_seconds(seconds < 0 ? 0 : seconds, age), m->workers, m->threads);
+    (void)printf("\ncheckpoint of step %" PRIu64 ", written %s (%s ago) by %u worker%s of %u thread%s\n", m->step,
+                 written, reeve_cli_format_seconds(seconds < 0 ? 0 : seconds, age), m->workers,
+                 m->workers == 1 ? "" : "s", m->threads, m->threads == 1 ? "" : "s");
     (void)printf("  weights    %s\n  queue      %016" PRIx64 " at record %" PRIu64 "\n  build      %s\n", hex,
                  m->queue_digest, m->lsn, m->build);
 }

@@ -121,7 +121,8 @@ static void check_journal(void *arg, struct reeve_guard_report *report)
     if (reeve_journal_verify(c->path, &found, &report->error) != REEVE_OK) return;
     report->bytes = found.bytes;
     (void)snprintf(
-        report->note, sizeof report->note, "%" PRIu64 " records in %u segments%s", found.records, found.info.segments,
+        report->note, sizeof report->note, "%" PRIu64 " records in %u segment%s%s", found.records, found.info.segments,
+        found.info.segments == 1 ? "" : "s",
         found.torn_slots > 0 ? "; a write that was cut short has left bytes that mean nothing, as a crash does" : "");
 }
 
