@@ -3,11 +3,23 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "coll/border.h"
 #include "coll/tags.h"
 
+/* Members who bring different sums may be about to give one of them up. This long they are waited for. */
+#define DIFFER_NS (2 * REEVE_SECOND_NS)
+
 /* ---- member 0 ---- */
+
+/* A member who has not completed the newest sum, and is ready for another, will never complete it. */
+static void note_ready(struct agree *a, const struct agree_ready *r)
+{
+    if (r->completed >= a->sum_last || a->sum_void == a->sum_last) return;
+    a->sum_void = a->sum_last;
+    a->void_unsent = true;
+}
 
 static reeve_status collect_ready(struct agree *a, struct reeve_error *err)
 {
@@ -20,9 +32,24 @@ static reeve_status collect_ready(struct agree *a, struct reeve_error *err)
         struct agree_ready *r = &a->ready[status.MPI_SOURCE];
         if (r->attempt == 0) a->ready_count++;
         *r = a->ready_in;
+        note_ready(a, r);
         rc = MPI_Start(&a->ready_receive);
         if (rc != MPI_SUCCESS) return coll_fail(err, rc, "wait for the others to begin");
     }
+}
+
+/* Send {sum, attempt of each} to all; attempt 0 where `is_void`. The sends before have ended. */
+static reeve_status tell_all(struct agree *a, uint32_t sum, bool is_void, struct reeve_error *err)
+{
+    for (uint32_t i = 1; i < a->size; i++) {
+        a->start_out[i] = (struct agree_start){.sum = sum, .attempt = is_void ? 0 : a->ready[i].attempt};
+        if (!is_void) a->ready[i].attempt = 0;
+        int rc = MPI_Isend(&a->start_out[i], sizeof(a->start_out[i]), MPI_BYTE, (int)i, COLL_TAG_START, a->comm,
+                           &a->start_sends[i]);
+        if (rc != MPI_SUCCESS) return coll_fail(err, rc, "start a sum");
+    }
+    if (!is_void) a->ready_count = 0;
+    return REEVE_OK;
 }
 
 static uint32_t first_that_differs(const struct agree *a)
@@ -32,46 +59,69 @@ static uint32_t first_that_differs(const struct agree *a)
     return 0;
 }
 
-static reeve_status start_all(struct agree *a, uint32_t sum, struct reeve_error *err)
+static reeve_status refuse(struct agree *a, uint32_t other, struct reeve_error *err)
 {
-    for (uint32_t i = 1; i < a->size; i++) {
-        a->start_out[i] = (struct agree_start){.sum = sum, .attempt = a->ready[i].attempt};
-        a->ready[i].attempt = 0;
-        int rc = MPI_Isend(&a->start_out[i], sizeof(a->start_out[i]), MPI_BYTE, (int)i, COLL_TAG_START, a->comm,
-                           &a->start_sends[i]);
-        if (rc != MPI_SUCCESS) return coll_fail(err, rc, "start a sum");
-    }
-    a->ready_count = 0;
-    return REEVE_OK;
+    uint64_t other_count = a->ready[other].count;
+    bool other_type = a->ready[other].type != a->mine.type;
+    a->state = AGREE_IDLE;
+    reeve_status st = tell_all(a, 0, false, err);
+    if (st != REEVE_OK) return st;
+    return reeve_fail(err, REEVE_JOB_INTERNAL, "sum over workers: worker 0 brings %llu numbers, worker %u %llu%s",
+                      (unsigned long long)a->mine.count, other, (unsigned long long)other_count,
+                      other_type ? " of another type" : "");
 }
 
-static reeve_status test_first(struct agree *a, uint32_t *sum, struct reeve_error *err)
+/* All are ready. */
+static reeve_status start(struct agree *a, enum agree_event *event, struct reeve_error *err)
+{
+    uint32_t other = first_that_differs(a);
+    if (other != 0) {
+        reeve_time_ns now_ns = reeve_clock_now();
+        if (a->differ_since_ns == 0) a->differ_since_ns = now_ns;
+        return now_ns - a->differ_since_ns < DIFFER_NS ? REEVE_OK : refuse(a, other, err);
+    }
+    a->sum = ++a->sum_last;
+    a->state = AGREE_ACTIVE;
+    *event = AGREE_STARTED;
+    return tell_all(a, a->sum, false, err);
+}
+
+static reeve_status test_first(struct agree *a, enum agree_event *event, struct reeve_error *err)
 {
     reeve_status st = collect_ready(a, err);
-    if (st != REEVE_OK || !a->pending || a->ready_count + 1 < a->size) return st;
+    if (st != REEVE_OK) return st;
+    bool all_ready = a->state == AGREE_PENDING && a->ready_count + 1 == a->size;
+    if (!all_ready) a->differ_since_ns = 0;
+    if (!a->void_unsent && !all_ready) return REEVE_OK;
     int sent = 0;
     int rc = MPI_Testall((int)a->size, a->start_sends, &sent, MPI_STATUSES_IGNORE);
     if (rc != MPI_SUCCESS) return coll_fail(err, rc, "start a sum");
     if (!sent) return REEVE_OK;
-    uint32_t other = first_that_differs(a);
-    uint64_t other_count = a->ready[other].count;
-    a->pending = false;
-    st = start_all(a, other == 0 ? a->sum_last + 1 : 0, err);
-    if (st != REEVE_OK) return st;
-    if (other != 0)
-        return reeve_fail(err, REEVE_JOB_INTERNAL, "sum over workers: member 0 brings %llu numbers, member %u %llu",
-                          (unsigned long long)a->mine.count, other, (unsigned long long)other_count);
-    *sum = ++a->sum_last;
-    return REEVE_OK;
+    if (!a->void_unsent) return start(a, event, err);
+    a->void_unsent = false;
+    if (a->state == AGREE_ACTIVE) {
+        a->state = AGREE_PENDING;
+        *event = AGREE_VOID;
+    }
+    return tell_all(a, a->sum_void, true, err);
 }
 
 /* ---- the others ---- */
 
+static void be_ready(struct agree *a)
+{
+    a->state = AGREE_PENDING;
+    if (++a->mine.attempt == 0) a->mine.attempt = 1;
+    a->ready_unsent = true;
+    if (a->rank == 0) note_ready(a, &a->mine);
+}
+
 static reeve_status say_ready(struct agree *a, struct reeve_error *err)
 {
     int sent = 0;
+    if (!a->ready_unsent) return REEVE_OK;
     int rc = MPI_Test(&a->ready_send, &sent, MPI_STATUS_IGNORE);
-    if (rc == MPI_SUCCESS && sent && a->ready_unsent) {
+    if (rc == MPI_SUCCESS && sent) {
         a->ready_unsent = false;
         a->ready_out = a->mine;
         rc = MPI_Isend(&a->ready_out, sizeof(a->ready_out), MPI_BYTE, 0, COLL_TAG_READY, a->comm, &a->ready_send);
@@ -79,10 +129,28 @@ static reeve_status say_ready(struct agree *a, struct reeve_error *err)
     return rc == MPI_SUCCESS ? REEVE_OK : coll_fail(err, rc, "say that this worker is ready");
 }
 
-static reeve_status test_other(struct agree *a, uint32_t *sum, struct reeve_error *err)
+static reeve_status handle_start(struct agree *a, struct agree_start start, enum agree_event *event,
+                                 struct reeve_error *err)
+{
+    if (start.attempt == 0 && a->state == AGREE_ACTIVE && a->sum == start.sum) {
+        be_ready(a);
+        *event = AGREE_VOID;
+        return say_ready(a, err);
+    }
+    if (a->state != AGREE_PENDING || start.attempt != a->mine.attempt) return REEVE_OK; /* given up here meanwhile */
+    a->state = start.sum == 0 ? AGREE_IDLE : AGREE_ACTIVE;
+    a->sum = start.sum;
+    *event = AGREE_STARTED;
+    if (start.sum != 0) return REEVE_OK;
+    *event = AGREE_NOTHING;
+    return reeve_fail(err, REEVE_JOB_INTERNAL, "sum over workers: they brought different sums; worker %u had %llu numbers",
+                      a->rank, (unsigned long long)a->mine.count);
+}
+
+static reeve_status test_other(struct agree *a, enum agree_event *event, struct reeve_error *err)
 {
     reeve_status st = say_ready(a, err);
-    while (st == REEVE_OK && a->pending) {
+    while (st == REEVE_OK && *event == AGREE_NOTHING) {
         int there = 0;
         int rc = MPI_Test(&a->start_receive, &there, MPI_STATUS_IGNORE);
         if (rc != MPI_SUCCESS) return coll_fail(err, rc, "wait for the start");
@@ -90,12 +158,7 @@ static reeve_status test_other(struct agree *a, uint32_t *sum, struct reeve_erro
         struct agree_start start = a->start_in;
         rc = MPI_Start(&a->start_receive);
         if (rc != MPI_SUCCESS) return coll_fail(err, rc, "wait for the start");
-        if (start.attempt != a->mine.attempt) continue; /* of a sum that was abandoned here */
-        a->pending = false;
-        if (start.sum == 0)
-            return reeve_fail(err, REEVE_JOB_INTERNAL, "sum over workers: the members brought different sums; mine had "
-                                                       "%llu numbers", (unsigned long long)a->mine.count);
-        *sum = start.sum;
+        st = handle_start(a, start, event, err);
     }
     return st;
 }
@@ -104,26 +167,34 @@ static reeve_status test_other(struct agree *a, uint32_t *sum, struct reeve_erro
 
 void agree_begin(struct agree *a, enum sum_type type, uint64_t count)
 {
-    if (++a->mine.attempt == 0) a->mine.attempt = 1;
+    REEVE_ASSERT(a->state == AGREE_IDLE);
     a->mine.type = type;
     a->mine.count = count;
-    a->pending = true;
-    a->ready_unsent = true;
+    be_ready(a);
 }
 
 void agree_abandon(struct agree *a)
 {
-    a->pending = false;
+    a->state = AGREE_IDLE;
     a->ready_unsent = false;
 }
 
-reeve_status agree_test(struct agree *a, uint32_t *sum, struct reeve_error *err)
+void agree_complete(struct agree *a)
 {
-    *sum = 0;
-    return a->rank == 0 ? test_first(a, sum, err) : test_other(a, sum, err);
+    REEVE_ASSERT(a->state == AGREE_ACTIVE);
+    a->state = AGREE_IDLE;
+    a->mine.completed = a->sum;
 }
 
-static void drop(MPI_Request *receive)
+reeve_status agree_test(struct agree *a, enum agree_event *event, struct reeve_error *err)
+{
+    *event = AGREE_NOTHING;
+    return a->rank == 0 ? test_first(a, event, err) : test_other(a, event, err);
+}
+
+/* ---- life ---- */
+
+static void drop_receive(MPI_Request *receive)
 {
     if (*receive == MPI_REQUEST_NULL) return;
     (void)MPI_Cancel(receive);
@@ -131,13 +202,20 @@ static void drop(MPI_Request *receive)
     (void)MPI_Request_free(receive);
 }
 
+/* So short a message has left already, unless its receiver is lost: then MPI keeps what it still needs. */
+static void drop_send(MPI_Request *send)
+{
+    int sent = 0;
+    if (*send == MPI_REQUEST_NULL) return;
+    if (MPI_Test(send, &sent, MPI_STATUS_IGNORE) == MPI_SUCCESS && !sent) (void)MPI_Request_free(send);
+}
+
 void agree_fini(struct agree *a)
 {
-    drop(&a->ready_receive);
-    drop(&a->start_receive);
-    if (a->ready_send != MPI_REQUEST_NULL) (void)MPI_Wait(&a->ready_send, MPI_STATUS_IGNORE); /* short: has left */
-    for (uint32_t i = 0; a->start_sends != NULL && i < a->size; i++)
-        if (a->start_sends[i] != MPI_REQUEST_NULL) (void)MPI_Wait(&a->start_sends[i], MPI_STATUS_IGNORE);
+    drop_receive(&a->ready_receive);
+    drop_receive(&a->start_receive);
+    drop_send(&a->ready_send);
+    for (uint32_t i = 0; a->start_sends != NULL && i < a->size; i++) drop_send(&a->start_sends[i]);
     free(a->ready);
     free(a->start_out);
     free(a->start_sends);

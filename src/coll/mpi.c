@@ -16,7 +16,8 @@
 #define TEST_BYTES_MAX ((size_t)4 << 20) /* moved in one test(): well under a millisecond or two */
 #define DESTROY_NS REEVE_SECOND_NS
 
-enum stage { STAGE_NONE = 0, STAGE_AGREE, STAGE_SUM, STAGE_RING, STAGE_SHARE, STAGE_COPY };
+/* SUM, RING, SHARE, END follow each other; a worker alone does COPY instead. */
+enum stage { STAGE_NONE = 0, STAGE_AGREE, STAGE_COPY, STAGE_SUM, STAGE_RING, STAGE_SHARE, STAGE_END };
 
 struct coll {
     struct reeve_collective base;
@@ -25,7 +26,6 @@ struct coll {
     struct shared shared; /* if places.local_size > 1 */
     struct ring ring;     /* if this worker is its host's first, and places.host_count > 1 */
     enum stage stage;
-    uint32_t sum;
     enum sum_type type;
     const void *in; /* borrowed until done */
     void *out;      /* borrowed until done */
@@ -45,10 +45,10 @@ static void enter(struct coll *c, enum stage stage)
     bool shares_host = c->places.local_size > 1;
     if (stage == STAGE_SUM && !shares_host) stage = STAGE_RING;
     if (stage == STAGE_RING && !is_in_ring(c)) stage = STAGE_SHARE;
-    if (stage == STAGE_SHARE && (!shares_host || c->places.host_count == 1)) stage = STAGE_NONE;
+    if (stage == STAGE_SHARE && (!shares_host || c->places.host_count == 1)) stage = STAGE_END;
     c->stage = stage;
-    if (stage == STAGE_SUM) shared_begin_sum(&c->shared, c->sum, c->type, c->in, c->out, c->count);
-    if (stage == STAGE_RING) ring_begin(&c->ring, c->sum, c->type, shares_host ? c->out : c->in, c->out, c->count);
+    if (stage == STAGE_SUM) shared_begin_sum(&c->shared, c->agree.sum, c->type, c->in, c->out, c->count);
+    if (stage == STAGE_RING) ring_begin(&c->ring, c->agree.sum, c->type, shares_host ? c->out : c->in, c->out, c->count);
     if (stage == STAGE_SHARE) shared_begin_share(&c->shared);
 }
 
@@ -70,30 +70,35 @@ static size_t copy_step(struct coll *c, bool *ended)
     return bytes;
 }
 
+/* Do a little of the stage at hand, and go on to the next where it ended. *moved: bytes; 0: nothing can be done now. */
 static reeve_status step(struct coll *c, size_t *moved, struct reeve_error *err)
 {
     reeve_status st = REEVE_OK;
     bool ended = false;
     *moved = 0;
     switch (c->stage) {
-    case STAGE_AGREE:
-        st = agree_test(&c->agree, &c->sum, err);
-        if (st == REEVE_OK && c->sum != 0) {
-            start(c);
-            *moved = 1;
-        }
-        return st;
+    case STAGE_COPY: *moved = copy_step(c, &ended); break;
     case STAGE_SUM: *moved = shared_step_sum(&c->shared, &ended); break;
     case STAGE_RING: st = ring_step(&c->ring, moved, &ended, err); break;
     case STAGE_SHARE: *moved = shared_step_share(&c->shared, &ended); break;
-    case STAGE_COPY: *moved = copy_step(c, &ended); break;
-    case STAGE_NONE: break;
+    case STAGE_NONE:
+    case STAGE_AGREE:
+    case STAGE_END: break;
     }
-    if (st == REEVE_OK && ended) {
-        if (c->stage == STAGE_COPY) c->stage = STAGE_NONE;
-        else enter(c, c->stage + 1);
-        *moved += 1;
-    }
+    if (st != REEVE_OK || !ended) return st;
+    if (c->stage == STAGE_COPY) c->stage = STAGE_END;
+    else enter(c, c->stage + 1);
+    *moved += 1;
+    return st;
+}
+
+/* Listen to what the members agree on; also while the sum is under way, since it may turn out to be void. */
+static reeve_status listen(struct coll *c, struct reeve_error *err)
+{
+    enum agree_event event = AGREE_NOTHING;
+    reeve_status st = agree_test(&c->agree, &event, err);
+    if (st == REEVE_OK && event == AGREE_STARTED) start(c);
+    if (st == REEVE_OK && event == AGREE_VOID) c->stage = STAGE_AGREE;
     return st;
 }
 
@@ -126,7 +131,7 @@ static reeve_status begin_f32(reeve_collective *c, const float *in, float *out, 
 static void abandon(reeve_collective *base)
 {
     struct coll *c = (struct coll *)base;
-    if (c->stage == STAGE_AGREE) agree_abandon(&c->agree);
+    agree_abandon(&c->agree);
     c->stage = STAGE_NONE;
     c->in = NULL;
     c->out = NULL;
@@ -137,16 +142,21 @@ static reeve_status test(reeve_collective *base, bool *done, struct reeve_error 
     struct coll *c = (struct coll *)base;
     *done = false;
     if (c->stage == STAGE_NONE) return REEVE_OK;
+    reeve_status st = listen(c, err);
     size_t moved = 0, moved_now = 1;
-    while (c->stage != STAGE_NONE && moved_now > 0 && moved < TEST_BYTES_MAX) {
-        reeve_status st = step(c, &moved_now, err);
-        if (st != REEVE_OK) {
-            abandon(base);
-            return st;
-        }
+    while (st == REEVE_OK && moved_now > 0 && moved < TEST_BYTES_MAX) {
+        st = step(c, &moved_now, err);
         moved += moved_now;
     }
-    *done = c->stage == STAGE_NONE;
+    if (st != REEVE_OK) {
+        abandon(base);
+        return st;
+    }
+    *done = c->stage == STAGE_END;
+    if (*done) {
+        agree_complete(&c->agree);
+        c->stage = STAGE_NONE;
+    }
     return REEVE_OK;
 }
 

@@ -220,12 +220,6 @@ void ring_begin(struct ring *r, uint32_t sum, enum sum_type type, const void *sr
     r->received = 0;
 }
 
-void ring_abandon(struct ring *r)
-{
-    r->src = NULL;
-    r->dst = NULL;
-}
-
 static void cancel_receives(struct ring *r)
 {
     for (; r->posted_count > 0; r->posted_count--) {

@@ -50,8 +50,8 @@ reeve_status ring_init(struct ring *r, MPI_Comm comm, const int *ranks, uint32_t
 /* Sends that nobody takes are waited for until deadline_ns; then their memory stays with MPI. */
 void ring_fini(struct ring *r, reeve_time_ns deadline_ns);
 
+/* A sum that is not stepped any more is abandoned; the next one has a higher number. */
 void ring_begin(struct ring *r, uint32_t sum, enum sum_type type, const void *src, void *dst, size_t count);
-void ring_abandon(struct ring *r);
 /* Handle what has arrived, at most a few pieces. *moved: bytes handled; 0: nothing can be done now. *done: finished,
  * and nothing of this position is still on its way. WORKER_LOST | JOB_INTERNAL. */
 reeve_status ring_step(struct ring *r, size_t *moved, bool *done, struct reeve_error *err);

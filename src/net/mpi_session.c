@@ -16,6 +16,7 @@
 #endif
 
 #define ABORT_SECONDS_MAX 10u
+#define GRACE_NS REEVE_SECOND_NS /* for leaving in order, after the others did not come in time */
 #define POLL_NS (100 * (reeve_time_ns)1000)
 
 /* ---- start ---- */
@@ -68,7 +69,7 @@ static int tell_host_and_library(struct reeve_mpi_session *s)
     if (rc == MPI_SUCCESS) rc = MPI_Get_library_version(library, &library_length);
     if (rc != MPI_SUCCESS) return rc;
     library[strcspn(library, ",\n")] = '\0'; /* "Open MPI v4.1.4, package: ...": the name is enough */
-    (void)snprintf(s->host, sizeof(s->host), "%s", host);
+    (void)snprintf(s->host, sizeof(s->host), "%.*s", (int)sizeof(s->host) - 1, host);
     (void)snprintf(s->library, sizeof(s->library), "%.*s", (int)sizeof(s->library) - 1, library);
     return rc;
 }
@@ -178,7 +179,7 @@ static void leave_with_survivors(MPI_Comm control)
 bool reeve_mpi_session_close(struct reeve_mpi_session *session, reeve_time_ns deadline_ns, int exit_code)
 {
     struct watchdog watchdog;
-    bool watched = watchdog_start(&watchdog, deadline_ns, exit_code);
+    bool watched = watchdog_start(&watchdog, deadline_ns + GRACE_NS, exit_code);
     MPI_Comm control = MPI_Comm_f2c(session->control), workers = MPI_Comm_f2c(session->workers);
     if (!everybody_arrives(control, deadline_ns)) {
         if (session->ulfm_active && watched) leave_with_survivors(control);

@@ -29,7 +29,7 @@ reeve_status reeve_mpi_session_open(int *argc, char ***argv, struct reeve_mpi_se
 /* End MPI. Collective: waits for the other ranks, then finalizes; transports and collectives were destroyed before.
  * Returns true if MPI ended properly: return from main then. If the others do not come, if a process was lost, or if
  * finalize hangs (across hosts it does so after a failure), the process is ended by _exit(exit_code) here, at the
- * latest at deadline_ns: a job whose result is written must not hang at its end. The launcher may then make another
+ * latest a second after deadline_ns: a job whose result is written must not hang at its end. The launcher may then make another
  * exit code of it; the run's own last record says how it ended.
  * Returns false only if MPI refused without hanging; nothing is left to be done then either. */
 bool reeve_mpi_session_close(struct reeve_mpi_session *session, reeve_time_ns deadline_ns, int exit_code);
