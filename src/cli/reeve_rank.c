@@ -159,7 +159,9 @@ static int hear_first(reeve_transport *t, struct first_word *word)
     return REEVE_EXIT_INTERNAL;
 }
 
-static int run_master(const struct options *o, const struct reeve_mpi_session *session, reeve_transport *t, bool *clean)
+/* *told: the last word stands in status.json. */
+static int run_master(const struct options *o, const struct reeve_mpi_session *session, reeve_transport *t, bool *clean,
+                      bool *told)
 {
     struct reeve_prepared p;
     int code = prepare(o, &p);
@@ -173,7 +175,7 @@ static int run_master(const struct options *o, const struct reeve_mpi_session *s
                                        .progress = !o->quiet,
                                        .host = session->host,
                                        .cores_short = session->node_size > (uint32_t)sysconf(_SC_NPROCESSORS_ONLN)};
-    code = reeve_rank_master(&config, t, tell_all, clean);
+    code = reeve_rank_master(&config, t, tell_all, clean, told);
     reeve_prepared_fini(&p);
     return code;
 }
@@ -227,11 +229,11 @@ static int run_in_mpi(const struct options *o, int *argc, char ***argv)
         reeve_log(REEVE_LOG_ERROR, "%s", err.text);
         reeve_mpi_session_abort(reeve_status_exit_code(err.status));
     }
-    bool clean = false;
-    int code = session.rank == 0 ? run_master(o, &session, t, &clean) : run_worker(&session, t, &clean);
+    bool clean = false, told = false;
+    int code = session.rank == 0 ? run_master(o, &session, t, &clean, &told) : run_worker(&session, t, &clean);
     if (!clean) reeve_mpi_session_abort(code != 0 ? code : REEVE_EXIT_INTERNAL); /* others may wait for this rank */
     t->ops->destroy(t);
-    if (o->watched && clean && code == REEVE_EXIT_AGAIN) code = REEVE_EXIT_DONE;
+    if (o->watched && told) code = REEVE_EXIT_DONE;
     (void)reeve_mpi_session_close(&session, reeve_clock_now() + CLOSE_NS, code);
     return code;
 }

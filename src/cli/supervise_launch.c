@@ -205,6 +205,7 @@ int reeve_launch_run(const struct reeve_launch *l)
     if (code != 0) return code;
     char columns[16];
     (void)snprintf(columns, sizeof(columns), "%u", reeve_progress_columns(STDOUT_FILENO));
+    (void)setenv("OMPI_MCA_orte_execute_quiet", "1", 0); /* we say how it ended; Open MPI 4 need not */
     (void)setenv("REEVE_PROGRESS_COLUMNS", columns, 1); /* mpirun's pipes hide the terminal from the ranks */
     struct arguments a = {0};
     build_arguments(l, rank_program, &a);

@@ -115,6 +115,7 @@ static reeve_status apply_run_opened(reeve_master *m, const struct reeve_event *
     if (m->runs++ > 0) m->restarts++;
     m->phase = REEVE_PHASE_GATHER;
     m->stop_reason = m->dead_reason = REEVE_OK;
+    m->dead = 0; /* what died was dropped with the rest: it is added again, and gets another chance */
     m->save_asked = m->stopped = m->load_asked = false;
     memset(&m->ckpt, 0, sizeof(m->ckpt));
     return REEVE_OK;

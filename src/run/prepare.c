@@ -83,6 +83,21 @@ static reeve_status compare_identity(const struct reeve_prepared *p, const struc
     return st;
 }
 
+/* A shard that the lock has and the disk has not: the likeliest reason why a list of shards is another one now. */
+static reeve_status name_missing_shard(const struct reeve_prepared *p, struct reeve_error *err)
+{
+    for (uint32_t i = 0; i < p->manifest->shard_count; i++) {
+        char path[REEVE_PATH_BYTES_MAX];
+        const char *name = reeve_manifest_path(p->manifest, (reeve_shard_id){i});
+        reeve_status st = reeve_path_join(path, sizeof(path), p->manifest->base_dir, name, err);
+        if (st == REEVE_OK && !reeve_path_exists(path))
+            st = reeve_fail(err, REEVE_INPUT_MISSING, "shard %s is gone; %s was begun with it: put it back and run again", path,
+                            p->run_dir);
+        if (st != REEVE_OK) return st;
+    }
+    return REEVE_OK;
+}
+
 /* The shards that shards.yaml names now must be the locked ones; their contents are checked when they are staged. */
 static reeve_status compare_manifest(const struct reeve_prepared *p, struct reeve_error *err)
 {
@@ -94,7 +109,8 @@ static reeve_status compare_manifest(const struct reeve_prepared *p, struct reev
     reeve_status st = reeve_manifest_file_read(p->job.data.manifest, &now, err);
     if (st != REEVE_OK) return st;
     const struct reeve_manifest *locked = p->manifest;
-    if (now->shard_count != locked->shard_count || strcmp(now->dataset, locked->dataset) != 0)
+    if (now->shard_count != locked->shard_count) st = name_missing_shard(p, err);
+    if (st == REEVE_OK && (now->shard_count != locked->shard_count || strcmp(now->dataset, locked->dataset) != 0))
         st = reeve_fail(err, REEVE_INPUT_CHANGED,
                         "%s names %u shards of '%s' now, but %s was begun with %u of '%s': restore the manifest, or choose "
                         "another --run-dir",

@@ -59,6 +59,7 @@ static void master_fini(struct master_part *m)
     reeve_master_loop_destroy(m->loop);
     reeve_recover_fini(&m->recovered);
     reeve_owner_release(m->owner);
+    memset(m, 0, sizeof(*m)); /* a second call finds nothing */
 }
 
 static reeve_status master_init(struct master_part *m, const struct reeve_rank_config *config,
@@ -102,6 +103,7 @@ static void worker_fini(struct worker_part *w)
     reeve_worker_destroy(w->worker);
     reeve_compute_destroy(w->compute);
     free(w->job_json);
+    memset(w, 0, sizeof(*w));
 }
 
 static reeve_status worker_init(struct worker_part *w, const struct reeve_rank_config *config, uint32_t id,
@@ -130,8 +132,9 @@ static reeve_status worker_init(struct worker_part *w, const struct reeve_rank_c
 /* ---- the loops ---- */
 
 int reeve_rank_master(const struct reeve_rank_config *config, reeve_transport *transport, reeve_rank_announce *announce,
-                      bool *clean)
+                      bool *clean, bool *told)
 {
+    *told = false;
     open_log(config, "master", 0);
     struct reeve_error err = {0};
     struct master_part m;
@@ -153,7 +156,7 @@ int reeve_rank_master(const struct reeve_rank_config *config, reeve_transport *t
     }
     if (st == REEVE_OK) st = transport->ops->flush(transport, reeve_clock_now() + GOODBYE_NS, &err);
     err.status = st;
-    *clean = st == REEVE_OK;
+    *clean = *told = st == REEVE_OK;
     int code = reeve_master_loop_end(m.loop, &err);
     master_fini(&m);
     return code;

@@ -19,9 +19,10 @@ typedef void reeve_rank_announce(reeve_transport *transport, bool go_on, const c
 
 /* Each returns the exit code of this rank; errors were told. transport and collective are borrowed.
  * announce is called once, when the master is ready or cannot be: the workers wait for that word.
+ * *told: it was the master's loop that ended, and its last word stands in status.json.
  * *clean: everybody said goodbye; otherwise others may still wait for this rank, and the job must be aborted. */
 int reeve_rank_master(const struct reeve_rank_config *config, reeve_transport *transport, reeve_rank_announce *announce,
-                      bool *clean);
+                      bool *clean, bool *told);
 int reeve_rank_worker(const struct reeve_rank_config *config, reeve_transport *transport, reeve_collective *collective,
                       bool *clean);
 /* Master and its only worker in this process; makes its own transport and collective. */

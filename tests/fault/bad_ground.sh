@@ -42,14 +42,14 @@ cp kept.yaml shards.yaml
 expect_equal "digest after refused jobs" "$(digest_of run)" "$first"
 
 # A folder in use.
-sed 's/steps: 40/steps: 4000/' job.yaml >long.yaml
-within 100 reeve run long.yaml -n 1 --run-dir busy -q >busy.out 2>&1 &
+sed 's/steps: 40/steps: 100000/' job.yaml >long.yaml
+within 100 reeve run long.yaml -n 1 --run-dir "$PWD/busy" -q >busy.out 2>&1 &
 run=$!
 in_use() { [ "$(committed_step busy)" -ge 2 ]; }
 wait_for 30 in_use || fail "the long run did not begin"
-must_run 73 1 busy --set train.steps=4000
+must_run 73 1 busy --set train.steps=100000
 expect_text run.out 'in use'
-kill -TERM "$(pgrep -P "$run" | head -n 1)"
+kill -TERM "$(reeve_of reeve run long.yaml -n 1 --run-dir "$PWD/busy" -q)"
 wait "$run"
 
 # A damaged newest checkpoint: loudly back to the one before, to the same bits. Index, then a part.

@@ -6,7 +6,7 @@
 # shellcheck source=tests/fault/tiny.sh
 . "$REEVE_SOURCE/tests/fault/tiny.sh"
 make_tiny
-sed -i 's/steps: 40/steps: 600/; s/every: 10,/every: 7,/' job.yaml
+sed -i 's/steps: 40/steps: 12000/; s/every: 10,/every: 50,/; s/eval_every: 20/eval_every: 1500/' job.yaml
 kills=${KILLS:-50}
 RANDOM=${SEED:-$$}
 echo "seed ${SEED:-$$}"
@@ -22,8 +22,7 @@ for ((k = 1; k <= kills; k++)); do
     # Its own session, so that everything in it can be killed at once: reeve, mpirun, and the ranks by their folder.
     setsid reeve run job.yaml -n "$workers" --run-dir run -q >"run.out" 2>&1 &
     run=$!
-    sleep "0.$((RANDOM % 10))$((RANDOM % 10))"
-    sleep "$((RANDOM % 2)).$((RANDOM % 10))"
+    sleep "$((RANDOM % 2)).$((RANDOM % 10))$((RANDOM % 10))" # from before the first word to hundreds of steps later
     if ! kill -0 "$run" 2>/dev/null; then
         code=0
         wait "$run" || code=$?

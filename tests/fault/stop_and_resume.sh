@@ -22,16 +22,16 @@ expect_text run.out 'complete'
 expect_equal "digest after running a complete run again" "$(digest_of run-b)" "$first"
 
 # Signals, in the middle of a longer run that ends with other steps but can be compared with itself.
-sed -i 's/steps: 40/steps: 400/' job.yaml
+sed -i 's/steps: 40/steps: 4000/; s/every: 10,/every: 100,/; s/eval_every: 20/eval_every: 0/' job.yaml
 must_run 0 1 run-long
 long=$(digest_of run-long)
 some_steps() { [ "$(committed_step run-c)" -ge "$goal" ]; }
 goal=3
 for how in TERM INT file; do
-    within 200 reeve run job.yaml -n 2 --run-dir run-c -q >run.out 2>&1 &
+    within 200 reeve run job.yaml -n 2 --run-dir "$PWD/run-c" -q >run.out 2>&1 &
     run=$!
     wait_for 60 some_steps || { tail run.out; fail "no progress"; }
-    child=$(pgrep -P "$run" | head -n 1)   # `within` runs reeve as its child
+    child=$(reeve_of reeve run job.yaml -n 2 --run-dir "$PWD/run-c" -q)
     case $how in
     file) touch run-c/SAVE; sleep 0.5; touch run-c/STOP ;;
     *) kill "-$how" "$child" ;;
@@ -39,16 +39,16 @@ for how in TERM INT file; do
     code=0
     wait "$run" || code=$?
     [ "$code" = 75 ] || { tail run.out; fail "$how: exit code $code, expected 75"; }
-    goal=$(($(committed_step run-c) + 3))
+    goal=$(($(committed_step run-c) + 30))
     if [ -e run-c/STOP ] || [ -e run-c/SAVE ]; then fail "STOP or SAVE was left behind"; fi
     echo "$how: stopped at step $(committed_step run-c)"
 done
 
 # Twice: at once, without a checkpoint, and nothing committed is lost.
-within 200 reeve run job.yaml -n 2 --run-dir run-c -q >run.out 2>&1 &
+within 200 reeve run job.yaml -n 2 --run-dir "$PWD/run-c" -q >run.out 2>&1 &
 run=$!
 wait_for 60 some_steps || { tail run.out; fail "no progress"; }
-child=$(pgrep -P "$run" | head -n 1)
+child=$(reeve_of reeve run job.yaml -n 2 --run-dir "$PWD/run-c" -q)
 kill -INT "$child"; sleep 0.02; kill -INT "$child"
 code=0
 wait "$run" || code=$?

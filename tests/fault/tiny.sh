@@ -63,6 +63,9 @@ audit_ok() { # the run's audit says exactly once
     expect_equal "samples of $1" "$(json audit.json samples_committed)" "$(json audit.json samples_expected)"
 }
 
+# reeve_of COMMAND...: the process of a `reeve` that was started in the background with exactly these words.
+reeve_of() { pgrep -x -f -- "$*"; }
+
 # committed_step RUN: of status.json, 0 where there is none yet.
 committed_step() {
     sed -n 's/.*"step": *\([0-9]*\).*/\1/p' "$1/status.json" 2>/dev/null | head -1 | grep . || echo 0

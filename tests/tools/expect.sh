@@ -68,3 +68,8 @@ for key in sys.argv[2].split("."):
 print(value if isinstance(value, str) else json.dumps(value))
 PYTHON
 }
+
+# The system's Python, which is the one that Debian's packages (h5py, numpy) belong to, whatever stands first on PATH.
+if [ -x /usr/bin/python3 ]; then
+    python3() { /usr/bin/python3 "$@"; }
+fi
