@@ -21,7 +21,8 @@ void reeve_checkpoint_tmp_dir(const char *run_dir, uint64_t step, uint32_t epoch
     (void)snprintf(out, out_bytes, "%s/checkpoint/step-%010llu.tmp-%u", run_dir, (unsigned long long)step, epoch);
 }
 
-/* --- division --------------------------------------------------------------------------------------------------------- */
+/* --- division
+ * --------------------------------------------------------------------------------------------------------- */
 
 struct weight {
     uint64_t bytes;
@@ -44,7 +45,8 @@ void reeve_checkpoint_assign(const struct reeve_tensor *tensors, uint32_t tensor
     REEVE_ASSERT(order != NULL && load != NULL); /* some kilobytes, beside a model: nothing would go on without them */
     for (uint32_t i = 0; i < tensor_count; i++) {
         order[i] = (struct weight){.bytes = sizeof(float), .tensor = i};
-        for (uint32_t d = 0; d < tensors[i].rank && d < REEVE_TENSOR_RANK_MAX; d++) order[i].bytes *= tensors[i].shape[d];
+        for (uint32_t d = 0; d < tensors[i].rank && d < REEVE_TENSOR_RANK_MAX; d++)
+            order[i].bytes *= tensors[i].shape[d];
     }
     qsort(order, tensor_count, sizeof(*order), heavier_first);
     for (uint32_t i = 0; i < tensor_count; i++) {
@@ -58,7 +60,8 @@ void reeve_checkpoint_assign(const struct reeve_tensor *tensors, uint32_t tensor
     free(order);
 }
 
-/* --- the digest of the weights ---------------------------------------------------------------------------------------- */
+/* --- the digest of the weights
+ * ---------------------------------------------------------------------------------------- */
 
 /* What is digested for one tensor: the digest so far, and all that it is. No padding. */
 struct link {
@@ -100,7 +103,8 @@ struct reeve_digest reeve_weights_digest(const struct reeve_tensor *tensors, uin
     return sum;
 }
 
-/* --- the temporary folder --------------------------------------------------------------------------------------------- */
+/* --- the temporary folder
+ * --------------------------------------------------------------------------------------------- */
 
 reeve_status reeve_checkpoint_begin(const char *run_dir, uint64_t step, uint32_t epoch, struct reeve_error *err)
 {

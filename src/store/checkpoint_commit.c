@@ -11,9 +11,11 @@
 #include "store/checkpoint_index.h"
 #include "store/disk.h"
 
-/* --- gathering -------------------------------------------------------------------------------------------------------- */
+/* --- gathering
+ * -------------------------------------------------------------------------------------------------------- */
 
-static const struct reeve_checkpoint_part *find_part(const struct reeve_checkpoint_part *parts, uint32_t count, uint32_t part)
+static const struct reeve_checkpoint_part *find_part(const struct reeve_checkpoint_part *parts, uint32_t count,
+                                                     uint32_t part)
 {
     for (uint32_t i = 0; i < count; i++)
         if (parts[i].part == part) return &parts[i];
@@ -37,32 +39,36 @@ static reeve_status take_part(struct reeve_checkpoint *c, const struct reeve_par
     reeve_status st = reserve(c, p, err);
     if (st != REEVE_OK) return st;
     if (c->row_count + (uint64_t)p->row_count > REEVE_CHECKPOINT_TENSORS_MAX)
-        return reeve_fail(err, REEVE_INPUT_INVALID, "commit %s: more than %u tensors", c->dir, REEVE_CHECKPOINT_TENSORS_MAX);
+        return reeve_fail(err, REEVE_INPUT_INVALID, "commit %s: more than %u tensors", c->dir,
+                          REEVE_CHECKPOINT_TENSORS_MAX);
     struct reeve_part_row *row = &c->parts[part];
-    *row = (struct reeve_part_row){.file_bytes = reeve_h5_file_bytes(p->h5), .digest = p->digest,
-                                   .first_block = c->block_count, .block_count = p->block_count};
+    *row = (struct reeve_part_row){.file_bytes = reeve_h5_file_bytes(p->h5),
+                                   .digest = p->digest,
+                                   .first_block = c->block_count,
+                                   .block_count = p->block_count};
     memcpy(row->seal, p->seal.bytes, sizeof(row->seal));
     for (uint32_t i = 0; i < p->row_count; i++) {
         c->rows[c->row_count] = p->rows[i];
         c->rows[c->row_count++].first_block += c->block_count;
     }
-    if (p->block_count > 0)
-        memcpy(c->blocks + c->block_count, p->blocks, (size_t)p->block_count * sizeof(*p->blocks));
+    if (p->block_count > 0) memcpy(c->blocks + c->block_count, p->blocks, (size_t)p->block_count * sizeof(*p->blocks));
     c->block_count += p->block_count;
     return REEVE_OK;
 }
 
 /* Is the part on the disk the one that its writer told us of? */
-static reeve_status gather_part(struct reeve_checkpoint *c, const struct reeve_checkpoint_part *told, struct reeve_error *err)
+static reeve_status gather_part(struct reeve_checkpoint *c, const struct reeve_checkpoint_part *told,
+                                struct reeve_error *err)
 {
     struct reeve_part_file p;
     reeve_status st = reeve_part_open(c->dir, c->meta.step, told->part, &p, err);
     if (st != REEVE_OK) return st;
     if (reeve_h5_file_bytes(p.h5) != told->file_bytes || p.digest != told->digest || p.row_count != told->tensor_count)
-        st = reeve_fail(err, REEVE_STORE_CORRUPT,
-                        "%s: is not what its writer reported: %llu bytes, %u tensors, digest %016llx; expected %llu, %u, %016llx",
-                        p.path, (unsigned long long)reeve_h5_file_bytes(p.h5), p.row_count, (unsigned long long)p.digest,
-                        (unsigned long long)told->file_bytes, told->tensor_count, (unsigned long long)told->digest);
+        st = reeve_fail(
+            err, REEVE_STORE_CORRUPT,
+            "%s: is not what its writer reported: %llu bytes, %u tensors, digest %016llx; expected %llu, %u, %016llx",
+            p.path, (unsigned long long)reeve_h5_file_bytes(p.h5), p.row_count, (unsigned long long)p.digest,
+            (unsigned long long)told->file_bytes, told->tensor_count, (unsigned long long)told->digest);
     if (st == REEVE_OK) st = take_part(c, &p, told->part, err);
     reeve_part_close(&p);
     return st;
@@ -86,12 +92,13 @@ static reeve_status gather(struct reeve_checkpoint *c, const struct reeve_checkp
     qsort(c->rows, c->row_count, sizeof(*c->rows), reeve_tensor_row_order);
     for (uint32_t i = 1; i < c->row_count; i++)
         if (reeve_tensor_row_order(&c->rows[i - 1], &c->rows[i]) == 0)
-            return reeve_fail(err, REEVE_STORE_CORRUPT, "commit %s: tensor %s is in parts %u and %u", c->dir, c->rows[i].name,
-                              c->rows[i - 1].part, c->rows[i].part);
+            return reeve_fail(err, REEVE_STORE_CORRUPT, "commit %s: tensor %s is in parts %u and %u", c->dir,
+                              c->rows[i].name, c->rows[i - 1].part, c->rows[i].part);
     return REEVE_OK;
 }
 
-/* --- the name ----------------------------------------------------------------------------------------------------------- */
+/* --- the name
+ * ----------------------------------------------------------------------------------------------------------- */
 
 /* Put the folder `tmp` in the place of `final`; what was there ends as `old`. Where the file system can exchange two
  * names, there is no moment without a folder of that name; otherwise reeve_checkpoint_open() also looks for `old`. */
@@ -111,7 +118,8 @@ static reeve_status replace_folder(const char *tmp, const char *final, const cha
     return st;
 }
 
-static reeve_status give_name(const char *run_dir, const char *tmp, uint64_t step, uint32_t epoch, struct reeve_error *err)
+static reeve_status give_name(const char *run_dir, const char *tmp, uint64_t step, uint32_t epoch,
+                              struct reeve_error *err)
 {
     char final[REEVE_PATH_BYTES_MAX - 64], old[REEVE_PATH_BYTES_MAX], parent[REEVE_PATH_BYTES_MAX];
     reeve_checkpoint_dir(run_dir, step, final, sizeof(final));
@@ -120,23 +128,22 @@ static reeve_status give_name(const char *run_dir, const char *tmp, uint64_t ste
     reeve_status st = reeve_fsync_dir(tmp, err);
     if (st != REEVE_OK) return st;
     bool replaces = reeve_path_exists(final);
-    if (replaces)
-        st = replace_folder(tmp, final, old, err);
-    else if (rename(tmp, final) != 0)
-        st = reeve_disk_fail(err, errno, "rename to", final, 0);
+    if (replaces) st = replace_folder(tmp, final, old, err);
+    else if (rename(tmp, final) != 0) st = reeve_disk_fail(err, errno, "rename to", final, 0);
     if (st == REEVE_OK) st = reeve_fsync_dir(parent, err);
-    if (st == REEVE_OK) st = reeve_fsync_dir(run_dir, err); /* the folder `checkpoint` may be new */
+    if (st == REEVE_OK) st = reeve_fsync_dir(run_dir, err);             /* the folder `checkpoint` may be new */
     if (st == REEVE_OK && replaces) (void)reeve_remove_tree(old, NULL); /* if not now, the next sweep */
     return st;
 }
 
 reeve_status reeve_checkpoint_commit(const char *run_dir, uint64_t step, uint32_t epoch,
-                                     const struct reeve_checkpoint_meta *meta, const struct reeve_checkpoint_part *parts,
-                                     uint32_t part_count, const void *queue, size_t queue_bytes,
-                                     struct reeve_digest *index_digest, struct reeve_error *err)
+                                     const struct reeve_checkpoint_meta *meta,
+                                     const struct reeve_checkpoint_part *parts, uint32_t part_count, const void *queue,
+                                     size_t queue_bytes, struct reeve_digest *index_digest, struct reeve_error *err)
 {
     struct reeve_checkpoint *c = calloc(1, sizeof(*c));
-    if (c == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "commit step %llu: out of memory", (unsigned long long)step);
+    if (c == NULL)
+        return reeve_fail(err, REEVE_JOB_NO_MEMORY, "commit step %llu: out of memory", (unsigned long long)step);
     c->meta = *meta;
     c->meta.step = step;
     reeve_checkpoint_tmp_dir(run_dir, step, epoch, c->dir, sizeof(c->dir));

@@ -19,10 +19,13 @@ struct number {
     size_t offset; /* in struct reeve_checkpoint_meta */
     size_t bytes;
 };
-#define NUMBER(field) {#field, offsetof(struct reeve_checkpoint_meta, field), sizeof(((struct reeve_checkpoint_meta *)0)->field)}
+#define NUMBER(field)                                                                                                  \
+    {                                                                                                                  \
+#field, offsetof(struct reeve_checkpoint_meta, field), sizeof(((struct reeve_checkpoint_meta *)0)->field)      \
+    }
 static const struct number numbers[] = {
-    NUMBER(step), NUMBER(run_id), NUMBER(lsn), NUMBER(queue_digest), NUMBER(epoch), NUMBER(workers), NUMBER(wall_ns),
-    NUMBER(threads),
+    NUMBER(step),  NUMBER(run_id),  NUMBER(lsn),     NUMBER(queue_digest),
+    NUMBER(epoch), NUMBER(workers), NUMBER(wall_ns), NUMBER(threads),
 };
 static const struct number digests[] = {NUMBER(manifest_digest), NUMBER(job_digest), NUMBER(weights_digest)};
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -45,8 +48,10 @@ static bool make_attrs(hid_t file, const struct reeve_checkpoint *c)
         good = reeve_make_attr_text(file, digests[i].name, hex);
     }
     return good && reeve_make_attr_text(file, "build", c->meta.build) &&
-           reeve_make_attr_u64(file, "tensor_count", c->row_count) && reeve_make_attr_u64(file, "part_count", c->part_count) &&
-           reeve_make_attr_u64(file, "block_count", c->block_count) && reeve_make_attr_u64(file, "queue_bytes", c->queue_bytes);
+           reeve_make_attr_u64(file, "tensor_count", c->row_count) &&
+           reeve_make_attr_u64(file, "part_count", c->part_count) &&
+           reeve_make_attr_u64(file, "block_count", c->block_count) &&
+           reeve_make_attr_u64(file, "queue_bytes", c->queue_bytes);
 }
 
 static reeve_status read_numbers(reeve_h5 *h5, struct reeve_checkpoint *c, struct reeve_error *err)
@@ -79,13 +84,15 @@ static reeve_status read_digests(reeve_h5 *h5, struct reeve_checkpoint *c, struc
     return st;
 }
 
-/* --- writing ------------------------------------------------------------------------------------------------------------ */
+/* --- writing
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static hid_t part_row_type(void)
 {
     const hid_t u64 = H5T_STD_U64LE;
     const struct reeve_make_member members[] = {
-        {"file_bytes", u64}, {"digest", u64}, {"seal_0", u64}, {"seal_1", u64}, {"first_block", u64}, {"block_count", u64},
+        {"file_bytes", u64}, {"digest", u64},      {"seal_0", u64},
+        {"seal_1", u64},     {"first_block", u64}, {"block_count", u64},
     };
     return reeve_make_compound(members, COUNT(members));
 }
@@ -114,7 +121,8 @@ static bool make_tables(hid_t file, struct table *tables, size_t count)
     return good;
 }
 
-static bool make_image(const struct reeve_checkpoint *c, struct table *tables, size_t count, void **image, size_t *bytes)
+static bool make_image(const struct reeve_checkpoint *c, struct table *tables, size_t count, void **image,
+                       size_t *bytes)
 {
     struct reeve_make_memory m;
     if (!reeve_make_memory(&m)) return false;
@@ -156,7 +164,8 @@ reeve_status reeve_index_create(struct reeve_checkpoint *c, struct reeve_error *
     return st;
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------------------ */
+/* --- reading
+ * ------------------------------------------------------------------------------------------------------------ */
 
 /* The digest of the whole file, and its seal: from here on the file is what it was when it was written. */
 static reeve_status check_file(reeve_h5 *h5, struct reeve_checkpoint *c, const uint64_t *expect_digest64,
@@ -165,7 +174,8 @@ static reeve_status check_file(reeve_h5 *h5, struct reeve_checkpoint *c, const u
     struct reeve_digest seal, found;
     uint64_t seal_offset, digest64;
     c->file_bytes = reeve_h5_file_bytes(h5);
-    reeve_status st = reeve_seal_outside_file(reeve_h5_fd(h5), c->file_bytes, NULL, 0, UINT64_MAX, c->path, &c->digest, err);
+    reeve_status st =
+        reeve_seal_outside_file(reeve_h5_fd(h5), c->file_bytes, NULL, 0, UINT64_MAX, c->path, &c->digest, err);
     if (st == REEVE_OK) st = reeve_checkpoint_read_seal(h5, c->path, &seal, &seal_offset, err);
     if (st == REEVE_OK)
         st = reeve_seal_outside_file(reeve_h5_fd(h5), c->file_bytes, NULL, 0, seal_offset, c->path, &found, err);
@@ -193,10 +203,12 @@ static reeve_status read_tables(reeve_h5 *h5, struct reeve_checkpoint *c, struct
                           (unsigned long long)tensors, (unsigned long long)parts);
     void *rows = NULL, *part_rows = NULL, *blocks = NULL;
     st = reeve_checkpoint_read_table(h5, c->path, "/tensors", tensors, sizeof(*c->rows), &rows, err);
-    if (st == REEVE_OK) st = reeve_checkpoint_read_table(h5, c->path, "/parts", parts, sizeof(*c->parts), &part_rows, err);
+    if (st == REEVE_OK)
+        st = reeve_checkpoint_read_table(h5, c->path, "/parts", parts, sizeof(*c->parts), &part_rows, err);
     if (st == REEVE_OK)
         st = reeve_checkpoint_read_table(h5, c->path, "/blocks", c->block_count, sizeof(*c->blocks), &blocks, err);
-    if (st == REEVE_OK) st = reeve_checkpoint_read_table(h5, c->path, "/queue/snapshot", queue_bytes, 1, &c->queue, err);
+    if (st == REEVE_OK)
+        st = reeve_checkpoint_read_table(h5, c->path, "/queue/snapshot", queue_bytes, 1, &c->queue, err);
     c->rows = rows;
     c->row_count = (uint32_t)tensors;
     c->parts = part_rows;
@@ -218,7 +230,8 @@ static reeve_status check_tables(const struct reeve_checkpoint *c, struct reeve_
         if (row->part >= c->part_count || !reeve_tensor_row_sane(row, c->parts[row->part].file_bytes, c->block_count))
             return reeve_fail(err, REEVE_STORE_CORRUPT, "%s: row %u of /tensors is impossible", c->path, i);
         if (i > 0 && reeve_tensor_row_order(row - 1, row) >= 0)
-            return reeve_fail(err, REEVE_STORE_CORRUPT, "%s: rows %u and %u of /tensors are out of order", c->path, i - 1, i);
+            return reeve_fail(err, REEVE_STORE_CORRUPT, "%s: rows %u and %u of /tensors are out of order", c->path,
+                              i - 1, i);
     }
     return REEVE_OK;
 }

@@ -20,21 +20,21 @@ struct reeve_checkpoint {
     uint64_t file_bytes;             /* of index.h5 */
     struct reeve_digest digest;      /* of index.h5 */
     struct reeve_checkpoint_meta meta;
-    struct reeve_tensor_row *rows;   /* owned; (row_count,) in reeve_tensor_row_order */
+    struct reeve_tensor_row *rows; /* owned; (row_count,) in reeve_tensor_row_order */
     uint32_t row_count;
-    struct reeve_part_row *parts;    /* owned; (part_count,) */
+    struct reeve_part_row *parts; /* owned; (part_count,) */
     uint32_t part_count;
-    uint64_t *blocks;                /* owned; (block_count,) of all parts */
+    uint64_t *blocks; /* owned; (block_count,) of all parts */
     uint64_t block_count;
-    void *queue;                     /* owned */
+    void *queue; /* owned */
     size_t queue_bytes;
 };
 
 /* Write c as c->path, durably; sets c->digest and c->file_bytes. STORE_CREATE | STORE_WRITE | JOB_NO_MEMORY. */
 reeve_status reeve_index_create(struct reeve_checkpoint *c, struct reeve_error *err);
 
-/* Read c->path into c, whose dir and path are set. expect_digest64 as in reeve_checkpoint_open(). On error the tables may be
- * partly there: reeve_index_free(). */
+/* Read c->path into c, whose dir and path are set. expect_digest64 as in reeve_checkpoint_open(). On error the tables
+ * may be partly there: reeve_index_free(). */
 reeve_status reeve_index_load(struct reeve_checkpoint *c, uint64_t step, const uint64_t *expect_digest64,
                               struct reeve_error *err);
 void reeve_index_free(struct reeve_checkpoint *c); /* the tables, not c */

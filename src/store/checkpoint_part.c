@@ -24,8 +24,8 @@ reeve_status reeve_checkpoint_read_table(reeve_h5 *h5, const char *file, const c
     reeve_status st = reeve_h5_dataset(h5, path, &d, err);
     if (st != REEVE_OK) return st;
     if (d.rank != 1 || d.dims[0] != count || d.element_bytes != element_bytes || d.file_offset == UINT64_MAX)
-        return reeve_fail(err, REEVE_STORE_CORRUPT, "%s: %s has another shape than expected (%llu of %llu bytes)", file, path,
-                          (unsigned long long)count, (unsigned long long)element_bytes);
+        return reeve_fail(err, REEVE_STORE_CORRUPT, "%s: %s has another shape than expected (%llu of %llu bytes)", file,
+                          path, (unsigned long long)count, (unsigned long long)element_bytes);
     void *bytes = malloc((size_t)d.bytes); /* the reader has seen that the file is at least that long */
     if (bytes == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "read %s of %s: out of memory", path, file);
     st = reeve_h5_read(h5, &d, bytes, d.bytes, err);
@@ -69,7 +69,8 @@ reeve_status reeve_checkpoint_read_seal(reeve_h5 *h5, const char *file, struct r
     return reeve_h5_read(h5, &d, seal, sizeof(*seal), err);
 }
 
-/* --- the part ------------------------------------------------------------------------------------------------------- */
+/* --- the part -------------------------------------------------------------------------------------------------------
+ */
 
 static reeve_status read_tables(struct reeve_part_file *p, struct reeve_error *err)
 {
@@ -106,7 +107,8 @@ static reeve_status check_row(struct reeve_part_file *p, const struct reeve_tens
     if (st != REEVE_OK) return st;
     bool same = d.type == 'f' && d.element_bytes == sizeof(float) && d.bytes == row->bytes &&
                 d.file_offset == row->file_offset && d.rank == row->rank;
-    for (uint32_t i = 0; same && i < d.rank; i++) same = d.dims[i] == row->shape[i];
+    for (uint32_t i = 0; same && i < d.rank; i++)
+        same = d.dims[i] == row->shape[i];
     if (same) return REEVE_OK;
     return reeve_fail(err, REEVE_STORE_CORRUPT, "%s: %s is not where, or not what, /tensors says", p->path, path);
 }
@@ -120,8 +122,8 @@ static reeve_status check_rows(struct reeve_part_file *p, uint32_t part, struct 
         first_block += p->rows[i].block_count;
     }
     if (st == REEVE_OK && first_block != p->block_count)
-        st = reeve_fail(err, REEVE_STORE_CORRUPT, "%s: /block_table has %llu entries, its tensors have %llu blocks", p->path,
-                        (unsigned long long)p->block_count, (unsigned long long)first_block);
+        st = reeve_fail(err, REEVE_STORE_CORRUPT, "%s: /block_table has %llu entries, its tensors have %llu blocks",
+                        p->path, (unsigned long long)p->block_count, (unsigned long long)first_block);
     return st;
 }
 
@@ -139,7 +141,8 @@ static reeve_status check_seal(struct reeve_part_file *p, struct reeve_error *er
     if (!reeve_spans_sort(spans, p->row_count, file_bytes))
         st = reeve_fail(err, REEVE_STORE_CORRUPT, "%s: tensors overlap", p->path);
     if (st == REEVE_OK)
-        st = reeve_seal_outside_file(reeve_h5_fd(p->h5), file_bytes, spans, p->row_count, seal_offset, p->path, &found, err);
+        st = reeve_seal_outside_file(reeve_h5_fd(p->h5), file_bytes, spans, p->row_count, seal_offset, p->path, &found,
+                                     err);
     free(spans);
     if (st == REEVE_OK && !reeve_digest_equal(found, p->seal))
         st = reeve_fail(err, REEVE_STORE_CORRUPT, "%s: damaged outside of its tensors (the seal differs)", p->path);

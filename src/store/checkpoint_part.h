@@ -36,20 +36,22 @@ int reeve_tensor_row_order(const void *a, const void *b);
 void reeve_tensor_row_path(const struct reeve_tensor_row *row, char out[256]);
 /* Fill in all but part, file_offset and first_block. INPUT_INVALID: a name, rank or shape that no tensor may have. */
 reeve_status reeve_tensor_row_of(const struct reeve_tensor *t, struct reeve_tensor_row *row, struct reeve_error *err);
-/* A row from a file: are its name, shape, size and place possible? block_total: rows of the table first_block points into. */
+/* A row from a file: are its name, shape, size and place possible? block_total: rows of the table first_block points
+ * into. */
 bool reeve_tensor_row_sane(const struct reeve_tensor_row *row, uint64_t file_bytes, uint64_t block_total);
 
 void reeve_checkpoint_part_path(const char *dir, uint32_t part, char *out, size_t out_bytes);
 
-/* A part file whose every byte but the tensors' own was checked: structure, seal, and that its table agrees with HDF5. */
+/* A part file whose every byte but the tensors' own was checked: structure, seal, and that its table agrees with HDF5.
+ */
 struct reeve_part_file {
     char path[REEVE_PATH_BYTES_MAX];
     reeve_h5 *h5;                  /* owned */
     struct reeve_tensor_row *rows; /* owned; (row_count,) */
     uint32_t row_count;
-    uint64_t *blocks;              /* owned; (block_count,) XXH3-64 of each block */
+    uint64_t *blocks; /* owned; (block_count,) XXH3-64 of each block */
     uint64_t block_count;
-    uint64_t digest;               /* of blocks */
+    uint64_t digest; /* of blocks */
     struct reeve_digest seal;
 };
 /* STORE_CORRUPT (also: missing) | STORE_READ | JOB_NO_MEMORY. On error there is nothing to close. */
@@ -64,7 +66,8 @@ reeve_status reeve_checkpoint_read_table(reeve_h5 *h5, const char *file, const c
 reeve_status reeve_checkpoint_expect_attr(reeve_h5 *h5, const char *file, const char *name, uint64_t expected,
                                           struct reeve_error *err);
 /* Check format and format_version. */
-reeve_status reeve_checkpoint_expect_format(reeve_h5 *h5, const char *file, const char *format, struct reeve_error *err);
+reeve_status reeve_checkpoint_expect_format(reeve_h5 *h5, const char *file, const char *format,
+                                            struct reeve_error *err);
 /* Find /seal. */
 reeve_status reeve_checkpoint_read_seal(reeve_h5 *h5, const char *file, struct reeve_digest *seal, uint64_t *offset,
                                         struct reeve_error *err);

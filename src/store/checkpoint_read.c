@@ -12,7 +12,8 @@
 #include "base/error.h"
 #include "store/checkpoint_index.h"
 
-/* --- opening ------------------------------------------------------------------------------------------------------------ */
+/* --- opening
+ * ------------------------------------------------------------------------------------------------------------ */
 
 /* A commit that replaces a folder may die between two renames, where the file system cannot exchange names: then what
  * was there before is found as step-N.old-EPOCH. */
@@ -26,9 +27,10 @@ static void find_folder(const char *run_dir, uint64_t step, char *dir, size_t di
     DIR *folder = opendir(parent);
     if (folder == NULL) return;
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
-        if (strncmp(entry->d_name, prefix, (size_t)length) == 0) (void)snprintf(found, sizeof(found), "%s", entry->d_name);
+        if (strncmp(entry->d_name, prefix, (size_t)length) == 0)
+            (void)snprintf(found, sizeof(found), "%s", entry->d_name);
     (void)closedir(folder);
-    if (found[0] != '\0') (void)snprintf(dir, dir_bytes, "%s/%s", parent, found);
+    if (found[0] != '\0') (void)reeve_path_join(dir, dir_bytes, parent, found, NULL);
 }
 
 reeve_status reeve_checkpoint_open(const char *run_dir, uint64_t step, const uint64_t *expect_digest64,
@@ -38,7 +40,8 @@ reeve_status reeve_checkpoint_open(const char *run_dir, uint64_t step, const uin
         return reeve_fail(err, REEVE_INPUT_INVALID, "open a checkpoint: the path of the run is too long");
     reeve_checkpoint *c = calloc(1, sizeof(*c));
     if (c == NULL)
-        return reeve_fail(err, REEVE_JOB_NO_MEMORY, "open the checkpoint of step %llu: out of memory", (unsigned long long)step);
+        return reeve_fail(err, REEVE_JOB_NO_MEMORY, "open the checkpoint of step %llu: out of memory",
+                          (unsigned long long)step);
     find_folder(run_dir, step, c->dir, sizeof(c->dir));
     (void)snprintf(c->path, sizeof(c->path), "%s/index.h5", c->dir);
     reeve_status st = reeve_index_load(c, step, expect_digest64, err);
@@ -57,7 +60,10 @@ void reeve_checkpoint_close(reeve_checkpoint *c)
     free(c);
 }
 
-const struct reeve_checkpoint_meta *reeve_checkpoint_meta(const reeve_checkpoint *c) { return &c->meta; }
+const struct reeve_checkpoint_meta *reeve_checkpoint_meta(const reeve_checkpoint *c)
+{
+    return &c->meta;
+}
 
 const void *reeve_checkpoint_queue(const reeve_checkpoint *c, size_t *bytes)
 {
@@ -65,7 +71,10 @@ const void *reeve_checkpoint_queue(const reeve_checkpoint *c, size_t *bytes)
     return c->queue;
 }
 
-uint32_t reeve_checkpoint_tensor_count(const reeve_checkpoint *c) { return c->row_count; }
+uint32_t reeve_checkpoint_tensor_count(const reeve_checkpoint *c)
+{
+    return c->row_count;
+}
 
 void reeve_checkpoint_tensor(const reeve_checkpoint *c, uint32_t i, struct reeve_tensor *out)
 {
@@ -76,7 +85,8 @@ void reeve_checkpoint_tensor(const reeve_checkpoint *c, uint32_t i, struct reeve
     memcpy(out->shape, row->shape, sizeof(out->shape));
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------------------ */
+/* --- reading
+ * ------------------------------------------------------------------------------------------------------------ */
 
 /* The parts of a checkpoint, opened when they are first needed. */
 struct part_files {
@@ -84,7 +94,8 @@ struct part_files {
     int *fd; /* owned; (part_count,), -1: not open */
 };
 
-static reeve_status open_part(struct part_files *f, uint32_t part, char path[REEVE_PATH_BYTES_MAX], struct reeve_error *err)
+static reeve_status open_part(struct part_files *f, uint32_t part, char path[REEVE_PATH_BYTES_MAX],
+                              struct reeve_error *err)
 {
     struct stat st;
     reeve_checkpoint_part_path(f->c->dir, part, path, REEVE_PATH_BYTES_MAX);
@@ -101,22 +112,24 @@ static reeve_status open_part(struct part_files *f, uint32_t part, char path[REE
 }
 
 /* Check the blocks of a piece that starts at byte `at` of the tensor. */
-static reeve_status check_blocks(const struct reeve_checkpoint *c, const struct reeve_tensor_row *row, const uint8_t *piece,
-                                 uint64_t at, uint64_t bytes, const char *path, struct reeve_error *err)
+static reeve_status check_blocks(const struct reeve_checkpoint *c, const struct reeve_tensor_row *row,
+                                 const uint8_t *piece, uint64_t at, uint64_t bytes, const char *path,
+                                 struct reeve_error *err)
 {
     const uint64_t *expected = c->blocks + row->first_block + at / REEVE_CHECKPOINT_BLOCK_BYTES;
     for (uint64_t done = 0; done < bytes; done += REEVE_CHECKPOINT_BLOCK_BYTES, expected++) {
         uint64_t n = bytes - done < REEVE_CHECKPOINT_BLOCK_BYTES ? bytes - done : REEVE_CHECKPOINT_BLOCK_BYTES;
         if (reeve_digest64(piece + done, (size_t)n, 0) == *expected) continue;
-        return reeve_fail(err, REEVE_STORE_CORRUPT, "%s: tensor %s is damaged in its block %llu (bytes %llu to %llu of the file)",
-                          path, row->name, (unsigned long long)((at + done) / REEVE_CHECKPOINT_BLOCK_BYTES),
-                          (unsigned long long)(row->file_offset + at + done),
-                          (unsigned long long)(row->file_offset + at + done + n));
+        return reeve_fail(
+            err, REEVE_STORE_CORRUPT, "%s: tensor %s is damaged in its block %llu (bytes %llu to %llu of the file)",
+            path, row->name, (unsigned long long)((at + done) / REEVE_CHECKPOINT_BLOCK_BYTES),
+            (unsigned long long)(row->file_offset + at + done), (unsigned long long)(row->file_offset + at + done + n));
     }
     return REEVE_OK;
 }
 
-static reeve_status read_tensor(struct part_files *f, const struct reeve_tensor_row *row, uint8_t *to, struct reeve_error *err)
+static reeve_status read_tensor(struct part_files *f, const struct reeve_tensor_row *row, uint8_t *to,
+                                struct reeve_error *err)
 {
     char path[REEVE_PATH_BYTES_MAX];
     reeve_status st = open_part(f, row->part, path, err);
@@ -136,13 +149,13 @@ static reeve_status match(const reeve_checkpoint *c, const struct reeve_tensor *
     reeve_status st = reeve_tensor_row_of(t, &wanted, err);
     if (st != REEVE_OK) return st;
     const struct reeve_tensor_row *row = NULL;
-    if (c->row_count > 0)
-        row = bsearch(&wanted, c->rows, c->row_count, sizeof(*c->rows), reeve_tensor_row_order);
+    if (c->row_count > 0) row = bsearch(&wanted, c->rows, c->row_count, sizeof(*c->rows), reeve_tensor_row_order);
     if (row == NULL)
-        return reeve_fail(err, REEVE_STORE_MISMATCH, "%s: has no tensor %s: it belongs to another model", c->path, wanted.name);
-    if (row->rank != wanted.rank || memcmp(row->shape, wanted.shape, sizeof(row->shape)) != 0)
-        return reeve_fail(err, REEVE_STORE_MISMATCH, "%s: tensor %s has another shape: it belongs to another model", c->path,
+        return reeve_fail(err, REEVE_STORE_MISMATCH, "%s: has no tensor %s: it belongs to another model", c->path,
                           wanted.name);
+    if (row->rank != wanted.rank || memcmp(row->shape, wanted.shape, sizeof(row->shape)) != 0)
+        return reeve_fail(err, REEVE_STORE_MISMATCH, "%s: tensor %s has another shape: it belongs to another model",
+                          c->path, wanted.name);
     *out = row;
     return REEVE_OK;
 }
@@ -152,14 +165,16 @@ reeve_status reeve_checkpoint_read(const reeve_checkpoint *c, const struct reeve
 {
     const struct reeve_tensor_row *row;
     if (tensor_count != c->row_count)
-        return reeve_fail(err, REEVE_STORE_MISMATCH, "%s: has %u tensors, expected %u: it belongs to another model", c->path,
-                          c->row_count, tensor_count);
+        return reeve_fail(err, REEVE_STORE_MISMATCH, "%s: has %u tensors, expected %u: it belongs to another model",
+                          c->path, c->row_count, tensor_count);
     reeve_status st = REEVE_OK;
-    for (uint32_t i = 0; i < tensor_count && st == REEVE_OK; i++) st = match(c, &tensors[i], &row, err);
+    for (uint32_t i = 0; i < tensor_count && st == REEVE_OK; i++)
+        st = match(c, &tensors[i], &row, err);
     if (st != REEVE_OK) return st;
     struct part_files f = {.c = c, .fd = malloc((c->part_count + (size_t)1) * sizeof(int))};
     if (f.fd == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "read %s: out of memory", c->path);
-    for (uint32_t p = 0; p < c->part_count; p++) f.fd[p] = -1;
+    for (uint32_t p = 0; p < c->part_count; p++)
+        f.fd[p] = -1;
     for (uint32_t i = 0; i < tensor_count && st == REEVE_OK; i++) {
         st = match(c, &tensors[i], &row, err);
         if (st == REEVE_OK) st = read_tensor(&f, row, (uint8_t *)tensors[i].data, err);
@@ -170,7 +185,8 @@ reeve_status reeve_checkpoint_read(const reeve_checkpoint *c, const struct reeve
     return st;
 }
 
-/* --- verifying ---------------------------------------------------------------------------------------------------------- */
+/* --- verifying
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static reeve_status verify_index(const reeve_checkpoint *c, struct reeve_error *err)
 {
@@ -189,8 +205,8 @@ static reeve_status verify_index(const reeve_checkpoint *c, struct reeve_error *
 static bool part_agrees(const reeve_checkpoint *c, const struct reeve_part_file *p, uint32_t part)
 {
     const struct reeve_part_row *row = &c->parts[part];
-    if (row->file_bytes != reeve_h5_file_bytes(p->h5) || row->digest != p->digest || row->block_count != p->block_count ||
-        memcmp(row->seal, p->seal.bytes, sizeof(row->seal)) != 0)
+    if (row->file_bytes != reeve_h5_file_bytes(p->h5) || row->digest != p->digest ||
+        row->block_count != p->block_count || memcmp(row->seal, p->seal.bytes, sizeof(row->seal)) != 0)
         return false;
     if (p->block_count > 0 &&
         memcmp(c->blocks + row->first_block, p->blocks, (size_t)p->block_count * sizeof(*p->blocks)) != 0)
@@ -198,7 +214,8 @@ static bool part_agrees(const reeve_checkpoint *c, const struct reeve_part_file 
     for (uint32_t i = 0; i < p->row_count; i++) {
         struct reeve_tensor_row mine = p->rows[i];
         mine.first_block += row->first_block;
-        const struct reeve_tensor_row *theirs = bsearch(&mine, c->rows, c->row_count, sizeof(*c->rows), reeve_tensor_row_order);
+        const struct reeve_tensor_row *theirs =
+            bsearch(&mine, c->rows, c->row_count, sizeof(*c->rows), reeve_tensor_row_order);
         if (theirs == NULL || memcmp(theirs, &mine, sizeof(mine)) != 0) return false;
     }
     return true;
@@ -223,7 +240,8 @@ static reeve_status verify_part(const reeve_checkpoint *c, uint32_t part, uint8_
     reeve_status st = reeve_part_open(c->dir, c->meta.step, part, &p, err);
     if (st != REEVE_OK) return st;
     if (!part_agrees(c, &p, part))
-        st = reeve_fail(err, REEVE_STORE_CORRUPT, "%s: is whole, but not the file that the index was made over", p.path);
+        st =
+            reeve_fail(err, REEVE_STORE_CORRUPT, "%s: is whole, but not the file that the index was made over", p.path);
     for (uint32_t i = 0; i < c->row_count && st == REEVE_OK; i++)
         if (c->rows[i].part == part) st = verify_tensor(c, &p, &c->rows[i], piece, err);
     *tensors += p.row_count;
@@ -231,11 +249,20 @@ static reeve_status verify_part(const reeve_checkpoint *c, uint32_t part, uint8_
     return st;
 }
 
+/* Memory for the longest piece that verify reads: at least a byte. */
+static uint8_t *allocate_piece(const reeve_checkpoint *c)
+{
+    uint64_t bytes = 1;
+    for (uint32_t i = 0; i < c->row_count; i++)
+        if (c->rows[i].bytes > bytes) bytes = c->rows[i].bytes;
+    return malloc((size_t)(bytes < REEVE_CHECKPOINT_PIECE_BYTES ? bytes : REEVE_CHECKPOINT_PIECE_BYTES));
+}
+
 reeve_status reeve_checkpoint_verify(const reeve_checkpoint *c, uint64_t *bytes_read, struct reeve_error *err)
 {
     uint64_t bytes = c->file_bytes;
     uint32_t tensors = 0;
-    uint8_t *piece = malloc((size_t)REEVE_CHECKPOINT_PIECE_BYTES);
+    uint8_t *piece = allocate_piece(c);
     if (piece == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "verify %s: out of memory", c->path);
     reeve_status st = verify_index(c, err);
     for (uint32_t p = 0; p < c->part_count && st == REEVE_OK; p++) {
@@ -244,7 +271,8 @@ reeve_status reeve_checkpoint_verify(const reeve_checkpoint *c, uint64_t *bytes_
     }
     free(piece);
     if (st == REEVE_OK && tensors != c->row_count)
-        st = reeve_fail(err, REEVE_STORE_CORRUPT, "%s: lists %u tensors, its parts hold %u", c->path, c->row_count, tensors);
+        st = reeve_fail(err, REEVE_STORE_CORRUPT, "%s: lists %u tensors, its parts hold %u", c->path, c->row_count,
+                        tensors);
     if (st == REEVE_OK && bytes_read != NULL) *bytes_read = bytes;
     return st;
 }

@@ -14,8 +14,9 @@ hid_t reeve_tensor_row_type(void)
     hid_t type = H5I_INVALID_HID;
     if (H5Tset_size(name, REEVE_TENSOR_NAME_BYTES) >= 0 && H5Tset_strpad(name, H5T_STR_NULLPAD) >= 0) {
         const struct reeve_make_member members[] = {
-            {"name", name},   {"group", u32},  {"rank", u32},        {"shape_0", u64},     {"shape_1", u64}, {"shape_2", u64},
-            {"shape_3", u64}, {"part", u32}, {"block_count", u32}, {"file_offset", u64}, {"bytes", u64},   {"first_block", u64},
+            {"name", name},       {"group", u32},       {"rank", u32},    {"shape_0", u64},
+            {"shape_1", u64},     {"shape_2", u64},     {"shape_3", u64}, {"part", u32},
+            {"block_count", u32}, {"file_offset", u64}, {"bytes", u64},   {"first_block", u64},
         };
         type = reeve_make_compound(members, sizeof(members) / sizeof(members[0]));
     }
@@ -70,9 +71,11 @@ reeve_status reeve_tensor_row_of(const struct reeve_tensor *t, struct reeve_tens
     row->bytes = shape_bytes(t->rank, t->shape);
     row->block_count = (uint32_t)reeve_block_count(row->bytes);
     if (row->group <= REEVE_TENSOR_OPTIMIZER && row->bytes > 0 && name_sane(row->name)) return REEVE_OK;
-    return reeve_fail(err, REEVE_INPUT_INVALID,
-                      "tensor \"%s\" cannot be saved: expected a name of [a-z0-9_.], group 0 or 1, rank 1 to %d and a shape "
-                      "without zeros", row->name, REEVE_TENSOR_RANK_MAX);
+    return reeve_fail(
+        err, REEVE_INPUT_INVALID,
+        "tensor \"%s\" cannot be saved: expected a name of [a-z0-9_.], group 0 or 1, rank 1 to %d and a shape "
+        "without zeros",
+        row->name, REEVE_TENSOR_RANK_MAX);
 }
 
 bool reeve_tensor_row_sane(const struct reeve_tensor_row *row, uint64_t file_bytes, uint64_t block_total)

@@ -1,5 +1,5 @@
-/* Removing checkpoints that nobody needs. A folder loses its name before it loses its files, so that a sweep that dies leaves
- * no half of a checkpoint behind under a name that counts. */
+/* Removing checkpoints that nobody needs. A folder loses its name before it loses its files, so that a sweep that dies
+ * leaves no half of a checkpoint behind under a name that counts. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -34,7 +34,8 @@ static bool is_kept(uint64_t step, const uint64_t *keep, uint32_t keep_count)
 }
 
 /* A step to keep whose folder has no name but the old one: a commit died between two renames. Give it back. */
-static reeve_status restore_or_remove(const char *run_dir, const char *path, uint64_t step, bool kept, struct reeve_error *err)
+static reeve_status restore_or_remove(const char *run_dir, const char *path, uint64_t step, bool kept,
+                                      struct reeve_error *err)
 {
     char final[REEVE_PATH_BYTES_MAX];
     reeve_checkpoint_dir(run_dir, step, final, sizeof(final));
@@ -71,7 +72,8 @@ static reeve_status sweep_entry(const char *run_dir, const char *parent, const c
     return reeve_remove_tree(path, err);
 }
 
-reeve_status reeve_checkpoint_sweep(const char *run_dir, const uint64_t *keep, uint32_t keep_count, struct reeve_error *err)
+reeve_status reeve_checkpoint_sweep(const char *run_dir, const uint64_t *keep, uint32_t keep_count,
+                                    struct reeve_error *err)
 {
     char parent[REEVE_PATH_BYTES_MAX];
     uint64_t newest = keep_count == 0 ? UINT64_MAX : 0;
@@ -82,7 +84,8 @@ reeve_status reeve_checkpoint_sweep(const char *run_dir, const uint64_t *keep, u
     DIR *folder = opendir(parent);
     if (folder == NULL && errno == ENOENT) return REEVE_OK;
     if (folder == NULL) return reeve_fail(err, reeve_status_from_errno_read(errno), "read folder %s: %m", parent);
-    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) { /* one that cannot be removed does not save the others */
+    for (struct dirent *entry;
+         (entry = readdir(folder)) != NULL;) { /* one that cannot be removed does not save the others */
         struct reeve_error *first = st == REEVE_OK ? err : NULL;
         reeve_status one = sweep_entry(run_dir, parent, entry->d_name, keep, keep_count, newest, first);
         if (st == REEVE_OK) st = one;

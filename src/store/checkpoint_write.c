@@ -22,14 +22,15 @@ struct writing {
     const struct reeve_tensor *tensors; /* borrowed */
     struct reeve_tensor_row *rows;      /* owned; (count,) */
     uint32_t count;
-    uint64_t *blocks;                   /* owned; (block_count,) */
+    uint64_t *blocks; /* owned; (block_count,) */
     uint64_t block_count;
     uint64_t rows_offset, blocks_offset, seal_offset;
     uint64_t file_bytes;
-    int fd;                             /* owned */
+    int fd; /* owned */
 };
 
-/* --- what it will hold ---------------------------------------------------------------------------------------------- */
+/* --- what it will hold ----------------------------------------------------------------------------------------------
+ */
 
 static reeve_status plan(struct writing *w, uint32_t part, struct reeve_error *err)
 {
@@ -47,7 +48,8 @@ static reeve_status plan(struct writing *w, uint32_t part, struct reeve_error *e
     return REEVE_OK;
 }
 
-/* --- the skeleton ----------------------------------------------------------------------------------------------------- */
+/* --- the skeleton
+ * ----------------------------------------------------------------------------------------------------- */
 
 static bool make_tables(hid_t file, const struct writing *w)
 {
@@ -83,7 +85,8 @@ static bool make_skeleton(struct writing *w, uint64_t step, uint32_t part)
                 reeve_make_attr_u64(file, "format_version", REEVE_CHECKPOINT_VERSION) &&
                 reeve_make_attr_u64(file, "step", step) && reeve_make_attr_u64(file, "part", part) &&
                 reeve_make_attr_u64(file, "tensor_count", w->count) &&
-                reeve_make_attr_u64(file, "block_count", w->block_count) && make_tables(file, w) && make_tensors(file, w);
+                reeve_make_attr_u64(file, "block_count", w->block_count) && make_tables(file, w) &&
+                make_tensors(file, w);
     w->seal_offset = reeve_make_offset(file, "/seal");
     if (good && w->count > 0) {
         w->rows_offset = reeve_make_offset(file, "/tensors");
@@ -100,7 +103,8 @@ static reeve_status skeleton_failed(const struct writing *w, struct reeve_error 
     struct stat folder;
     struct rlimit limit;
     uint64_t wanted = 65536;
-    for (uint32_t i = 0; i < w->count; i++) wanted += w->rows[i].bytes;
+    for (uint32_t i = 0; i < w->count; i++)
+        wanted += w->rows[i].bytes;
     reeve_path_dirname(w->path, dir, sizeof(dir));
     if (stat(dir, &folder) != 0) return reeve_disk_fail(err, errno, "create", w->path, 0);
     if (access(dir, W_OK | X_OK) != 0) return reeve_disk_fail(err, errno, "create", w->path, 0);
@@ -108,7 +112,8 @@ static reeve_status skeleton_failed(const struct writing *w, struct reeve_error 
         return reeve_disk_fail(err, EFBIG, "create", w->path, wanted);
     if (statvfs(dir, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < wanted)
         return reeve_disk_fail(err, ENOSPC, "create", w->path, wanted);
-    return reeve_fail(err, REEVE_STORE_CREATE, "create %s: HDF5 could not make its structure (a tensor twice?)", w->path);
+    return reeve_fail(err, REEVE_STORE_CREATE, "create %s: HDF5 could not make its structure (a tensor twice?)",
+                      w->path);
 }
 
 static reeve_status create(struct writing *w, uint64_t step, uint32_t part, struct reeve_error *err)
@@ -122,7 +127,8 @@ static reeve_status create(struct writing *w, uint64_t step, uint32_t part, stru
     return reeve_disk_reserve(w->fd, w->file_bytes, w->path, err);
 }
 
-/* --- the bytes ---------------------------------------------------------------------------------------------------------- */
+/* --- the bytes
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static reeve_status write_tensor(struct writing *w, uint32_t i, struct reeve_error *err)
 {
@@ -131,7 +137,8 @@ static reeve_status write_tensor(struct writing *w, uint32_t i, struct reeve_err
     uint64_t *block = w->blocks + row->first_block;
     reeve_status st = REEVE_OK;
     for (uint64_t done = 0; done < row->bytes && st == REEVE_OK;) {
-        uint64_t end = row->bytes - done < REEVE_CHECKPOINT_PIECE_BYTES ? row->bytes : done + REEVE_CHECKPOINT_PIECE_BYTES;
+        uint64_t end =
+            row->bytes - done < REEVE_CHECKPOINT_PIECE_BYTES ? row->bytes : done + REEVE_CHECKPOINT_PIECE_BYTES;
         for (uint64_t at = done; at < end; at += REEVE_CHECKPOINT_BLOCK_BYTES) {
             uint64_t n = end - at < REEVE_CHECKPOINT_BLOCK_BYTES ? end - at : REEVE_CHECKPOINT_BLOCK_BYTES;
             *block++ = reeve_digest64(bytes + at, (size_t)n, 0);
@@ -147,7 +154,8 @@ static reeve_status write_tables(struct writing *w, struct reeve_error *err)
     if (w->count == 0) return REEVE_OK;
     reeve_status st = reeve_disk_write(w->fd, w->rows, w->count * sizeof(*w->rows), w->rows_offset, w->path, err);
     if (st != REEVE_OK) return st;
-    return reeve_disk_write(w->fd, w->blocks, (size_t)w->block_count * sizeof(*w->blocks), w->blocks_offset, w->path, err);
+    return reeve_disk_write(w->fd, w->blocks, (size_t)w->block_count * sizeof(*w->blocks), w->blocks_offset, w->path,
+                            err);
 }
 
 static reeve_status write_seal(struct writing *w, struct reeve_error *err)
@@ -158,7 +166,8 @@ static reeve_status write_seal(struct writing *w, struct reeve_error *err)
     for (uint32_t i = 0; i < w->count; i++)
         spans[i] = (struct reeve_span){w->rows[i].file_offset, w->rows[i].bytes};
     REEVE_ASSERT(reeve_spans_sort(spans, w->count, w->file_bytes)); /* HDF5 has just laid them out */
-    reeve_status st = reeve_seal_outside_file(w->fd, w->file_bytes, spans, w->count, w->seal_offset, w->path, &seal, err);
+    reeve_status st =
+        reeve_seal_outside_file(w->fd, w->file_bytes, spans, w->count, w->seal_offset, w->path, &seal, err);
     free(spans);
     if (st == REEVE_OK) st = reeve_disk_write(w->fd, &seal, sizeof(seal), w->seal_offset, w->path, err);
     return st;
@@ -167,7 +176,8 @@ static reeve_status write_seal(struct writing *w, struct reeve_error *err)
 static reeve_status write_all(struct writing *w, struct reeve_error *err)
 {
     reeve_status st = REEVE_OK;
-    for (uint32_t i = 0; i < w->count && st == REEVE_OK; i++) st = write_tensor(w, i, err);
+    for (uint32_t i = 0; i < w->count && st == REEVE_OK; i++)
+        st = write_tensor(w, i, err);
     if (st == REEVE_OK) st = write_tables(w, err);
     if (st == REEVE_OK) st = write_seal(w, err);
     if (st == REEVE_OK && fsync(w->fd) != 0) st = reeve_disk_fail(err, errno, "sync", w->path, 0);
@@ -188,11 +198,12 @@ reeve_status reeve_checkpoint_write_part(const char *run_dir, uint64_t step, uin
     if (w.fd >= 0 && close(w.fd) != 0 && st == REEVE_OK) st = reeve_disk_fail(err, errno, "close", w.path, 0);
     if (st == REEVE_OK)
         *out = (struct reeve_checkpoint_part){
-            .part = part, .tensor_count = tensor_count, .file_bytes = w.file_bytes,
+            .part = part,
+            .tensor_count = tensor_count,
+            .file_bytes = w.file_bytes,
             .digest = reeve_digest64(w.blocks, (size_t)w.block_count * sizeof(*w.blocks), 0),
         };
-    else
-        (void)unlink(w.path);
+    else (void)unlink(w.path);
     free(w.rows);
     free(w.blocks);
     return st;

@@ -27,21 +27,24 @@ reeve_status reeve_disk_fail(struct reeve_error *err, int errnum, const char *do
     unsigned long long wanted = bytes;
     switch (errnum) {
     case ENOSPC:
-        return reeve_fail(err, REEVE_STORE_WRITE,
-                          "%s %s: the disk is full (%llu bytes wanted, %llu free): free %llu bytes on %s or set --run-dir",
-                          doing, path, wanted, free_bytes(dir), wanted, dir);
+        return reeve_fail(
+            err, REEVE_STORE_WRITE,
+            "%s %s: the disk is full (%llu bytes wanted, %llu free): free %llu bytes on %s or set --run-dir", doing,
+            path, wanted, free_bytes(dir), wanted, dir);
     case EDQUOT:
         return reeve_fail(err, REEVE_STORE_WRITE,
-                          "%s %s: the disk quota is used up: free %llu bytes of yours on %s or set --run-dir", doing, path,
-                          wanted, dir);
+                          "%s %s: the disk quota is used up: free %llu bytes of yours on %s or set --run-dir", doing,
+                          path, wanted, dir);
     case EFBIG:
-        return reeve_fail(err, REEVE_STORE_WRITE,
-                          "%s %s: %llu bytes exceed the limit on the size of a file: raise it (ulimit -f) or set --run-dir",
-                          doing, path, wanted);
+        return reeve_fail(
+            err, REEVE_STORE_WRITE,
+            "%s %s: %llu bytes exceed the limit on the size of a file: raise it (ulimit -f) or set --run-dir", doing,
+            path, wanted);
     case EIO:
-        return reeve_fail(err, REEVE_STORE_WRITE,
-                          "%s %s: the disk reports an error (EIO): look at the kernel's log, and set --run-dir to another disk",
-                          doing, path);
+        return reeve_fail(
+            err, REEVE_STORE_WRITE,
+            "%s %s: the disk reports an error (EIO): look at the kernel's log, and set --run-dir to another disk",
+            doing, path);
     case EROFS:
         return reeve_fail(err, REEVE_STORE_CREATE, "%s %s: the file system is read-only: set --run-dir", doing, path);
     default:
@@ -81,7 +84,8 @@ static reeve_status give_name(const char *tmp, const char *path, struct reeve_er
         if (reeve_path_exists(path)) errno = EEXIST;
     }
     if (errno == EEXIST)
-        return reeve_fail(err, REEVE_STORE_CREATE, "create %s: it exists already: is another job using this run?", path);
+        return reeve_fail(err, REEVE_STORE_CREATE, "create %s: it exists already: is another job using this run?",
+                          path);
     return reeve_disk_fail(err, errno, "rename to", path, 0);
 }
 
@@ -107,7 +111,8 @@ reeve_status reeve_disk_create(const char *path, const void *bytes, size_t n, st
 reeve_status reeve_disk_reserve(int fd, uint64_t bytes, const char *path, struct reeve_error *err)
 {
     int rc;
-    do rc = bytes > 0 ? fallocate(fd, 0, 0, (off_t)bytes) : 0;
+    do
+        rc = bytes > 0 ? fallocate(fd, 0, 0, (off_t)bytes) : 0;
     while (rc != 0 && errno == EINTR);
     if (rc == 0 || errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL) return REEVE_OK; /* writing will tell */
     return reeve_disk_fail(err, errno, "set aside room for", path, bytes);

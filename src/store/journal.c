@@ -1,5 +1,6 @@
-/* Appending to a journal. Records wait in a batch, go to the page cache with one pwrite, and to the disk with one fdatasync.
- * A segment is complete and durable before the next one is started, and a file that failed once is never trusted again. */
+/* Appending to a journal. Records wait in a batch, go to the page cache with one pwrite, and to the disk with one
+ * fdatasync. A segment is complete and durable before the next one is started, and a file that failed once is never
+ * trusted again. */
 #include "store/journal.h"
 
 #include <dirent.h>
@@ -25,20 +26,24 @@ struct reeve_journal {
     char run_dir[REEVE_PATH_BYTES_MAX];
     uint32_t epoch;
     uint64_t run_id;
-    uint32_t written;               /* records of this segment that the kernel has */
-    uint32_t batched;               /* records behind them that only we have */
-    uint64_t last_lsn, last_sum;    /* of the last record appended */
-    uint64_t synced_lsn;            /* up to here records are durable */
-    bool unsynced;                  /* something was written since the last sync */
-    reeve_status failed;            /* not OK: for good */
+    uint32_t written;            /* records of this segment that the kernel has */
+    uint32_t batched;            /* records behind them that only we have */
+    uint64_t last_lsn, last_sum; /* of the last record appended */
+    uint64_t synced_lsn;         /* up to here records are durable */
+    bool unsynced;               /* something was written since the last sync */
+    reeve_status failed;         /* not OK: for good */
     struct reeve_error failure;
     struct reeve_event batch[REEVE_JOURNAL_BATCH_RECORDS];
 };
 
-static reeve_journal *from_port(reeve_journal_port *port) { return (reeve_journal *)(void *)port; }
+static reeve_journal *from_port(reeve_journal_port *port)
+{
+    return (reeve_journal *)(void *)port;
+}
 
 /* Remember a failure: what failed once stays failed. */
-static reeve_status settle(reeve_journal *j, reeve_status st, const struct reeve_error *failure, struct reeve_error *err)
+static reeve_status settle(reeve_journal *j, reeve_status st, const struct reeve_error *failure,
+                           struct reeve_error *err)
 {
     if (st == REEVE_OK) return st;
     if (j->failed == REEVE_OK) {
@@ -187,8 +192,8 @@ static reeve_status check_order(const char *run_dir, const struct reeve_journal_
         return reeve_fail(err, REEVE_INPUT_INVALID, "open the journal: %u records a segment; expected a multiple of %u",
                           segment_records, REEVE_SEGMENT_RECORDS_MIN);
     if (epoch <= info->last_epoch)
-        return reeve_fail(err, REEVE_JOB_INTERNAL, "open the journal of %s: epoch %u is not after epoch %u", run_dir, epoch,
-                          info->last_epoch);
+        return reeve_fail(err, REEVE_JOB_INTERNAL, "open the journal of %s: epoch %u is not after epoch %u", run_dir,
+                          epoch, info->last_epoch);
     if (info->segments > 0 && info->run_id != run_id)
         return reeve_fail(err, REEVE_STORE_MISMATCH, "open the journal of %s: it belongs to run %016llx, not %016llx",
                           run_dir, (unsigned long long)info->run_id, (unsigned long long)run_id);
@@ -229,9 +234,15 @@ reeve_status reeve_journal_open(const char *run_dir, const struct reeve_journal_
     return reeve_journal_open_sized(run_dir, info, epoch, run_id, REEVE_JOURNAL_SEGMENT_RECORDS, out, err);
 }
 
-reeve_journal_port *reeve_journal_as_port(reeve_journal *j) { return &j->port; }
+reeve_journal_port *reeve_journal_as_port(reeve_journal *j)
+{
+    return &j->port;
+}
 
-uint64_t reeve_journal_last_lsn(const reeve_journal *j) { return j->last_lsn; }
+uint64_t reeve_journal_last_lsn(const reeve_journal *j)
+{
+    return j->last_lsn;
+}
 
 reeve_status reeve_journal_close(reeve_journal *j, struct reeve_error *err)
 {

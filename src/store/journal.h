@@ -18,22 +18,23 @@ typedef struct reeve_journal reeve_journal;
 
 /* What replay found about the journal as a whole. */
 struct reeve_journal_info {
-    uint64_t last_lsn;       /* 0: empty */
+    uint64_t last_lsn; /* 0: empty */
     uint32_t last_epoch;
     uint32_t segments;
     uint64_t run_id;
-    bool torn_tail;          /* the last write was cut: its incomplete records were ignored */
-    char last_path[4096];    /* segment that holds the last record; "" if there is none */
-    uint64_t last_sum;       /* of the last record: what the next one goes on from */
+    bool torn_tail;       /* the last write was cut: its incomplete records were ignored */
+    char last_path[4096]; /* segment that holds the last record; "" if there is none */
+    uint64_t last_sum;    /* of the last record: what the next one goes on from */
 };
 
 /* What verify found besides. */
 struct reeve_journal_check {
     struct reeve_journal_info info;
-    uint64_t records;      /* valid ones */
-    uint64_t bytes;        /* of all segments: each of them was checked */
-    uint64_t torn_slots;   /* not zero and part of no record: left by interrupted writes, at the end or where recovery cut */
-    char torn_path[4096];  /* the first segment with such slots; "" if there is none */
+    uint64_t records; /* valid ones */
+    uint64_t bytes;   /* of all segments: each of them was checked */
+    uint64_t
+        torn_slots; /* not zero and part of no record: left by interrupted writes, at the end or where recovery cut */
+    char torn_path[4096]; /* the first segment with such slots; "" if there is none */
 };
 
 /* Called for each valid record in order. Return other than OK to stop; that status comes back from replay. */
@@ -41,14 +42,14 @@ typedef reeve_status reeve_journal_visit(void *arg, const struct reeve_event *ev
 
 /* Read all segments under RUN/journal in order and check every record: magic numbers, LSN without a gap, epoch never
  * decreasing, chained checksums. The first invalid record ends the journal only if an interrupted write explains all
- * that follows it; otherwise STORE_CORRUPT naming file and record. A journal that does not exist is empty: OK, last_lsn 0.
- * Any process may call it at any time, also while the master appends. visit may be NULL.
- * STORE_CORRUPT | STORE_READ | JOB_NO_MEMORY. Cost: 10^6 records take some tens of ms. */
+ * that follows it; otherwise STORE_CORRUPT naming file and record. A journal that does not exist is empty: OK, last_lsn
+ * 0. Any process may call it at any time, also while the master appends. visit may be NULL. STORE_CORRUPT | STORE_READ
+ * | JOB_NO_MEMORY. Cost: 10^6 records take some tens of ms. */
 reeve_status reeve_journal_replay(const char *run_dir, reeve_journal_visit *visit, void *arg,
                                   struct reeve_journal_info *info, struct reeve_error *err);
 
-/* The same for every byte of every segment: records by their chain, all else by the segment's seal, unused slots must be
- * zero. What was cut off by an earlier recovery has no meaning; it is counted in torn_slots. visit may be NULL.
+/* The same for every byte of every segment: records by their chain, all else by the segment's seal, unused slots must
+ * be zero. What was cut off by an earlier recovery has no meaning; it is counted in torn_slots. visit may be NULL.
  * STORE_CORRUPT (file, place) | STORE_READ | JOB_NO_MEMORY. */
 reeve_status reeve_journal_verify(const char *run_dir, struct reeve_journal_check *check, struct reeve_error *err);
 

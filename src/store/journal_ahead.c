@@ -19,7 +19,8 @@ static void *run(void *arg)
     struct reeve_error err;
     a->status = make(a, &err);
     if (a->status != REEVE_OK)
-        reeve_log(REEVE_LOG_WARN, "%s: the journal has no next segment yet and will stop when this one is full", err.text);
+        reeve_log(REEVE_LOG_WARN, "%s: the journal has no next segment yet and will stop when this one is full",
+                  err.text);
     return NULL;
 }
 

@@ -1,5 +1,5 @@
-/* The next segment of a journal, made by a thread while the present one fills, so that going on to it waits for nothing and a
- * full disk is noticed while there is still room for the words about it. */
+/* The next segment of a journal, made by a thread while the present one fills, so that going on to it waits for nothing
+ * and a full disk is noticed while there is still room for the words about it. */
 #ifndef REEVE_STORE_JOURNAL_AHEAD_H
 #define REEVE_STORE_JOURNAL_AHEAD_H
 

@@ -1,8 +1,8 @@
 /* Reading a journal: in order, believing nothing. What makes it safe beside a living master, and after dead ones:
  * - A segment of a later epoch says by its first LSN where the epoch before it ended; up to there every record must be
  *   valid, and what comes after has no meaning: a torn tail, or a master that did not know that it was replaced.
- * - In the last epoch, a segment is started only after the one before it is complete, so whether the next one is started is
- *   asked before this one is read.
+ * - In the last epoch, a segment is started only after the one before it is complete, so whether the next one is
+ * started is asked before this one is read.
  * - What looks damaged may be a write in flight that was read half: it is read again before it is called damage. */
 #include "store/journal.h"
 
@@ -21,13 +21,13 @@
 #define REREADS_MAX 100
 
 struct replay {
-    const char *run_dir;           /* borrowed */
-    reeve_journal_visit *visit;    /* may be NULL */
+    const char *run_dir;        /* borrowed */
+    reeve_journal_visit *visit; /* may be NULL */
     void *arg;
     struct reeve_journal_check *check; /* borrowed; last_lsn and last_sum are where the chain stands */
-    struct reeve_event *slots;     /* owned; of the segment being read */
+    struct reeve_event *slots;         /* owned; of the segment being read */
     uint32_t slots_room;
-    bool ended;                    /* the last valid record was found; what follows must be unused */
+    bool ended; /* the last valid record was found; what follows must be unused */
 };
 
 /* What the segments after it say about one segment. */
@@ -36,7 +36,10 @@ struct bounds {
     uint32_t limit;    /* and no more than so many count */
 };
 
-static uint64_t expected_lsn(const struct replay *r) { return r->check->info.last_lsn + 1; }
+static uint64_t expected_lsn(const struct replay *r)
+{
+    return r->check->info.last_lsn + 1;
+}
 
 static void note_torn(struct replay *r, const struct reeve_segment *s, uint32_t slots)
 {
@@ -82,10 +85,13 @@ static reeve_status damaged(const struct reeve_segment *s, uint32_t slot, uint32
     if (reached < required)
         return reeve_fail(err, REEVE_STORE_CORRUPT,
                           "%s: record %u (LSN %llu, byte %llu) is damaged, and valid ones follow: no interrupted write "
-                          "explains this; restore the file from a copy", s->path, slot, lsn, at);
-    return reeve_fail(err, REEVE_STORE_CORRUPT,
-                      "%s: record %u (LSN %llu, byte %llu) is damaged, which no interrupted write explains: restore the "
-                      "file from a copy", s->path, slot, lsn, at);
+                          "explains this; restore the file from a copy",
+                          s->path, slot, lsn, at);
+    return reeve_fail(
+        err, REEVE_STORE_CORRUPT,
+        "%s: record %u (LSN %llu, byte %llu) is damaged, which no interrupted write explains: restore the "
+        "file from a copy",
+        s->path, slot, lsn, at);
 }
 
 /* Read slots from `from` on once more; *unchanged counts how often they were the same. */
@@ -111,7 +117,8 @@ static reeve_status read_started(struct replay *r, const struct reeve_segment *s
         st = accept(r, s, &at, b->limit, err);
         if (st != REEVE_OK || at == b->limit) break;
         const uint64_t seed = r->check->info.last_sum;
-        enum reeve_tail tail = reeve_tail_judge(r->slots, s->capacity, at, s->name.first_lsn, s->name.epoch, &seed, &place);
+        enum reeve_tail tail =
+            reeve_tail_judge(r->slots, s->capacity, at, s->name.first_lsn, s->name.epoch, &seed, &place);
         if (at >= b->required && tail != REEVE_TAIL_DAMAGED) {
             r->ended = true;
             r->check->info.torn_tail = tail == REEVE_TAIL_TORN;
@@ -164,8 +171,8 @@ static reeve_status check_place(const struct replay *r, const struct reeve_segme
 {
     if (s->name.first_lsn != expected_lsn(r))
         return reeve_fail(err, REEVE_STORE_CORRUPT,
-                          "%s: starts at LSN %llu, but the records before it end at %llu: a segment is missing", s->path,
-                          (unsigned long long)s->name.first_lsn, (unsigned long long)expected_lsn(r) - 1);
+                          "%s: starts at LSN %llu, but the records before it end at %llu: a segment is missing",
+                          s->path, (unsigned long long)s->name.first_lsn, (unsigned long long)expected_lsn(r) - 1);
     if (start != r->check->info.last_sum)
         return reeve_fail(err, REEVE_STORE_CORRUPT, "%s: /chain_start does not fit the record before it", s->path);
     return REEVE_OK;
@@ -186,7 +193,8 @@ static reeve_status read_segment(struct replay *r, const struct reeve_segment *s
     if (st != REEVE_OK) return st;
     bool started = start != 0 || s->name.first_lsn == 1;
     if (b->limit == 0) return read_cut(r, s, start, err);
-    if (r->ended) return started ? REEVE_OK : read_unstarted(r, s, err); /* started: after we looked at the one before */
+    if (r->ended)
+        return started ? REEVE_OK : read_unstarted(r, s, err); /* started: after we looked at the one before */
     if (!started && b->required == 0) return read_unstarted(r, s, err);
     st = check_place(r, s, start, err);
     return st == REEVE_OK ? read_started(r, s, b, err) : st;
@@ -199,7 +207,8 @@ static reeve_status find_bounds(const struct reeve_segment *s, const struct reev
     uint64_t start = 0;
     *b = (struct bounds){.required = 0, .limit = s->capacity};
     size_t later = i + 1;
-    while (later < count && names[later].epoch == s->name.epoch) later++;
+    while (later < count && names[later].epoch == s->name.epoch)
+        later++;
     if (later < count) {
         uint64_t cut = names[later].first_lsn, first = s->name.first_lsn;
         uint64_t length = cut > first ? cut - first : 0;
@@ -213,7 +222,8 @@ static reeve_status find_bounds(const struct reeve_segment *s, const struct reev
     return st;
 }
 
-/* Open the first segment of names[*i..count) that is still there; *i: which. A spare one is removed when a run ends well. */
+/* Open the first segment of names[*i..count) that is still there; *i: which. A spare one is removed when a run ends
+ * well. */
 static reeve_status open_from(const struct replay *r, const struct reeve_segment_name *names, size_t count, size_t *i,
                               struct reeve_segment *out, struct reeve_error *err)
 {
@@ -247,8 +257,8 @@ static reeve_status read_all(struct replay *r, const struct reeve_segment_name *
     return st;
 }
 
-static reeve_status replay(const char *run_dir, reeve_journal_visit *visit, void *arg, struct reeve_journal_check *check,
-                           struct reeve_error *err)
+static reeve_status replay(const char *run_dir, reeve_journal_visit *visit, void *arg,
+                           struct reeve_journal_check *check, struct reeve_error *err)
 {
     struct replay r = {.run_dir = run_dir, .visit = visit, .arg = arg, .check = check};
     struct reeve_segment_name *names;

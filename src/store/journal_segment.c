@@ -97,7 +97,7 @@ static hid_t event_type(void)
 {
     const hid_t u64 = H5T_STD_U64LE, u32 = H5T_STD_U32LE, u16 = H5T_STD_U16LE;
     const struct reeve_make_member members[] = {
-        {"lsn", u64},  {"epoch", u32},   {"kind", u16}, {"flags", u16}, {"step", u64}, {"task", u32},
+        {"lsn", u64},    {"epoch", u32},   {"kind", u16}, {"flags", u16}, {"step", u64}, {"task", u32},
         {"worker", u32}, {"attempt", u32}, {"arg", u32},  {"a", u64},     {"b", u64},    {"sum", u64},
     };
     return reeve_make_compound(members, sizeof(members) / sizeof(members[0]));
@@ -128,8 +128,8 @@ static bool make_image(struct reeve_segment *s, uint64_t *seal_offset, void **im
     s->chain_start_offset = reeve_make_offset(m.file, "/chain_start");
     s->events_offset = reeve_make_offset(m.file, "/events");
     if (!reeve_make_image(&m, image, bytes)) return false;
-    good = good && *seal_offset != UINT64_MAX && s->chain_start_offset != UINT64_MAX && s->events_offset != UINT64_MAX &&
-           s->events_offset % REEVE_SEGMENT_SECTOR_BYTES == 0;
+    good = good && *seal_offset != UINT64_MAX && s->chain_start_offset != UINT64_MAX &&
+           s->events_offset != UINT64_MAX && s->events_offset % REEVE_SEGMENT_SECTOR_BYTES == 0;
     if (!good) free(*image);
     return good;
 }
@@ -200,8 +200,8 @@ static reeve_status check_attrs(struct reeve_segment *s, struct reeve_error *err
     return st;
 }
 
-static reeve_status find(struct reeve_segment *s, const char *path, char type, uint64_t element_bytes, uint64_t elements,
-                         struct reeve_h5_dataset *d, struct reeve_error *err)
+static reeve_status find(struct reeve_segment *s, const char *path, char type, uint64_t element_bytes,
+                         uint64_t elements, struct reeve_h5_dataset *d, struct reeve_error *err)
 {
     reeve_status st = reeve_h5_dataset(s->h5, path, d, err);
     if (st != REEVE_OK) return st;
@@ -268,10 +268,8 @@ reeve_status reeve_segment_read(const struct reeve_segment *s, uint32_t from, st
 
 void reeve_segment_close(struct reeve_segment *s)
 {
-    if (s->h5 != NULL)
-        reeve_h5_close(s->h5); /* the descriptor is the reader's */
-    else if (s->fd >= 0)
-        (void)close(s->fd);
+    if (s->h5 != NULL) reeve_h5_close(s->h5); /* the descriptor is the reader's */
+    else if (s->fd >= 0) (void)close(s->fd);
     s->h5 = NULL;
     s->fd = -1;
 }

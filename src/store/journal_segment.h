@@ -1,4 +1,5 @@
-/* One segment of a journal: a closed HDF5 file whose /events dataset is filled in place. Format: docs/format/journal.md.
+/* One segment of a journal: a closed HDF5 file whose /events dataset is filled in place. Format:
+ * docs/format/journal.md.
  *
  * A segment is made ahead of need, so all but one thing is known then: the sum of the record before its first, which
  * is therefore a dataset of its own (/chain_start), written by pwrite when the segment is started. 0 in a segment that
@@ -34,11 +35,11 @@ reeve_status reeve_segment_path(const char *run_dir, const struct reeve_segment_
 struct reeve_segment {
     struct reeve_segment_name name;
     uint64_t run_id;
-    uint32_t capacity;            /* records */
-    uint64_t events_offset;       /* in the file; multiple of REEVE_SEGMENT_SECTOR_BYTES */
+    uint32_t capacity;      /* records */
+    uint64_t events_offset; /* in the file; multiple of REEVE_SEGMENT_SECTOR_BYTES */
     uint64_t chain_start_offset;
-    int fd;                       /* owned; read-write when created, read-only when opened */
-    reeve_h5 *h5;                 /* owned; NULL when created */
+    int fd;       /* owned; read-write when created, read-only when opened */
+    reeve_h5 *h5; /* owned; NULL when created */
     char path[REEVE_PATH_BYTES_MAX];
 };
 

@@ -17,7 +17,10 @@ uint64_t reeve_record_sum(const struct reeve_event *record, uint64_t seed)
     return reeve_digest64(record, SUM_AT, seed);
 }
 
-static bool kind_is_durable(uint16_t kind) { return kind > REEVE_EVENT_NONE && kind < REEVE_EVENT_VOLATILE; }
+static bool kind_is_durable(uint16_t kind)
+{
+    return kind > REEVE_EVENT_NONE && kind < REEVE_EVENT_VOLATILE;
+}
 
 static bool head_matches(const struct reeve_event *r, uint64_t lsn, uint32_t epoch)
 {
@@ -33,14 +36,16 @@ static bool is_zero(const struct reeve_event *r)
 {
     uint64_t words[sizeof(*r) / 8], any = 0;
     memcpy(words, r, sizeof(words));
-    for (size_t i = 0; i < sizeof(words) / 8; i++) any |= words[i];
+    for (size_t i = 0; i < sizeof(words) / 8; i++)
+        any |= words[i];
     return any == 0;
 }
 
 uint32_t reeve_tail_used(const struct reeve_event *slots, uint32_t from, uint32_t capacity)
 {
     uint32_t used = 0;
-    for (uint32_t i = from; i < capacity; i++) used += !is_zero(&slots[i]);
+    for (uint32_t i = from; i < capacity; i++)
+        used += !is_zero(&slots[i]);
     return used;
 }
 
@@ -50,7 +55,8 @@ static bool is_cut(const struct reeve_event *r, uint64_t lsn, uint32_t epoch, co
     uint8_t bytes[sizeof(*r)];
     memcpy(bytes, r, sizeof(bytes));
     size_t length = sizeof(bytes);
-    while (length > 0 && bytes[length - 1] == 0) length--;
+    while (length > 0 && bytes[length - 1] == 0)
+        length--;
     struct reeve_event head = {.lsn = lsn, .epoch = epoch};
     if (memcmp(bytes, &head, length < HEAD_BYTES ? length : HEAD_BYTES) != 0) return false;
     if (length >= KIND_END && !kind_is_durable(r->kind)) return false;
@@ -67,7 +73,7 @@ static bool is_explained(const struct reeve_event *slots, uint32_t j, uint32_t b
     const struct reeve_event *r = &slots[j];
     bool behind_gap = seed == NULL;
     if (j > bad && behind_gap && j % REEVE_SEGMENT_SECTOR_RECORDS != 0) return false; /* sectors go whole */
-    if (j > bad && (r->flags & REEVE_RECORD_FLAG_BARRIER) != 0) return false; /* the gap was durable once */
+    if (j > bad && (r->flags & REEVE_RECORD_FLAG_BARRIER) != 0) return false;         /* the gap was durable once */
     if (j == last && is_cut(r, first_lsn + j, epoch, seed)) return true;
     if (j == bad && !behind_gap) return false; /* the caller saw that it is no valid record */
     return head_matches(r, first_lsn + j, epoch) && (behind_gap || r->sum == reeve_record_sum(r, *seed));
@@ -77,7 +83,8 @@ enum reeve_tail reeve_tail_judge(const struct reeve_event *slots, uint32_t capac
                                  uint32_t epoch, const uint64_t *seed, uint32_t *place)
 {
     uint32_t last = capacity;
-    while (last > bad && is_zero(&slots[last - 1])) last--;
+    while (last > bad && is_zero(&slots[last - 1]))
+        last--;
     if (last == bad) return REEVE_TAIL_CLEAN;
     last--;
     bool found = false;

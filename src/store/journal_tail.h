@@ -1,9 +1,10 @@
 /* Where a journal ends: is what follows the last valid record nothing, the leavings of an interrupted write, or damage?
  * Pure. The rule and its reasons: docs/format/journal.md, "The end of the journal".
  *
- * A write that was killed leaves a prefix of its bytes. A power cut leaves some of its sectors and not others. Neither can
- * touch what was synced before. So the leavings are zeros, whole records that come from behind a gap of lost sectors,
- * and at most one cut record at the very end; and none of those records bears the mark of a sync after the gap. */
+ * A write that was killed leaves a prefix of its bytes. A power cut leaves some of its sectors and not others. Neither
+ * can touch what was synced before. So the leavings are zeros, whole records that come from behind a gap of lost
+ * sectors, and at most one cut record at the very end; and none of those records bears the mark of a sync after the
+ * gap. */
 #ifndef REEVE_STORE_JOURNAL_TAIL_H
 #define REEVE_STORE_JOURNAL_TAIL_H
 

@@ -99,7 +99,8 @@ bool reeve_make_dataset(hid_t file, const char *path, hid_t type, uint32_t rank,
 {
     hsize_t extent[REEVE_H5_RANK_MAX];
     if (rank > REEVE_H5_RANK_MAX) return false;
-    for (uint32_t i = 0; i < rank; i++) extent[i] = dims[i];
+    for (uint32_t i = 0; i < rank; i++)
+        extent[i] = dims[i];
     hid_t dcpl = dataset_list(fill);
     hid_t space = H5Screate_simple((int)rank, extent, NULL);
     hid_t set = H5I_INVALID_HID;
@@ -123,7 +124,8 @@ uint64_t reeve_make_offset(hid_t file, const char *path)
 hid_t reeve_make_compound(const struct reeve_make_member *members, size_t count)
 {
     size_t bytes = 0;
-    for (size_t i = 0; i < count; i++) bytes += H5Tget_size(members[i].type);
+    for (size_t i = 0; i < count; i++)
+        bytes += H5Tget_size(members[i].type);
     hid_t type = H5Tcreate(H5T_COMPOUND, bytes);
     if (type < 0) return type;
     size_t offset = 0;

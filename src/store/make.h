@@ -29,8 +29,8 @@ hid_t reeve_make_create(const char *name, hid_t access_list, unsigned flags);
 
 /* A file that is built in memory, so that writing it is ours alone and a full disk is met with an errno. */
 struct reeve_make_memory {
-    hid_t file;   /* < 0: failed */
-    void *bytes;  /* owned until reeve_make_image() hands it out */
+    hid_t file;  /* < 0: failed */
+    void *bytes; /* owned until reeve_make_image() hands it out */
     size_t bytes_allocated;
 };
 /* m must stay where it is until reeve_make_image(). */
@@ -39,8 +39,8 @@ bool reeve_make_memory(struct reeve_make_memory *m);
 bool reeve_make_image(struct reeve_make_memory *m, void **bytes, size_t *count);
 
 bool reeve_make_group(hid_t file, const char *path);
-bool reeve_make_attr_u64(hid_t file, const char *name, uint64_t value);     /* of the root group */
-bool reeve_make_attr_text(hid_t file, const char *name, const char *text);  /* fixed length, UTF-8 */
+bool reeve_make_attr_u64(hid_t file, const char *name, uint64_t value);    /* of the root group */
+bool reeve_make_attr_text(hid_t file, const char *name, const char *text); /* fixed length, UTF-8 */
 bool reeve_make_dataset(hid_t file, const char *path, hid_t type, uint32_t rank, const uint64_t *dims,
                         enum reeve_make_fill fill);
 /* Where the data of a dataset lies in the file; UINT64_MAX if it has no place. */

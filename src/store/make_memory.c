@@ -9,8 +9,8 @@
 #include "store/reader.h"
 
 #define INCREMENT_BYTES ((size_t)1 << 20)
-#define SUPERBLOCK_VERSION_AT 8  /* HDF5 file format specification 3.0, II.A: superblock versions 2 and 3 */
-#define SUPERBLOCK_END_AT 28     /* end-of-file address, 8 bytes little-endian: what the file really uses */
+#define SUPERBLOCK_VERSION_AT 8 /* HDF5 file format specification 3.0, II.A: superblock versions 2 and 3 */
+#define SUPERBLOCK_END_AT 28    /* end-of-file address, 8 bytes little-endian: what the file really uses */
 #define SUPERBLOCK_BYTES 48
 
 static void *image_realloc(void *old, size_t size, H5FD_file_image_op_t op, void *arg)
@@ -46,7 +46,10 @@ static herr_t image_free(void *bytes, H5FD_file_image_op_t op, void *arg)
     return 0;
 }
 
-static void *udata_copy(void *arg) { return arg; }
+static void *udata_copy(void *arg)
+{
+    return arg;
+}
 
 static herr_t udata_free(void *arg)
 {
@@ -59,8 +62,13 @@ bool reeve_make_memory(struct reeve_make_memory *m)
     reeve_h5_library_init();
     *m = (struct reeve_make_memory){.file = H5I_INVALID_HID};
     H5FD_file_image_callbacks_t calls = {
-        .image_malloc = image_malloc, .image_memcpy = image_memcpy, .image_realloc = image_realloc,
-        .image_free = image_free, .udata_copy = udata_copy, .udata_free = udata_free, .udata = m,
+        .image_malloc = image_malloc,
+        .image_memcpy = image_memcpy,
+        .image_realloc = image_realloc,
+        .image_free = image_free,
+        .udata_copy = udata_copy,
+        .udata_free = udata_free,
+        .udata = m,
     };
     hid_t fapl = reeve_make_access_list();
     if (fapl < 0) return false;

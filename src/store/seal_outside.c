@@ -10,10 +10,10 @@
 #define SEAL_BYTES sizeof(struct reeve_digest)
 
 struct source {
-    int fd;                /* when memory is NULL */
-    const uint8_t *memory; /* borrowed */
-    const char *path;      /* borrowed */
-    uint8_t *piece;        /* owned; PIECE_BYTES; when memory is NULL */
+    int fd;                   /* when memory is NULL */
+    const uint8_t *memory;    /* borrowed */
+    const char *path;         /* borrowed */
+    uint8_t *piece;           /* owned; PIECE_BYTES; when memory is NULL */
     reeve_digester *digester; /* owned */
 };
 
@@ -54,7 +54,8 @@ static reeve_status feed(struct source *s, uint64_t from, uint64_t to, struct re
 }
 
 /* The same, with zeros where the seal lies. */
-static reeve_status feed_without_seal(struct source *s, uint64_t from, uint64_t to, uint64_t seal, struct reeve_error *err)
+static reeve_status feed_without_seal(struct source *s, uint64_t from, uint64_t to, uint64_t seal,
+                                      struct reeve_error *err)
 {
     static const uint8_t zeros[SEAL_BYTES];
     if (seal < from || seal >= to || to - seal < SEAL_BYTES) return feed(s, from, to, err);

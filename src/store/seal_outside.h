@@ -1,7 +1,7 @@
-/* The seal of a file whose payload has checks of its own: XXH3-128 of the file's bytes in order, less the payload spans,
- * with the 16 bytes of the seal itself as zeros. So every byte is covered once: payload by record sums or block digests,
- * all else (HDF5's metadata, tables, padding, what somebody appended) by the seal. Without spans it is the digest of the
- * whole file. */
+/* The seal of a file whose payload has checks of its own: XXH3-128 of the file's bytes in order, less the payload
+ * spans, with the 16 bytes of the seal itself as zeros. So every byte is covered once: payload by record sums or block
+ * digests, all else (HDF5's metadata, tables, padding, what somebody appended) by the seal. Without spans it is the
+ * digest of the whole file. */
 #ifndef REEVE_STORE_SEAL_OUTSIDE_H
 #define REEVE_STORE_SEAL_OUTSIDE_H
 

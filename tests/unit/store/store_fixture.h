@@ -138,13 +138,12 @@ static inline int in_child(void (*body)(struct fixture *), struct fixture *f)
 }
 
 /* For children, where cmocka's asserts cannot be used: leave with the line number's trace on stderr. */
-#define CHILD_CHECK(condition)                                                                                  \
-    do {                                                                                                        \
-        if (!(condition)) {                                                                                     \
-            (void)fprintf(stderr, "child: line %d: %s\n", __LINE__, #condition);                                \
-            _exit(1);                                                                                           \
-        }                                                                                                       \
+#define CHILD_CHECK(condition)                                                                                         \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            (void)fprintf(stderr, "child: line %d: %s\n", __LINE__, #condition);                                       \
+            _exit(1);                                                                                                  \
+        }                                                                                                              \
     } while (0)
-
 
 #endif
