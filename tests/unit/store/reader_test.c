@@ -3,6 +3,7 @@
 #include "store_fixture.h"
 
 #include <hdf5.h>
+#include <pthread.h>
 
 #include "store/reader.h"
 
@@ -188,6 +189,34 @@ static void reader_opens_one_file_many_times(void **state)
     FAILS(reeve_h5_attr_u64(b, "/", "missing", &value, &err), REEVE_STORE_CORRUPT);
     assert_true(fcntl(reeve_h5_fd(b), F_GETFD) >= 0);
     reeve_h5_close(b);
+}
+
+static void *open_often(void *arg)
+{
+    struct reeve_h5_dataset d;
+    uint16_t read[4];
+    reeve_h5 *h;
+    for (int i = 0; i < 100; i++) {
+        if (reeve_h5_open(path, FILE_BYTES_MAX, &h, NULL) != REEVE_OK) return arg;
+        reeve_status st = reeve_h5_dataset(h, i % 2 == 0 ? "/good" : "/missing", &d, NULL);
+        if (st == REEVE_OK) st = reeve_h5_read(h, &d, read, sizeof(read), NULL);
+        reeve_h5_close(h);
+        if (st != (i % 2 == 0 ? REEVE_OK : REEVE_STORE_CORRUPT)) return arg;
+        if (st == REEVE_OK && memcmp(read, numbers, sizeof(read)) != 0) return arg;
+    }
+    return NULL;
+}
+
+static void reader_serves_several_threads(void **state)
+{ /* Goal: shards are measured by a crew. Method: four threads open, read and close the same file. */
+    pthread_t threads[4];
+    void *failed;
+    file_done(file_with_data(*state));
+    for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, open_often, path), 0);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
 }
 
 /* --- what is refused ------------------------------------------------------------------------------------------------
@@ -408,6 +437,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(reader_reads_plain_datasets_and_attributes, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(reader_takes_old_superblocks_from_others_only, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(reader_opens_one_file_many_times, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(reader_serves_several_threads, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(reader_refuses_links_that_lead_elsewhere, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(reader_refuses_an_object_by_two_names, fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(reader_refuses_data_outside_the_file, fixture_setup, fixture_teardown),
