@@ -165,7 +165,8 @@ static reeve_status write_seal(struct writing *w, struct reeve_error *err)
     if (spans == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "write %s: out of memory", w->path);
     for (uint32_t i = 0; i < w->count; i++)
         spans[i] = (struct reeve_span){w->rows[i].file_offset, w->rows[i].bytes};
-    REEVE_ASSERT(reeve_spans_sort(spans, w->count, w->file_bytes)); /* HDF5 has just laid them out */
+    bool apart = reeve_spans_sort(spans, w->count, w->file_bytes);
+    REEVE_ASSERT(apart); /* HDF5 has just laid them out */
     reeve_status st =
         reeve_seal_outside_file(w->fd, w->file_bytes, spans, w->count, w->seal_offset, w->path, &seal, err);
     free(spans);

@@ -45,6 +45,10 @@ reeve_status reeve_disk_fail(struct reeve_error *err, int errnum, const char *do
             err, REEVE_STORE_WRITE,
             "%s %s: the disk reports an error (EIO): look at the kernel's log, and set --run-dir to another disk",
             doing, path);
+    case EXDEV:
+        return reeve_fail(err, REEVE_STORE_CREATE,
+                          "%s %s: part of the run lies on another file system: keep RUN and all its folders on one",
+                          doing, path);
     case EROFS:
         return reeve_fail(err, REEVE_STORE_CREATE, "%s %s: the file system is read-only: set --run-dir", doing, path);
     default:

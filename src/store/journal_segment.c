@@ -156,7 +156,8 @@ reeve_status reeve_segment_create(const char *run_dir, const struct reeve_segmen
     struct reeve_digest seal;
     if (!make_image(&s, &seal_offset, &image, &bytes))
         return reeve_fail(err, REEVE_JOB_NO_MEMORY, "create %s: HDF5 could not build it in memory", s.path);
-    REEVE_ASSERT(unsealed(&s, bytes, spans)); /* the library has just said where they are */
+    bool apart = unsealed(&s, bytes, spans);
+    REEVE_ASSERT(apart); /* the library has just said where they are */
     st = reeve_seal_outside_memory(image, bytes, spans, 2, seal_offset, &seal, err);
     if (st == REEVE_OK) {
         memcpy((uint8_t *)image + seal_offset, &seal, sizeof(seal));
