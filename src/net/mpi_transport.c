@@ -3,7 +3,8 @@
  * A ring of persistent receives from any source is always posted, so a message lands in our memory, not in MPI's queue
  * of unexpected ones. MPI matches messages to receives of one tag in the order of posting, and the ring is emptied in
  * that order: that keeps the order for each pair of peers. Only the head is tested: MPI_Test of a finished request does
- * not even enter MPI's progress engine, which makes this cheaper than a probe and a receive for each message. */
+ * not even enter MPI's progress engine, which makes this cheaper than a probe and a receive for each message
+ * (benchmarks/messages.c). */
 #include "net/mpi_transport.h"
 
 #include <sched.h>
