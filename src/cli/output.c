@@ -173,7 +173,8 @@ int reeve_cli_finish(int exit_code)
     bool failed = ferror(stdout) != 0;
     if (fflush(stdout) != 0) failed = true;
     if (!failed) return exit_code;
-    (void)fprintf(stderr, "reeve: stdout: write failed: %s\n", errno != 0 ? strerror(errno) : "output is incomplete");
+    (void)fprintf(stderr, "reeve: stdout: write failed: %s\n",
+                  errno != 0 ? strerror(errno) : "the reader has left, or the disk is full");
     return REEVE_EXIT_IO;
 }
 
