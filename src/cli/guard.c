@@ -1,3 +1,5 @@
+/* A child reads, and writes what it found into a pipe; its death is an answer too. The child ends with _exit, so nothing
+ * of the parent is flushed or closed twice. */
 #include "cli/guard.h"
 
 #include <errno.h>

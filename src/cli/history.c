@@ -1,3 +1,5 @@
+/* The fold over a run's events. A rollback (RUN_RESUMED) takes back what it undid, so that what is left is the timeline
+ * that survived. */
 #include "cli/history.h"
 
 #include <math.h>

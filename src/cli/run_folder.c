@@ -1,3 +1,4 @@
+/* Finding and reading the files of a run, with errors worded for whoever typed its name. */
 #include "cli/run_folder.h"
 
 #include <errno.h>

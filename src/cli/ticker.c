@@ -1,3 +1,4 @@
+/* Drawing at most a few times a second, so that telling costs nothing beside the work. */
 #include "cli/ticker.h"
 
 #include <stdarg.h>
