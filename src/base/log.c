@@ -16,6 +16,7 @@
 
 static char log_who[64] = "reeve";
 static enum reeve_log_level log_stderr_level = REEVE_LOG_INFO;
+static const char *log_clear = ""; /* what clears a progress line on the same terminal */
 static _Atomic int log_file = -1;
 
 static const char *const level_words[] = {"debug", "info", "warning", "error"};
@@ -48,6 +49,11 @@ static void flatten(char *text)
         if ((unsigned char)*text < ' ') *text = ' ';
 }
 
+void reeve_log_share_terminal(void)
+{
+    log_clear = "\r\033[K";
+}
+
 void reeve_log(enum reeve_log_level level, const char *format, ...)
 {
     int kept = errno;
@@ -60,7 +66,7 @@ void reeve_log(enum reeve_log_level level, const char *format, ...)
     char line[LINE_BYTES_MAX];
     if (level >= log_stderr_level) {
         const char *word = level >= REEVE_LOG_WARN ? level_words[level] : "";
-        int n = snprintf(line, sizeof(line), "%s: %s%s%s\n", log_who, word, word[0] != '\0' ? ": " : "", text);
+        int n = snprintf(line, sizeof(line), "%s%s: %s%s%s\n", log_clear, log_who, word, word[0] != '\0' ? ": " : "", text);
         if (n > 0) (void)!write(STDERR_FILENO, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
     }
     int fd = atomic_load(&log_file);

@@ -14,6 +14,9 @@ enum reeve_log_level {
 /* who: "master", "worker 3", "reeve": copied; put before each line. */
 void reeve_log_init(const char *who, enum reeve_log_level stderr_level);
 
+/* A progress line is being redrawn on the terminal that stderr is: clear it before each line of the log. */
+void reeve_log_share_terminal(void);
+
 /* Also append every line (with the wall clock, from DEBUG on) to a file. On failure the log goes on without it. */
 reeve_status reeve_log_open_file(const char *path, struct reeve_error *err);
 void reeve_log_close_file(void);

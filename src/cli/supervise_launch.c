@@ -146,6 +146,7 @@ static void ask_stop(const struct reeve_launch *l)
     (void)snprintf(path, sizeof(path), "%s/STOP", l->prepared->run_dir);
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (fd >= 0) (void)close(fd);
+    if (isatty(STDERR_FILENO)) (void)fputc('\n', stderr); /* behind the terminal's ^C and the progress line */
     reeve_cli_note("stopping at the next step boundary; once more to leave at once");
 }
 
@@ -209,6 +210,7 @@ int reeve_launch_run(const struct reeve_launch *l)
     (void)setenv("REEVE_PROGRESS_COLUMNS", columns, 1); /* mpirun's pipes hide the terminal from the ranks */
     struct arguments a = {0};
     build_arguments(l, rank_program, &a);
+    if (isatty(STDERR_FILENO) && !l->quiet) (void)setenv("REEVE_STDERR_IS_TERMINAL", "1", 1);
     (void)fflush(stdout);
     int64_t began_wall_ns = reeve_clock_wall_ns();
     reeve_stop_signals_install(0);

@@ -35,7 +35,7 @@ struct reeve_master_loop {
     reeve_report *report;              /* owned */
     struct outbox *outbox;             /* (workers + 1,) owned */
     uint32_t epoch;
-    bool sync_due, dirty, stop_sent, ended;
+    bool sync_due, dirty, stop_sent, skip_told;
     int signals_seen;
     reeve_time_ns looked_ns, heartbeat_ns, silence_ns;
     uint32_t silent_named;             /* the worker whose silence was already told; 0: none */
@@ -165,9 +165,10 @@ static void tell_event(reeve_master_loop *l, const struct reeve_event *ev, reeve
     if (ev->kind == REEVE_EVENT_CKPT_COMMIT) {
         reeve_log(REEVE_LOG_DEBUG, "checkpoint of step %" PRIu64 " committed", ev->step);
     } else if (ev->kind == REEVE_EVENT_CKPT_SKIPPED) {
-        reeve_log(REEVE_LOG_WARN, "no checkpoint at step %" PRIu64 ": the one before is still being written; raise "
-                                  "checkpoint.every",
+        reeve_log(l->skip_told ? REEVE_LOG_DEBUG : REEVE_LOG_WARN, "no checkpoint at step %" PRIu64 ": the one before is still being written; raise "
+                                  "checkpoint.every (told once; the log file has all)",
                   ev->step);
+        l->skip_told = true;
     } else if (ev->kind == REEVE_EVENT_RUN_RESUMED && ev->step > 0) {
         reeve_report_say(l->report, "resumed from the checkpoint of step %" PRIu64 " with %u worker%s", ev->step,
                          l->config.workers, l->config.workers == 1 ? "" : "s");

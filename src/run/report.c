@@ -56,6 +56,7 @@ reeve_status reeve_report_create(const char *run_dir, const struct reeve_job *jo
     r->epoch_samples = epoch_samples;
     const char *columns = getenv("REEVE_PROGRESS_COLUMNS"); /* mpirun's pipes hide the terminal: `reeve run` says */
     r->columns = columns != NULL ? (uint32_t)strtoul(columns, NULL, 10) : reeve_progress_columns(STDOUT_FILENO);
+    if (r->columns > 0 && getenv("REEVE_STDERR_IS_TERMINAL") != NULL) reeve_log_share_terminal();
     reeve_status_report_init(&r->status);
     r->status.state = REEVE_RUN_STARTING;
     (void)snprintf(r->status.job, sizeof(r->status.job), "%s", job->name);
