@@ -41,7 +41,7 @@ build() {
         { tail -n 40 "$1"; say "the configuration failed"; exit 1; }
     grep -E '^-- Reeve' "$1" || true
     cmake --build "$build_dir" --parallel "$jobs" >"$1" 2>&1 ||
-        { grep -nE 'error|warning|Error [0-9]|undefined' "$1" | head -n 40; tail -n 20 "$1"; say "the build failed"; exit 1; }
+        { grep -E '(error|warning): |undefined reference' "$1" | head -n 40; tail -n 20 "$1"; say "the build failed"; exit 1; }
 }
 
 # list_skipped SUMMARY: the summary names the tests that were skipped; CTest's log has their words, the reason among them.

@@ -18,7 +18,8 @@ struct reeve_recovered {
 
 /* Replay the journal into a fresh master, prove that the replayed queue equals the one that each checkpoint was cut
  * with, and open the index of every checkpoint on record, newest first, until one is readable; those that are not are
- * named in a warning. stop_at: see reeve_master_config. STORE_CORRUPT: a damaged journal, or checkpoints on record of which none can be read. */
+ * named in a warning. stop_at: see reeve_master_config. STORE_CORRUPT: a damaged journal, or checkpoints on record of
+ * which none can be read. */
 reeve_status reeve_recover(const char *run_dir, const struct reeve_job *job, const struct reeve_manifest *manifest,
                            uint32_t workers, uint64_t stop_at, struct reeve_recovered *out, struct reeve_error *err);
 void reeve_recover_fini(struct reeve_recovered *r);

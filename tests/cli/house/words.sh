@@ -25,11 +25,13 @@ for file in "${files[@]}"; do
         < <(grep -nE "\\b($marks)\\b" "$file")
     case $file in
     *.c | *.h)
-        lines=$(wc -l <"$file")
-        [ "$lines" -le 600 ] || complain "$file: $lines lines: it holds more than one thing; split it (600 at most)"
-        long=$(awk 'length($0) > 130 {print FNR; exit}' "$file")
-        [ -z "$long" ] || complain "$file:$long: more than 130 columns"
-        head -n 3 "$file" | grep -q '/\*' || complain "$file: open it with a few lines on what it is for"
+        lines=$(wc -l <"$file") limit=600
+        case $file in tests/*) limit=900 ;; esac
+        [ "$lines" -le "$limit" ] || complain "$file: $lines lines: it holds more than one thing; split it ($limit at most)"
+        long=$(awk 'length($0) > 140 {print FNR; exit}' "$file")
+        [ -z "$long" ] || complain "$file:$long: more than 140 columns; 120 is the aim"
+        # What a header says need not be said again by the .c beside it.
+        [ -f "${file%.c}.h" ] || head -n 3 "$file" | grep -q '/\*' || complain "$file: open it with a few lines on what it is for"
         ;;
     *.sh | .ci/run)
         bash -n "$file" || complain "$file: not even bash can read it"

@@ -17,7 +17,8 @@ static void frames_come_back_as_they_were_pushed(void **state)
     (void)state;
     unsigned char message[4096];
     size_t used = 0, offset = 0;
-    struct reeve_frame in = {.kind = REEVE_FRAME_FAILED, .epoch = 3, .worker = 2, .task = 7, .attempt = 1, .step = 1u << 31, .a = UINT64_MAX};
+    struct reeve_frame in = {.kind = REEVE_FRAME_FAILED, .epoch = 3, .worker = 2, .task = 7, .attempt = 1,
+                             .step = 1u << 31, .a = UINT64_MAX};
     assert_true(reeve_frame_push(message, sizeof(message), &used, &in, "seven!!"));
     assert_true(reeve_frame_push(message, sizeof(message), &used, &in, NULL));
     struct reeve_frame out;
