@@ -22,6 +22,7 @@
 #define REFRESH_NS (10 * REEVE_SECOND_NS)
 #define IDLE_SLEEP_NS 500000    /* the longest sleep when there is nothing to do */
 #define REDUCING_SLEEP_NS 20000 /* and while others wait for this rank's part of a sum */
+#define MASTER_PATIENCE_NS (30 * REEVE_SECOND_NS)
 #define GOODBYE_NS (60 * REEVE_SECOND_NS) /* for the last messages to leave */
 
 /* ---- the parts of a rank ---- */
@@ -121,7 +122,8 @@ static reeve_status worker_init(struct worker_part *w, const struct reeve_rank_c
     struct reeve_worker_config worker = {
         .id = id,
         .credits = p->job.faults.credits,
-        .silence_ns = p->job.faults.silence_stop_s * REEVE_SECOND_NS,
+        /* The master decides first: a worker that gave up before it would only hide who was silent. */
+        .silence_ns = 2 * p->job.faults.silence_stop_s * REEVE_SECOND_NS + MASTER_PATIENCE_NS,
         .host = config->host,
     };
     if (st == REEVE_OK) st = reeve_worker_create(&worker, transport, collective, w->compute, &w->worker, err);
