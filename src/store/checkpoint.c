@@ -21,8 +21,7 @@ void reeve_checkpoint_tmp_dir(const char *run_dir, uint64_t step, uint32_t epoch
     (void)snprintf(out, out_bytes, "%s/checkpoint/step-%010llu.tmp-%u", run_dir, (unsigned long long)step, epoch);
 }
 
-/* --- division
- * --------------------------------------------------------------------------------------------------------- */
+/* --- division ----------------------------------------------------------------------------------------------------- */
 
 struct weight {
     uint64_t bytes;
@@ -60,8 +59,7 @@ void reeve_checkpoint_assign(const struct reeve_tensor *tensors, uint32_t tensor
     free(order);
 }
 
-/* --- the digest of the weights
- * ---------------------------------------------------------------------------------------- */
+/* --- the digest of the weights ------------------------------------------------------------------------------------ */
 
 /* What is digested for one tensor: the digest so far, and all that it is. No padding. */
 struct link {
@@ -103,8 +101,7 @@ struct reeve_digest reeve_weights_digest(const struct reeve_tensor *tensors, uin
     return sum;
 }
 
-/* --- the temporary folder
- * --------------------------------------------------------------------------------------------- */
+/* --- the temporary folder ----------------------------------------------------------------------------------------- */
 
 reeve_status reeve_checkpoint_begin(const char *run_dir, uint64_t step, uint32_t epoch, struct reeve_error *err)
 {

@@ -11,8 +11,7 @@
 #include "store/checkpoint_index.h"
 #include "store/disk.h"
 
-/* --- gathering
- * -------------------------------------------------------------------------------------------------------- */
+/* --- gathering ---------------------------------------------------------------------------------------------------- */
 
 static const struct reeve_checkpoint_part *find_part(const struct reeve_checkpoint_part *parts, uint32_t count,
                                                      uint32_t part)
@@ -97,8 +96,7 @@ static reeve_status gather(struct reeve_checkpoint *c, const struct reeve_checkp
     return REEVE_OK;
 }
 
-/* --- the name
- * ----------------------------------------------------------------------------------------------------------- */
+/* --- the name ----------------------------------------------------------------------------------------------------- */
 
 /* Put the folder `tmp` in the place of `final`; what was there ends as `old`. Where the file system can exchange two
  * names, there is no moment without a folder of that name; otherwise reeve_checkpoint_open() also looks for `old`. */

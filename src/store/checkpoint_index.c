@@ -12,7 +12,7 @@
 #include "store/make.h"
 #include "store/seal_outside.h"
 
-/* --- attributes: the same table for writing and reading ---------------------------------------------------------- */
+/* --- attributes: the same table for writing and reading ----------------------------------------------------------- */
 
 struct number {
     const char *name;
@@ -84,8 +84,7 @@ static reeve_status read_digests(reeve_h5 *h5, struct reeve_checkpoint *c, struc
     return st;
 }
 
-/* --- writing
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- writing ------------------------------------------------------------------------------------------------------ */
 
 static hid_t part_row_type(void)
 {
@@ -164,8 +163,7 @@ reeve_status reeve_index_create(struct reeve_checkpoint *c, struct reeve_error *
     return st;
 }
 
-/* --- reading
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- reading ------------------------------------------------------------------------------------------------------ */
 
 /* The digest of the whole file, and its seal: from here on the file is what it was when it was written. */
 static reeve_status check_file(reeve_h5 *h5, struct reeve_checkpoint *c, const uint64_t *expect_digest64,

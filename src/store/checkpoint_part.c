@@ -69,8 +69,7 @@ reeve_status reeve_checkpoint_read_seal(reeve_h5 *h5, const char *file, struct r
     return reeve_h5_read(h5, &d, seal, sizeof(*seal), err);
 }
 
-/* --- the part -------------------------------------------------------------------------------------------------------
- */
+/* --- the part ----------------------------------------------------------------------------------------------------- */
 
 static reeve_status read_tables(struct reeve_part_file *p, struct reeve_error *err)
 {

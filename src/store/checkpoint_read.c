@@ -12,8 +12,7 @@
 #include "base/error.h"
 #include "store/checkpoint_index.h"
 
-/* --- opening
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- opening ------------------------------------------------------------------------------------------------------ */
 
 /* A commit that replaces a folder may die between two renames, where the file system cannot exchange names: then what
  * was there before is found as step-N.old-EPOCH. */
@@ -85,8 +84,7 @@ void reeve_checkpoint_tensor(const reeve_checkpoint *c, uint32_t i, struct reeve
     memcpy(out->shape, row->shape, sizeof(out->shape));
 }
 
-/* --- reading
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- reading ------------------------------------------------------------------------------------------------------ */
 
 /* The parts of a checkpoint, opened when they are first needed. */
 struct part_files {
@@ -185,8 +183,7 @@ reeve_status reeve_checkpoint_read(const reeve_checkpoint *c, const struct reeve
     return st;
 }
 
-/* --- verifying
- * ---------------------------------------------------------------------------------------------------------- */
+/* --- verifying ---------------------------------------------------------------------------------------------------- */
 
 static reeve_status verify_index(const reeve_checkpoint *c, struct reeve_error *err)
 {

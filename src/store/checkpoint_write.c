@@ -29,8 +29,7 @@ struct writing {
     int fd; /* owned */
 };
 
-/* --- what it will hold ----------------------------------------------------------------------------------------------
- */
+/* --- what it will hold -------------------------------------------------------------------------------------------- */
 
 static reeve_status plan(struct writing *w, uint32_t part, struct reeve_error *err)
 {
@@ -48,8 +47,7 @@ static reeve_status plan(struct writing *w, uint32_t part, struct reeve_error *e
     return REEVE_OK;
 }
 
-/* --- the skeleton
- * ----------------------------------------------------------------------------------------------------- */
+/* --- the skeleton ------------------------------------------------------------------------------------------------- */
 
 static bool make_tables(hid_t file, const struct writing *w)
 {
@@ -127,8 +125,7 @@ static reeve_status create(struct writing *w, uint64_t step, uint32_t part, stru
     return reeve_disk_reserve(w->fd, w->file_bytes, w->path, err);
 }
 
-/* --- the bytes
- * ---------------------------------------------------------------------------------------------------------- */
+/* --- the bytes ---------------------------------------------------------------------------------------------------- */
 
 static reeve_status write_tensor(struct writing *w, uint32_t i, struct reeve_error *err)
 {

@@ -21,7 +21,7 @@
 #define RECORD_BYTES sizeof(struct reeve_event)
 #define FILE_BYTES_MAX ((uint64_t)REEVE_SEGMENT_RECORDS_MAX * RECORD_BYTES + (1u << 20))
 
-/* --- names ------------------------------------------------------------------------------------------------------ */
+/* --- names -------------------------------------------------------------------------------------------------------- */
 
 reeve_status reeve_segment_path(const char *run_dir, const struct reeve_segment_name *name, char *out, size_t out_bytes,
                                 struct reeve_error *err)
@@ -90,7 +90,7 @@ reeve_status reeve_segment_list(const char *run_dir, struct reeve_segment_name *
     return REEVE_OK;
 }
 
-/* --- creating --------------------------------------------------------------------------------------------------- */
+/* --- creating ----------------------------------------------------------------------------------------------------- */
 
 /* The fields of struct reeve_event, so that h5dump and h5py show a record by name. */
 static hid_t event_type(void)
@@ -177,7 +177,7 @@ reeve_status reeve_segment_start(const struct reeve_segment *s, uint64_t chain_s
     return reeve_disk_write(s->fd, &chain_start, sizeof(chain_start), s->chain_start_offset, s->path, err);
 }
 
-/* --- opening ---------------------------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------------------------------------ */
 
 static reeve_status check_attr(struct reeve_segment *s, const char *name, uint64_t expected, struct reeve_error *err)
 {
