@@ -46,10 +46,14 @@ struct first_word {
 static int parse(int argc, char **argv, struct options *o)
 {
     static const struct option longs[] = {
-        {"job", required_argument, NULL, 'j'},     {"set", required_argument, NULL, 's'},
-        {"run-dir", required_argument, NULL, 'r'}, {"stop-at", required_argument, NULL, 't'},
-        {"alone", no_argument, NULL, 'a'},         {"quiet", no_argument, NULL, 'q'},
-        {"watched", no_argument, NULL, 'w'},       {"version", no_argument, NULL, 'V'},
+        {"job", required_argument, NULL, 'j'},
+        {"set", required_argument, NULL, 's'},
+        {"run-dir", required_argument, NULL, 'r'},
+        {"stop-at", required_argument, NULL, 't'},
+        {"alone", no_argument, NULL, 'a'},
+        {"quiet", no_argument, NULL, 'q'},
+        {"watched", no_argument, NULL, 'w'},
+        {"version", no_argument, NULL, 'V'},
         {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {

@@ -36,7 +36,8 @@ static int find_rank_program(char *path, size_t path_bytes)
             if (access(path, X_OK) == 0) return 0;
         }
     }
-    return reeve_cli_fail_text(REEVE_EXIT_UNAVAILABLE, "reeve-rank is not beside reeve (%s): build or install both", path);
+    return reeve_cli_fail_text(REEVE_EXIT_UNAVAILABLE, "reeve-rank is not beside reeve (%s): build or install both",
+                               path);
 }
 
 bool reeve_launch_inside_mpi(void)
@@ -76,7 +77,8 @@ static int check_launcher(void)
     if (!on_path("mpirun"))
         return reeve_cli_fail_text(REEVE_EXIT_UNAVAILABLE,
                                    "mpirun is not on PATH: install Open MPI (Debian: openmpi-bin), or use -n 1");
-    if (geteuid() == 0 && (getenv("OMPI_ALLOW_RUN_AS_ROOT") == NULL || getenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM") == NULL))
+    if (geteuid() == 0 &&
+        (getenv("OMPI_ALLOW_RUN_AS_ROOT") == NULL || getenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM") == NULL))
         return reeve_cli_fail_text(REEVE_EXIT_CONFIG,
                                    "mpirun refuses to run as root: run as another user, or, in a container, set "
                                    "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1");
@@ -188,14 +190,16 @@ static int last_word(const struct reeve_launch *l, int64_t began_wall_ns, int st
     /* It ended before it became a run (and said why), or it was killed. */
     if (!ours && WIFEXITED(status) && code >= REEVE_EXIT_USAGE && code <= REEVE_EXIT_CONFIG) return code;
     if (WIFSIGNALED(status))
-        return reeve_cli_fail_text(REEVE_EXIT_INTERNAL,
-                                   "the run was killed by signal %d (%s); nothing that was committed is lost: run the same "
-                                   "command again to go on",
-                                   WTERMSIG(status), strsignal(WTERMSIG(status)));
-    return reeve_cli_fail_text(REEVE_EXIT_INTERNAL,
-                               "the run ended without a last word (exit code %d; see %s/log): a rank was lost, perhaps. "
-                               "Nothing that was committed is lost: run the same command again to go on",
-                               code, l->prepared->run_dir);
+        return reeve_cli_fail_text(
+            REEVE_EXIT_INTERNAL,
+            "the run was killed by signal %d (%s); nothing that was committed is lost: run the same "
+            "command again to go on",
+            WTERMSIG(status), strsignal(WTERMSIG(status)));
+    return reeve_cli_fail_text(
+        REEVE_EXIT_INTERNAL,
+        "the run ended without a last word (exit code %d; see %s/log): a rank was lost, perhaps. "
+        "Nothing that was committed is lost: run the same command again to go on",
+        code, l->prepared->run_dir);
 }
 
 int reeve_launch_run(const struct reeve_launch *l)
@@ -207,7 +211,7 @@ int reeve_launch_run(const struct reeve_launch *l)
     char columns[16];
     (void)snprintf(columns, sizeof(columns), "%u", reeve_progress_columns(STDOUT_FILENO));
     (void)setenv("OMPI_MCA_orte_execute_quiet", "1", 0); /* we say how it ended; Open MPI 4 need not */
-    (void)setenv("REEVE_PROGRESS_COLUMNS", columns, 1); /* mpirun's pipes hide the terminal from the ranks */
+    (void)setenv("REEVE_PROGRESS_COLUMNS", columns, 1);  /* mpirun's pipes hide the terminal from the ranks */
     struct arguments a = {0};
     build_arguments(l, rank_program, &a);
     if (isatty(STDERR_FILENO) && !l->quiet) (void)setenv("REEVE_STDERR_IS_TERMINAL", "1", 1);

@@ -34,7 +34,8 @@ static int parse(const struct reeve_verb *verb, int argc, char **argv, struct ru
         case OPT_STOP_AT: code = reeve_verb_number(verb, "--stop-at", value, 1, UINT64_MAX, &o->stop_at); break;
         case OPT_RUN_DIR: o->run_dir = value; break;
         case OPT_SET:
-            if (o->set_count == SETS_MAX) return reeve_verb_usage(verb, "--set can be given %d times at most", SETS_MAX);
+            if (o->set_count == SETS_MAX)
+                return reeve_verb_usage(verb, "--set can be given %d times at most", SETS_MAX);
             o->sets[o->set_count++] = value;
             break;
         case 'q': o->quiet = true; break;

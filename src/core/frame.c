@@ -5,7 +5,10 @@
 #include <stdbool.h>
 #include <string.h>
 
-struct message_head { uint32_t magic; uint32_t bytes; };
+struct message_head {
+    uint32_t magic;
+    uint32_t bytes;
+};
 
 static size_t padded(size_t n)
 {

@@ -14,32 +14,33 @@
 
 enum reeve_frame_kind {
     /* worker -> master */
-    REEVE_FRAME_HELLO = 1,     /* arg: credits; a: host digest; text: host name */
-    REEVE_FRAME_READY = 2,     /* step; a, b: weights digest: initialised or restored */
+    REEVE_FRAME_HELLO = 1,          /* arg: credits; a: host digest; text: host name */
+    REEVE_FRAME_READY = 2,          /* step; a, b: weights digest: initialised or restored */
     REEVE_FRAME_RESTORE_FAILED = 3, /* step; arg: status; text: why */
-    REEVE_FRAME_COMPUTED = 4,  /* task, attempt, step; arg: micro-batch; a: compute ns */
-    REEVE_FRAME_DONE = 5,      /* task, attempt; a: result word; text: result */
-    REEVE_FRAME_FAILED = 6,    /* task, attempt, step; arg: status; text: why */
-    REEVE_FRAME_REDUCED = 7,   /* step; a: digest of the sum; b: coverage; c: loss; d: samples | tokens << 32; arg: members;
+    REEVE_FRAME_COMPUTED = 4,       /* task, attempt, step; arg: micro-batch; a: compute ns */
+    REEVE_FRAME_DONE = 5,           /* task, attempt; a: result word; text: result */
+    REEVE_FRAME_FAILED = 6,         /* task, attempt, step; arg: status; text: why */
+    REEVE_FRAME_REDUCED =
+        7, /* step; a: digest of the sum; b: coverage; c: loss; d: samples | tokens << 32; arg: members;
                                   attempt: non-finite + overflow elements, saturated */
-    REEVE_FRAME_REDUCE_FAILED = 8, /* step; arg: status; text */
-    REEVE_FRAME_APPLIED = 9,   /* step; a: learning rate (f64 bits); b: grad norm (f64 bits) */
-    REEVE_FRAME_WEIGHTS = 10,  /* step; a, b: weights digest */
-    REEVE_FRAME_CKPT_PART = 11, /* step; arg: part; a: file bytes; b: digest; c: tensors; d: write ns */
+    REEVE_FRAME_REDUCE_FAILED = 8,     /* step; arg: status; text */
+    REEVE_FRAME_APPLIED = 9,           /* step; a: learning rate (f64 bits); b: grad norm (f64 bits) */
+    REEVE_FRAME_WEIGHTS = 10,          /* step; a, b: weights digest */
+    REEVE_FRAME_CKPT_PART = 11,        /* step; arg: part; a: file bytes; b: digest; c: tensors; d: write ns */
     REEVE_FRAME_CKPT_PART_FAILED = 12, /* step; arg: part; a: status; text */
-    REEVE_FRAME_HEARTBEAT = 13, /* arg: state; a: resident bytes; b: tasks waiting here */
-    REEVE_FRAME_GOODBYE = 14,  /* arg: status; text */
+    REEVE_FRAME_HEARTBEAT = 13,        /* arg: state; a: resident bytes; b: tasks waiting here */
+    REEVE_FRAME_GOODBYE = 14,          /* arg: status; text */
     /* master -> worker */
-    REEVE_FRAME_WELCOME = 32,  /* worker: its id; arg: workers */
-    REEVE_FRAME_INIT = 33,     /* step 0: start from the seed */
-    REEVE_FRAME_RESTORE = 34,  /* step; a: index digest, first 8 bytes */
-    REEVE_FRAME_LEASE = 35,    /* task, attempt, step; arg: micro-batch, shard or batch; a: task kind; text: argument */
-    REEVE_FRAME_REVOKE = 36,   /* task, attempt: give it back if not started */
-    REEVE_FRAME_REDUCE = 37,   /* step; arg: members; a: kind (train or eval) */
-    REEVE_FRAME_APPLY = 38,    /* step; a: micro-batches; flags by arg: 1 refused */
-    REEVE_FRAME_DISCARD = 39,  /* step: throw the accumulator away */
+    REEVE_FRAME_WELCOME = 32, /* worker: its id; arg: workers */
+    REEVE_FRAME_INIT = 33,    /* step 0: start from the seed */
+    REEVE_FRAME_RESTORE = 34, /* step; a: index digest, first 8 bytes */
+    REEVE_FRAME_LEASE = 35,   /* task, attempt, step; arg: micro-batch, shard or batch; a: task kind; text: argument */
+    REEVE_FRAME_REVOKE = 36,  /* task, attempt: give it back if not started */
+    REEVE_FRAME_REDUCE = 37,  /* step; arg: members; a: kind (train or eval) */
+    REEVE_FRAME_APPLY = 38,   /* step; a: micro-batches; flags by arg: 1 refused */
+    REEVE_FRAME_DISCARD = 39, /* step: throw the accumulator away */
     REEVE_FRAME_CHECKPOINT = 40, /* step; arg: part; a: parts */
-    REEVE_FRAME_DRAIN = 41,    /* finish what you write, say goodbye, end */
+    REEVE_FRAME_DRAIN = 41,      /* finish what you write, say goodbye, end */
 };
 
 struct reeve_frame {
@@ -55,7 +56,7 @@ struct reeve_frame {
 };
 _Static_assert(sizeof(struct reeve_frame) == 64, "layout is part of wire format 1");
 
-/* Append one frame (and its text) to a message under construction. *used starts at 0. False: no room, nothing changed. */
+/* Append one frame (and its text) to a message under construction. *used starts at 0. False: no room. */
 _Bool reeve_frame_push(void *message, size_t message_bytes_max, size_t *used, const struct reeve_frame *frame,
                        const char *text);
 

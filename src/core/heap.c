@@ -24,7 +24,8 @@ static uint32_t meld(struct reeve_heap_link *l, const void *items, reeve_heap_be
 }
 
 /* Two passes: meld neighbours from left to right, then the results from right to left. */
-static uint32_t combine_siblings(struct reeve_heap_link *l, const void *items, reeve_heap_before *before, uint32_t first)
+static uint32_t combine_siblings(struct reeve_heap_link *l, const void *items, reeve_heap_before *before,
+                                 uint32_t first)
 {
     uint32_t stack = NONE; /* melded pairs, linked through `next`, last pair on top */
     while (first != NONE) {
@@ -47,15 +48,15 @@ static uint32_t combine_siblings(struct reeve_heap_link *l, const void *items, r
     return root;
 }
 
-void reeve_heap_insert(struct reeve_heap *h, struct reeve_heap_link *links, const void *items, reeve_heap_before *before,
-                       uint32_t item)
+void reeve_heap_insert(struct reeve_heap *h, struct reeve_heap_link *links, const void *items,
+                       reeve_heap_before *before, uint32_t item)
 {
     links[item] = (struct reeve_heap_link){NONE, NONE, NONE};
     h->root = meld(links, items, before, h->root, item);
 }
 
-void reeve_heap_remove(struct reeve_heap *h, struct reeve_heap_link *links, const void *items, reeve_heap_before *before,
-                       uint32_t item)
+void reeve_heap_remove(struct reeve_heap *h, struct reeve_heap_link *links, const void *items,
+                       reeve_heap_before *before, uint32_t item)
 {
     uint32_t rest = combine_siblings(links, items, before, links[item].child);
     if (h->root == item) {
@@ -63,10 +64,8 @@ void reeve_heap_remove(struct reeve_heap *h, struct reeve_heap_link *links, cons
     } else {
         uint32_t prev = links[item].prev;
         uint32_t next = links[item].next;
-        if (links[prev].child == item)
-            links[prev].child = next;
-        else
-            links[prev].next = next;
+        if (links[prev].child == item) links[prev].child = next;
+        else links[prev].next = next;
         if (next != NONE) links[next].prev = prev;
         h->root = meld(links, items, before, h->root, rest);
     }

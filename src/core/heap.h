@@ -18,7 +18,9 @@ struct reeve_heap_link {
 /* True if item a comes out before item b. A total order: never true both ways. */
 typedef bool reeve_heap_before(const void *items, uint32_t a, uint32_t b);
 
-struct reeve_heap { uint32_t root; }; /* REEVE_HEAP_NONE: empty */
+struct reeve_heap {
+    uint32_t root;
+}; /* REEVE_HEAP_NONE: empty */
 
 /* Cost: O(1). */
 void reeve_heap_insert(struct reeve_heap *h, struct reeve_heap_link *links, const void *items,

@@ -60,7 +60,8 @@ reeve_status reeve_master_create(const struct reeve_master_config *config, reeve
         reeve_master_destroy(m);
         return st;
     }
-    for (uint32_t s = 0; s < config->manifest->shard_count; s++) m->shard_task[s] = MASTER_SHARD_UNKNOWN;
+    for (uint32_t s = 0; s < config->manifest->shard_count; s++)
+        m->shard_task[s] = MASTER_SHARD_UNKNOWN;
     *out = m;
     return REEVE_OK;
 }
@@ -83,13 +84,18 @@ void reeve_master_destroy(reeve_master *m)
 uint64_t reeve_master_digest(const reeve_master *m)
 {
     uint64_t words[] = {
-        m->step,          m->open_step,          m->open_count,         m->computed,      m->refused_run,
-        m->refused_steps, m->dead,               (uint64_t)m->loss,     m->eval_step,     (uint64_t)m->eval_loss,
-        m->eval_tokens,   m->checkpoint_count,   m->ended,              m->sampled,       m->epoch,
-        m->runs,
+        m->step,        m->open_step,
+        m->open_count,  m->computed,
+        m->refused_run, m->refused_steps,
+        m->dead,        (uint64_t)m->loss,
+        m->eval_step,   (uint64_t)m->eval_loss,
+        m->eval_tokens, m->checkpoint_count,
+        m->ended,       m->sampled,
+        m->epoch,       m->runs,
     };
     uint64_t sum = reeve_digest64(words, sizeof(words), 0);
-    for (uint32_t i = 0; i < m->checkpoint_count; i++) sum = reeve_digest64(&m->checkpoints[i].step, 8, sum);
+    for (uint32_t i = 0; i < m->checkpoint_count; i++)
+        sum = reeve_digest64(&m->checkpoints[i].step, 8, sum);
     return sum ^ reeve_queue_digest(m->queue);
 }
 
@@ -124,7 +130,8 @@ void reeve_master_get_status(const reeve_master *m, struct reeve_master_status *
 uint32_t reeve_master_checkpoints(const reeve_master *m, struct reeve_master_checkpoint *out, uint32_t max)
 {
     uint32_t n = 0;
-    for (uint32_t i = m->checkpoint_count; i-- > 0 && n < max;) out[n++] = m->checkpoints[i];
+    for (uint32_t i = m->checkpoint_count; i-- > 0 && n < max;)
+        out[n++] = m->checkpoints[i];
     return n;
 }
 

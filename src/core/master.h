@@ -1,4 +1,4 @@
-/* The master: the only place that decides who does what, and when a step, an evaluation or a checkpoint begins and ends.
+/* The master: the only place that decides who does what, and when steps, evaluations and checkpoints begin and end.
  *
  *   decide(const master, input, now) -> decision {events, frames, effect}    thinks, changes nothing
  *   apply(master, event)                                                     the only mutator, live and at replay alike
@@ -20,17 +20,17 @@
 struct reeve_master_config {
     uint64_t run_id;
     uint64_t manifest_digest64;
-    uint32_t workers_max;        /* ids 1..workers_max; workers_expected is in RUN_OPENED.arg */
+    uint32_t workers_max;                  /* ids 1..workers_max; workers_expected is in RUN_OPENED.arg */
     const struct reeve_manifest *manifest; /* borrowed until destroy */
     uint64_t steps;
     uint32_t global_batch, micro_batch;
-    uint32_t eval_every;         /* 0: only after the last step */
-    uint32_t checkpoint_every;   /* 0: only at the end and when stopped */
+    uint32_t eval_every;       /* 0: only after the last step */
+    uint32_t checkpoint_every; /* 0: only at the end and when stopped */
     uint32_t attempts_max, crash_limit, refused_max, credits;
-    uint64_t stop_at;            /* stop, checkpointed, once this step is committed; 0: no */
-    uint32_t sample_tokens;      /* 0: no text at the end */
-    bool fast;                   /* reduced in fp32 */
-    uint64_t seed;               /* of the retry jitter */
+    uint64_t stop_at;       /* stop, checkpointed, once this step is committed; 0: no */
+    uint32_t sample_tokens; /* 0: no text at the end */
+    bool fast;              /* reduced in fp32 */
+    uint64_t seed;          /* of the retry jitter */
     reeve_time_ns lease_term_ns;
 };
 
@@ -42,12 +42,12 @@ enum reeve_master_phase {
     REEVE_PHASE_REDUCE,     /* all computed; workers sum */
     REEVE_PHASE_EVAL,
     REEVE_PHASE_EVAL_REDUCE,
-    REEVE_PHASE_DRAIN,      /* the end is on record; workers finish and say goodbye */
+    REEVE_PHASE_DRAIN, /* the end is on record; workers finish and say goodbye */
     REEVE_PHASE_ENDED,
 };
 
 enum reeve_master_input_kind {
-    REEVE_INPUT_TICK = 1,    /* nothing came in: what is to be done next? */
+    REEVE_INPUT_TICK = 1, /* nothing came in: what is to be done next? */
     REEVE_INPUT_FRAME,
     REEVE_INPUT_STOP,        /* status: JOB_STOPPED (at the next step boundary, checkpointed), or an error */
     REEVE_INPUT_SAVE,        /* checkpoint at the next step boundary, and go on */
@@ -70,11 +70,11 @@ enum reeve_master_effect {
     REEVE_EFFECT_BEGIN_CHECKPOINT,  /* make the folder, before the frames of this decision are sent */
     REEVE_EFFECT_COMMIT_CHECKPOINT, /* all parts are there: write the index; then input CKPT_DONE */
     REEVE_EFFECT_ABANDON_CHECKPOINT,
-    REEVE_EFFECT_RETAIN,            /* a checkpoint was committed: apply retention */
-    REEVE_EFFECT_TEXT,              /* frame text is the sampled text */
-    REEVE_EFFECT_PROBLEM,           /* frame text words a failed attempt or part */
-    REEVE_EFFECT_STALE,             /* a late word was dropped */
-    REEVE_EFFECT_MALFORMED,         /* the frame makes no sense; dropped */
+    REEVE_EFFECT_RETAIN,    /* a checkpoint was committed: apply retention */
+    REEVE_EFFECT_TEXT,      /* frame text is the sampled text */
+    REEVE_EFFECT_PROBLEM,   /* frame text words a failed attempt or part */
+    REEVE_EFFECT_STALE,     /* a late word was dropped */
+    REEVE_EFFECT_MALFORMED, /* the frame makes no sense; dropped */
 };
 
 #define REEVE_DECISION_EVENTS_MAX 4
@@ -120,9 +120,9 @@ struct reeve_master_status {
     uint64_t last_checkpoint; /* step; 0: none */
     uint32_t workers, workers_expected;
     uint32_t ready, leased, blocked, computed, dead;
-    uint64_t tasks_total;     /* of the open step or evaluation */
-    int64_t loss;             /* exact, of the last committed step */
-    uint64_t eval_step;       /* 0: none yet */
+    uint64_t tasks_total; /* of the open step or evaluation */
+    int64_t loss;         /* exact, of the last committed step */
+    uint64_t eval_step;   /* 0: none yet */
     int64_t eval_loss;
     uint64_t eval_tokens;
     uint64_t refused_steps, checkpoints_skipped, stale;
@@ -134,7 +134,9 @@ struct reeve_master_status {
 void reeve_master_get_status(const reeve_master *m, struct reeve_master_status *out);
 
 /* Checkpoints on record, newest first: step and index digest. Returns how many were written to out. */
-struct reeve_master_checkpoint { uint64_t step, digest64, lsn; };
+struct reeve_master_checkpoint {
+    uint64_t step, digest64, lsn;
+};
 uint32_t reeve_master_checkpoints(const reeve_master *m, struct reeve_master_checkpoint *out, uint32_t max);
 /* A checkpoint on record that turned out unreadable before the run was opened: not to be offered to the workers. */
 void reeve_master_reject_checkpoint(reeve_master *m, uint64_t step);
@@ -144,7 +146,10 @@ uint32_t reeve_master_silent_worker(const reeve_master *m, reeve_time_ns now_ns,
 /* For addressing frames with to == 0. */
 bool reeve_master_worker_active(const reeve_master *m, uint32_t worker);
 /* Part table and cut of the checkpoint under way (valid from BEGIN to COMMIT). */
-struct reeve_master_part { uint64_t file_bytes, digest; uint32_t tensor_count; };
+struct reeve_master_part {
+    uint64_t file_bytes, digest;
+    uint32_t tensor_count;
+};
 struct reeve_master_cut {
     uint64_t step, lsn, queue_digest;
     uint64_t weights[2];                   /* the digest that all workers agreed on */

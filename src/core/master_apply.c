@@ -29,20 +29,14 @@ void master_update_hungry(reeve_master *m, uint32_t worker)
     if (hungry) {
         w->hungry_next = 0;
         w->hungry_prev = m->hungry_tail;
-        if (m->hungry_tail != 0)
-            m->workers[m->hungry_tail].hungry_next = worker;
-        else
-            m->hungry_head = worker;
+        if (m->hungry_tail != 0) m->workers[m->hungry_tail].hungry_next = worker;
+        else m->hungry_head = worker;
         m->hungry_tail = worker;
     } else {
-        if (w->hungry_prev != 0)
-            m->workers[w->hungry_prev].hungry_next = w->hungry_next;
-        else
-            m->hungry_head = w->hungry_next;
-        if (w->hungry_next != 0)
-            m->workers[w->hungry_next].hungry_prev = w->hungry_prev;
-        else
-            m->hungry_tail = w->hungry_prev;
+        if (w->hungry_prev != 0) m->workers[w->hungry_prev].hungry_next = w->hungry_next;
+        else m->hungry_head = w->hungry_next;
+        if (w->hungry_next != 0) m->workers[w->hungry_next].hungry_prev = w->hungry_prev;
+        else m->hungry_tail = w->hungry_prev;
     }
 }
 
@@ -125,7 +119,8 @@ static reeve_status apply_run_resumed(reeve_master *m, const struct reeve_event 
 {
     if (ev->step > m->step) return refuse(ev, err, "resumed after a step that was never committed");
     m->step = ev->step;
-    while (m->checkpoint_count > 0 && m->checkpoints[m->checkpoint_count - 1].step > ev->step) m->checkpoint_count--;
+    while (m->checkpoint_count > 0 && m->checkpoints[m->checkpoint_count - 1].step > ev->step)
+        m->checkpoint_count--;
     if (m->eval_step > ev->step) m->eval_step = m->checkpoint_eval_step <= ev->step ? m->checkpoint_eval_step : 0;
     m->refused_run = 0;
     m->ended = m->sampled = false;
@@ -170,7 +165,8 @@ static reeve_status add_compute_task(reeve_master *m, uint8_t kind, uint64_t ste
     for (uint32_t i = 0; i < samples && st == REEVE_OK; i++) {
         uint32_t shard = m->samples[i].shard.v;
         bool seen = false;
-        for (uint32_t j = 0; j < i && !seen; j++) seen = m->samples[j].shard.v == shard;
+        for (uint32_t j = 0; j < i && !seen; j++)
+            seen = m->samples[j].shard.v == shard;
         if (seen) continue;
         st = add_stage(m, shard, true);
         if (st == REEVE_OK && m->shard_task[shard] != MASTER_SHARD_STAGED)
@@ -208,7 +204,8 @@ static reeve_status apply_step_opened(reeve_master *m, const struct reeve_event 
         for (uint32_t s = 0; s < m->config.micro_batch && st == REEVE_OK; s++)
             st = add_stage(m, m->samples[s].shard.v, false);
     }
-    if (st != REEVE_OK) return reeve_fail(err, st, "open step %llu: %s", (unsigned long long)ev->step, reeve_status_text(st));
+    if (st != REEVE_OK)
+        return reeve_fail(err, st, "open step %llu: %s", (unsigned long long)ev->step, reeve_status_text(st));
     m->open_coverage = reeve_plan_coverage_step(m->plan, ev->step);
     m->open_samples = m->config.global_batch;
     return REEVE_OK;
@@ -311,7 +308,8 @@ static void lease_ended(reeve_master *m, uint32_t worker)
 
 static reeve_status apply_task_computed(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
 {
-    if (reeve_queue_compute(m->queue, (reeve_task_id){ev->task}, (reeve_worker_id){ev->worker}, ev->attempt) != REEVE_OK)
+    if (reeve_queue_compute(m->queue, (reeve_task_id){ev->task}, (reeve_worker_id){ev->worker}, ev->attempt) !=
+        REEVE_OK)
         return refuse(ev, err, "not under this lease");
     m->computed++;
     lease_ended(m, ev->worker);
@@ -347,7 +345,8 @@ static reeve_status apply_task_failed(reeve_master *m, const struct reeve_event 
 
 static reeve_status apply_task_released(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
 {
-    if (reeve_queue_release(m->queue, (reeve_task_id){ev->task}, (reeve_worker_id){ev->worker}, ev->attempt) != REEVE_OK)
+    if (reeve_queue_release(m->queue, (reeve_task_id){ev->task}, (reeve_worker_id){ev->worker}, ev->attempt) !=
+        REEVE_OK)
         return refuse(ev, err, "not under this lease");
     lease_ended(m, ev->worker);
     return REEVE_OK;
@@ -388,7 +387,8 @@ static reeve_status apply_task_added(reeve_master *m, const struct reeve_event *
 static reeve_status apply_ckpt_commit(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
 {
     if (ev->step > m->step) return refuse(ev, err, "a checkpoint of a step that was not committed");
-    while (m->checkpoint_count > 0 && m->checkpoints[m->checkpoint_count - 1].step >= ev->step) m->checkpoint_count--;
+    while (m->checkpoint_count > 0 && m->checkpoints[m->checkpoint_count - 1].step >= ev->step)
+        m->checkpoint_count--;
     if (m->checkpoint_count == MASTER_CHECKPOINTS_MAX) {
         memmove(m->checkpoints, m->checkpoints + 1, sizeof(m->checkpoints[0]) * (MASTER_CHECKPOINTS_MAX - 1));
         m->checkpoint_count--;
@@ -406,7 +406,8 @@ static void apply_ckpt_begun(reeve_master *m, const struct reeve_event *ev)
     uint32_t failures = m->ckpt.failures;
     memset(&m->ckpt, 0, sizeof(m->ckpt));
     memset(m->part_there, 0, m->config.workers_max + 1);
-    for (uint32_t w = 1; w <= m->config.workers_max; w++) m->workers[w].weighed = false;
+    for (uint32_t w = 1; w <= m->config.workers_max; w++)
+        m->workers[w].weighed = false;
     m->ckpt.active = true;
     m->ckpt.step = m->ckpt.begun_step = ev->step;
     m->ckpt.lsn = m->applied_lsn;
@@ -451,7 +452,8 @@ static void apply_load_asked(reeve_master *m, const struct reeve_event *ev)
     m->load_asked = true;
     m->load_step = ev->step;
     m->load_answers = 0;
-    for (uint32_t w = 1; w <= m->config.workers_max; w++) m->workers[w].ready = m->workers[w].restore_failed = false;
+    for (uint32_t w = 1; w <= m->config.workers_max; w++)
+        m->workers[w].ready = m->workers[w].restore_failed = false;
 }
 
 static void apply_reduce_words(reeve_master *m, const struct reeve_event *ev)
@@ -474,7 +476,8 @@ static void apply_reducing(reeve_master *m)
 {
     m->phase = m->phase == REEVE_PHASE_EVAL ? REEVE_PHASE_EVAL_REDUCE : REEVE_PHASE_REDUCE;
     m->reduced = 0;
-    for (uint32_t w = 1; w <= m->config.workers_max; w++) m->workers[w].reduced = false;
+    for (uint32_t w = 1; w <= m->config.workers_max; w++)
+        m->workers[w].reduced = false;
 }
 
 static reeve_status apply_volatile(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)

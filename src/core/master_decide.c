@@ -159,8 +159,7 @@ static void decide_reduced(const reeve_master *m, const struct reeve_master_inpu
     ev->attempt = in->frame->attempt;
 }
 
-static void decide_checkpoint_word(const reeve_master *m, const struct reeve_master_input *in,
-                                   struct reeve_decision *d)
+static void decide_checkpoint_word(const reeve_master *m, const struct reeve_master_input *in, struct reeve_decision *d)
 {
     const struct reeve_frame *f = in->frame;
     if (!m->ckpt.active || m->ckpt.committing || f->step != m->ckpt.step) {
@@ -274,8 +273,7 @@ static void ask_load(const reeve_master *m, struct reeve_decision *d)
         (void)add_frame(m, d, 0, REEVE_FRAME_DRAIN);
         return;
     }
-    const struct reeve_master_checkpoint *c =
-        m->checkpoint_count > 0 ? &m->checkpoints[m->checkpoint_count - 1] : NULL;
+    const struct reeve_master_checkpoint *c = m->checkpoint_count > 0 ? &m->checkpoints[m->checkpoint_count - 1] : NULL;
     add_event(d, REEVE_EVENT_LOAD_ASKED)->step = c != NULL ? c->step : 0;
     struct reeve_frame *f = add_frame(m, d, 0, c != NULL ? REEVE_FRAME_RESTORE : REEVE_FRAME_INIT);
     f->step = c != NULL ? c->step : 0;
@@ -542,7 +540,8 @@ static void decide_tick(const reeve_master *m, reeve_time_ns now_ns, struct reev
     } else if (m->phase == REEVE_PHASE_TRAIN && !open) {
         decide_boundary(m, d);
     }
-    if (m->phase == REEVE_PHASE_DRAIN && active_workers(m) == 0) add_event(d, REEVE_EVENT_PHASE)->arg = REEVE_PHASE_ENDED;
+    if (m->phase == REEVE_PHASE_DRAIN && active_workers(m) == 0)
+        add_event(d, REEVE_EVENT_PHASE)->arg = REEVE_PHASE_ENDED;
     if (d->event_count == 0 && m->phase < REEVE_PHASE_DRAIN) (void)decide_lease(m, now_ns, d);
 }
 

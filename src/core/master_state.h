@@ -5,9 +5,9 @@
 #include "core/master.h"
 
 #define MASTER_CHECKPOINTS_MAX 64u
-#define MASTER_ABORTS_MAX 3u      /* of one step for sums that do not agree */
+#define MASTER_ABORTS_MAX 3u /* of one step for sums that do not agree */
 #define MASTER_CKPT_FAILURES_MAX 3u
-#define MASTER_PRIORITY_NOW 1000000    /* staging that an open step waits for */
+#define MASTER_PRIORITY_NOW 1000000      /* staging that an open step waits for */
 #define MASTER_PRIORITY_AHEAD (-1000000) /* staging for the step after */
 #define MASTER_SHARD_PRIORITY_MAX 100000
 #define MASTER_SHARD_STAGED (UINT32_MAX - 1)
@@ -19,7 +19,7 @@ struct master_worker {
     uint8_t state;
     bool ready, restore_failed, reduced, weighed;
     uint32_t node;
-    uint32_t leased;       /* tasks it holds leases on */
+    uint32_t leased;                   /* tasks it holds leases on */
     uint32_t hungry_next, hungry_prev; /* list of workers with spare credit */
     bool hungry;
     uint64_t sum_digest;
@@ -34,12 +34,12 @@ struct reeve_master {
     struct master_worker *workers;     /* (workers_max + 1,) owned */
     uint64_t *nodes;                   /* (workers_max,) owned; host digests */
     uint32_t node_count;
-    uint32_t *shard_task;              /* (shard_count,) owned; a task, STAGED or UNKNOWN */
-    uint32_t *shard_holder;            /* (shard_count,) owned; worker that staged it */
-    uint32_t *open_tasks;              /* (open_max,) owned; of the open step or evaluation */
-    struct reeve_sample *samples;      /* (micro_batch,) owned */
-    struct reeve_master_part *parts;   /* (workers_max,) owned */
-    uint8_t *part_there;               /* (workers_max,) owned */
+    uint32_t *shard_task;            /* (shard_count,) owned; a task, STAGED or UNKNOWN */
+    uint32_t *shard_holder;          /* (shard_count,) owned; worker that staged it */
+    uint32_t *open_tasks;            /* (open_max,) owned; of the open step or evaluation */
+    struct reeve_sample *samples;    /* (micro_batch,) owned */
+    struct reeve_master_part *parts; /* (workers_max,) owned */
+    uint8_t *part_there;             /* (workers_max,) owned */
     uint32_t open_max, micro_batches, eval_batches;
 
     enum reeve_master_phase phase;
@@ -47,8 +47,8 @@ struct reeve_master {
     uint32_t expected, joined, gone;
     uint32_t hungry_head, hungry_tail;
     uint64_t applied_lsn;
-    uint64_t step;          /* last committed */
-    uint64_t open_step;     /* step or evaluation that is open; 0: none */
+    uint64_t step;      /* last committed */
+    uint64_t open_step; /* step or evaluation that is open; 0: none */
     uint32_t open_count, computed;
     uint64_t open_coverage; /* what the reduction must find */
     uint64_t open_samples;
@@ -56,22 +56,22 @@ struct reeve_master {
     uint64_t sum_coverage, sum_tokens;
     int64_t sum_loss;
     uint32_t sum_samples, sum_members, sum_flagged;
-    uint32_t aborts;        /* of the open step */
+    uint32_t aborts; /* of the open step */
     int64_t loss;
     uint64_t eval_step, eval_tokens, checkpoint_eval_step;
     int64_t eval_loss;
     uint32_t refused_run;
     uint64_t refused_steps;
     uint32_t dead;
-    reeve_status dead_reason;  /* of a task that training cannot do without */
+    reeve_status dead_reason; /* of a task that training cannot do without */
     reeve_status stop_reason;
     bool save_asked, ended, stopped, sampled;
-    uint32_t sample_task;      /* UINT32_MAX: none */
+    uint32_t sample_task; /* UINT32_MAX: none */
     bool load_asked, checkpoint_seen;
     uint64_t load_step;
     uint32_t load_answers;
     struct {
-        bool active, committing, handed;  /* under way; all parts and digests there; the index is being written */
+        bool active, committing, handed; /* under way; all parts and digests there; the index is being written */
         uint64_t step, lsn, queue_digest, begun_step;
         uint32_t parts, there, weighed, failures;
         uint64_t weights[2];

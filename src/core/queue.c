@@ -10,7 +10,7 @@
 
 static const char *const kind_names[REEVE_TASK_KINDS] = {"?", "gradient", "stage", "eval", "generate"};
 static const char *const state_names[REEVE_STATE_STATES] = {"free",     "blocked", "ready", "delayed",  "leased",
-                                                           "computed", "done",    "dead",  "cancelled"};
+                                                            "computed", "done",    "dead",  "cancelled"};
 
 const char *reeve_task_kind_name(uint8_t kind)
 {
@@ -83,10 +83,8 @@ void reeve_queue_start(reeve_queue *q, reeve_task_id task)
 {
     struct reeve_task *t = &q->tasks[task.v];
     REEVE_ASSERT(t->state == REEVE_STATE_BLOCKED);
-    if (t->waits_for == REEVE_HEAP_NONE)
-        (void)reeve_queue_kill(q, task);
-    else if (t->waits_for == 0)
-        queue_move(q, task.v, t->due_ns > 0 ? REEVE_STATE_DELAYED : REEVE_STATE_READY);
+    if (t->waits_for == REEVE_HEAP_NONE) (void)reeve_queue_kill(q, task);
+    else if (t->waits_for == 0) queue_move(q, task.v, t->due_ns > 0 ? REEVE_STATE_DELAYED : REEVE_STATE_READY);
 }
 
 reeve_status reeve_queue_pick(const reeve_queue *q, reeve_worker_id worker, uint32_t node, bool alone,
@@ -161,7 +159,8 @@ static void end_task(reeve_queue *q, uint32_t id, enum reeve_task_state state)
     queue_move(q, id, state);
     q->pending_count = 0;
     release_dependents(q, id, state == REEVE_STATE_DONE);
-    while (q->pending_count > 0) release_dependents(q, q->edges_pending[--q->pending_count], false);
+    while (q->pending_count > 0)
+        release_dependents(q, q->edges_pending[--q->pending_count], false);
 }
 
 reeve_status reeve_queue_done(reeve_queue *q, reeve_task_id task, reeve_worker_id worker, uint32_t attempt)
@@ -285,7 +284,8 @@ const struct reeve_task *reeve_queue_task(const reeve_queue *q, reeve_task_id ta
 uint32_t reeve_queue_count(const reeve_queue *q, enum reeve_task_state state)
 {
     uint32_t n = 0;
-    for (int kind = 1; kind < REEVE_TASK_KINDS; kind++) n += q->counts[kind][state];
+    for (int kind = 1; kind < REEVE_TASK_KINDS; kind++)
+        n += q->counts[kind][state];
     return n;
 }
 

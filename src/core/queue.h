@@ -24,9 +24,9 @@ struct reeve_queue_limits {
 
 struct reeve_task_spec {
     uint8_t kind;
-    uint8_t affinity;      /* enum reeve_affinity */
+    uint8_t affinity; /* enum reeve_affinity */
     int32_t priority;
-    uint32_t group;        /* 0 with REEVE_AFFINITY_NONE */
+    uint32_t group; /* 0 with REEVE_AFFINITY_NONE */
     uint64_t key, step;
     reeve_time_ns not_before_ns; /* 0: at once */
 };
@@ -45,7 +45,8 @@ reeve_status reeve_queue_after(reeve_queue *q, reeve_task_id task, reeve_task_id
 void reeve_queue_start(reeve_queue *q, reeve_task_id task);
 
 /* The task that `worker` on `node` should get next, without taking it. TASK_NONE_READY. Cost: O(1). */
-reeve_status reeve_queue_pick(const reeve_queue *q, reeve_worker_id worker, uint32_t node, bool alone, reeve_task_id *out);
+reeve_status reeve_queue_pick(const reeve_queue *q, reeve_worker_id worker, uint32_t node, bool alone,
+                              reeve_task_id *out);
 
 /* Transitions. Each returns TASK_STALE and changes nothing if the task is not in the state, or not under the lease
  * (worker, attempt), that it needs. Cost: O(log tasks) amortised. */
@@ -78,8 +79,9 @@ reeve_time_ns reeve_queue_next_due(const reeve_queue *q);
 
 const struct reeve_task *reeve_queue_task(const reeve_queue *q, reeve_task_id task); /* NULL: no such task; borrowed */
 uint32_t reeve_queue_count(const reeve_queue *q, enum reeve_task_state state);       /* O(1) */
-uint32_t reeve_queue_count_kind(const reeve_queue *q, enum reeve_task_kind kind, enum reeve_task_state state); /* O(1) */
-uint32_t reeve_queue_held(const reeve_queue *q, reeve_worker_id worker);             /* leased or computed there; O(1) */
+uint32_t reeve_queue_count_kind(const reeve_queue *q, enum reeve_task_kind kind,
+                                enum reeve_task_state state);            /* O(1) */
+uint32_t reeve_queue_held(const reeve_queue *q, reeve_worker_id worker); /* leased or computed there; O(1) */
 uint32_t reeve_queue_capacity(const reeve_queue *q);
 uint32_t reeve_queue_next_free(const reeve_queue *q); /* the slot that the next add() will use; UINT32_MAX: full */
 

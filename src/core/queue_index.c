@@ -38,10 +38,8 @@ static void hold(reeve_queue *q, uint32_t id)
 static void unhold(reeve_queue *q, uint32_t id)
 {
     struct reeve_task *t = &q->tasks[id];
-    if (t->held_prev != NONE)
-        q->tasks[t->held_prev].held_next = t->held_next;
-    else
-        q->held_head[t->holder] = t->held_next;
+    if (t->held_prev != NONE) q->tasks[t->held_prev].held_next = t->held_next;
+    else q->held_head[t->holder] = t->held_next;
     if (t->held_next != NONE) q->tasks[t->held_next].held_prev = t->held_prev;
     t->held_next = t->held_prev = NONE;
     q->held_count[t->holder]--;
@@ -91,10 +89,8 @@ void queue_free_slot(reeve_queue *q, uint32_t id)
 {
     q->tasks[id].state = REEVE_STATE_FREE;
     q->tasks[id].held_next = NONE;
-    if (q->free_tail == NONE)
-        q->free_head = id;
-    else
-        q->tasks[q->free_tail].held_next = id;
+    if (q->free_tail == NONE) q->free_head = id;
+    else q->tasks[q->free_tail].held_next = id;
     q->free_tail = id;
 }
 
@@ -122,10 +118,13 @@ reeve_status reeve_queue_create(const struct reeve_queue_limits *limits, reeve_q
         return reeve_fail(err, REEVE_JOB_NO_MEMORY, "queue of %zu tasks: out of memory", n);
     }
     q->ready.root = q->timers.root = NONE;
-    for (size_t g = 0; g < groups; g++) q->group_ready[g].root = NONE;
-    for (size_t w = 0; w < workers; w++) q->held_head[w] = NONE;
+    for (size_t g = 0; g < groups; g++)
+        q->group_ready[g].root = NONE;
+    for (size_t w = 0; w < workers; w++)
+        q->held_head[w] = NONE;
     q->free_head = q->free_tail = q->free_edge = NONE;
-    for (uint32_t i = 0; i < limits->tasks_max; i++) queue_free_slot(q, i);
+    for (uint32_t i = 0; i < limits->tasks_max; i++)
+        queue_free_slot(q, i);
     for (uint32_t e = limits->edges_max; e-- > 0;) {
         q->edges[e].next = q->free_edge;
         q->free_edge = e;
@@ -165,7 +164,8 @@ static uint32_t heap_size(const reeve_queue *q, const struct reeve_heap *h, cons
             continue;
         }
         while (at != h->root && l[at].next == NONE) {
-            while (l[l[at].prev].child != at) at = l[at].prev; /* back to the first sibling */
+            while (l[l[at].prev].child != at)
+                at = l[at].prev; /* back to the first sibling */
             at = l[at].prev;
         }
         if (at == h->root) return n;
@@ -184,7 +184,8 @@ const char *reeve_queue_check(const reeve_queue *q)
     for (uint32_t i = 0; i < q->limits.tasks_max; i++) {
         const struct reeve_task *t = &q->tasks[i];
         if (t->state == REEVE_STATE_FREE) continue;
-        if (t->state >= REEVE_STATE_STATES || t->kind == 0 || t->kind >= REEVE_TASK_KINDS) return "unknown kind or state";
+        if (t->state >= REEVE_STATE_STATES || t->kind == 0 || t->kind >= REEVE_TASK_KINDS)
+            return "unknown kind or state";
         counts[t->kind][t->state]++;
         bool holding = t->state == REEVE_STATE_LEASED || t->state == REEVE_STATE_COMPUTED;
         if (holding != (t->holder != 0)) return "holder without a lease, or a lease without a holder";

@@ -13,20 +13,20 @@
 struct queue_edge {
     uint32_t task; /* waits for the task whose list this is in */
     uint32_t next;
-    bool any;      /* however the predecessor ends */
+    bool any; /* however the predecessor ends */
 };
 
 struct reeve_queue {
     struct reeve_queue_limits limits;
-    struct reeve_task *tasks;              /* (tasks_max,) owned */
-    struct reeve_heap_link *ready_links;   /* (tasks_max,) owned */
-    struct reeve_heap_link *group_links;   /* (tasks_max,) owned */
-    struct reeve_heap_link *timer_links;   /* (tasks_max,) owned */
+    struct reeve_task *tasks;            /* (tasks_max,) owned */
+    struct reeve_heap_link *ready_links; /* (tasks_max,) owned */
+    struct reeve_heap_link *group_links; /* (tasks_max,) owned */
+    struct reeve_heap_link *timer_links; /* (tasks_max,) owned */
     struct reeve_heap ready, timers;
-    struct reeve_heap *group_ready;        /* (workers_max + 1 + nodes_max + 1,) owned */
-    uint32_t *held_head, *held_count;      /* (workers_max + 1,) owned */
-    struct queue_edge *edges;              /* (edges_max,) owned */
-    uint32_t *edges_pending;               /* (tasks_max,) owned; work list of end_task */
+    struct reeve_heap *group_ready;   /* (workers_max + 1 + nodes_max + 1,) owned */
+    uint32_t *held_head, *held_count; /* (workers_max + 1,) owned */
+    struct queue_edge *edges;         /* (edges_max,) owned */
+    uint32_t *edges_pending;          /* (tasks_max,) owned; work list of end_task */
     uint32_t pending_count;
     uint32_t free_head, free_tail, free_edge;
     uint64_t next_sequence;
@@ -35,9 +35,10 @@ struct reeve_queue {
 
 bool queue_ready_before(const void *tasks, uint32_t a, uint32_t b);
 bool queue_timer_before(const void *tasks, uint32_t a, uint32_t b);
-void queue_leave(reeve_queue *q, uint32_t id);                              /* out of all indices; state FREE in counts */
+void queue_leave(reeve_queue *q, uint32_t id); /* out of all indices; state FREE in counts */
 void queue_enter(reeve_queue *q, uint32_t id, enum reeve_task_state state); /* into those of `state` */
-void queue_move(reeve_queue *q, uint32_t id, enum reeve_task_state state);  /* leave and enter; holder is kept by LEASED, COMPUTED */
+void queue_move(reeve_queue *q, uint32_t id,
+                enum reeve_task_state state); /* leave and enter; holder is kept by LEASED, COMPUTED */
 void queue_free_slot(reeve_queue *q, uint32_t id);
 
 #endif

@@ -36,18 +36,18 @@ enum reeve_affinity { REEVE_AFFINITY_NONE = 0, REEVE_AFFINITY_SOFT = 1, REEVE_AF
 struct reeve_task {
     uint64_t key;
     uint64_t step;
-    uint64_t sequence;      /* order of arrival */
-    reeve_time_ns due_ns;   /* DELAYED: ready again; LEASED: when the lease lapses unless renewed */
-    int32_t priority;       /* higher first, strictly */
-    uint32_t attempt;       /* of the last lease; 0: never leased */
-    uint32_t holder;        /* worker of the current lease, or that holds the computed result; 0: nobody */
-    uint32_t group;         /* affinity group: a worker or a node (queue.h); 0: none */
-    uint32_t avoid;         /* worker where the last attempt failed; 0: none */
-    uint32_t waits_for;     /* predecessors that have not ended */
-    uint32_t first_edge;    /* tasks that wait for this one */
+    uint64_t sequence;             /* order of arrival */
+    reeve_time_ns due_ns;          /* DELAYED: ready again; LEASED: when the lease lapses unless renewed */
+    int32_t priority;              /* higher first, strictly */
+    uint32_t attempt;              /* of the last lease; 0: never leased */
+    uint32_t holder;               /* worker of the current lease, or that holds the computed result; 0: nobody */
+    uint32_t group;                /* affinity group: a worker or a node (queue.h); 0: none */
+    uint32_t avoid;                /* worker where the last attempt failed; 0: none */
+    uint32_t waits_for;            /* predecessors that have not ended */
+    uint32_t first_edge;           /* tasks that wait for this one */
     uint32_t held_next, held_prev; /* list of what the holder holds */
     uint16_t failures;
-    uint16_t crashes;       /* workers lost in a row while they ran it */
+    uint16_t crashes; /* workers lost in a row while they ran it */
     uint8_t state, kind, affinity, redelivered;
 };
 

@@ -23,7 +23,7 @@ struct reeve_checkpointer {
     struct reeve_checkpoint_meta meta;
     struct reeve_checkpoint_part *parts; /* (parts_max,) owned */
     uint32_t part_count, parts_max;
-    uint64_t queue_words[4];             /* the snapshot: what the queue was at the cut */
+    uint64_t queue_words[4]; /* the snapshot: what the queue was at the cut */
     uint64_t digest64;
     struct reeve_error error;
     struct reeve_master_checkpoint retained[KEEP_MAX];
@@ -34,8 +34,8 @@ static void run_commit(reeve_checkpointer *c)
 {
     struct reeve_digest digest = {{0}};
     struct reeve_error err = {0};
-    reeve_status st = reeve_checkpoint_commit(c->run_dir, c->meta.step, c->meta.epoch, &c->meta, c->parts, c->part_count,
-                                              c->queue_words, sizeof(c->queue_words), &digest, &err);
+    reeve_status st = reeve_checkpoint_commit(c->run_dir, c->meta.step, c->meta.epoch, &c->meta, c->parts,
+                                              c->part_count, c->queue_words, sizeof(c->queue_words), &digest, &err);
     pthread_mutex_lock(&c->lock);
     err.status = st;
     c->error = err;
@@ -60,7 +60,8 @@ static void run_retain(reeve_checkpointer *c, const struct reeve_master_checkpoi
     }
     uint64_t keep[KEEP_MAX];
     uint32_t n = count < c->keep ? count : c->keep;
-    for (uint32_t i = 0; i < n; i++) keep[i] = list[i].step;
+    for (uint32_t i = 0; i < n; i++)
+        keep[i] = list[i].step;
     if (reeve_checkpoint_sweep(c->run_dir, keep, n, &err) != REEVE_OK)
         reeve_log(REEVE_LOG_WARN, "old checkpoints were not all removed: %s", err.text);
 }

@@ -22,6 +22,7 @@ bool reeve_checkpointer_poll(reeve_checkpointer *c, uint64_t *step, uint64_t *di
 
 /* Retention: read the newest back whole on the thread, and only then delete those beyond `keep`. checkpoints is newest
  * first. If the newest does not verify, nothing is deleted and a warning says so. */
-void reeve_checkpointer_retain(reeve_checkpointer *c, const struct reeve_master_checkpoint *checkpoints, uint32_t count);
+void reeve_checkpointer_retain(reeve_checkpointer *c, const struct reeve_master_checkpoint *checkpoints,
+                               uint32_t count);
 
 #endif

@@ -23,7 +23,8 @@ static void *compute_main(void *arg)
     reeve_compute *c = arg;
     for (;;) {
         pthread_mutex_lock(&c->lock);
-        while (c->command_count == 0 && !atomic_load(&c->stopping)) pthread_cond_wait(&c->wake, &c->lock);
+        while (c->command_count == 0 && !atomic_load(&c->stopping))
+            pthread_cond_wait(&c->wake, &c->lock);
         if (atomic_load(&c->stopping)) {
             pthread_mutex_unlock(&c->lock);
             break;
@@ -68,8 +69,7 @@ reeve_status reeve_compute_create(const struct reeve_compute_config *config, ree
     if (st == REEVE_OK) {
         if (pthread_create(&c->thread, NULL, compute_main, c) != 0)
             st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "cannot start the compute thread");
-        else
-            c->thread_started = true;
+        else c->thread_started = true;
     }
     if (st != REEVE_OK) {
         reeve_compute_destroy(c);
@@ -131,7 +131,8 @@ void compute_answer(reeve_compute *c, const struct reeve_frame *frame, const cha
 {
     char *copy = text != NULL && text[0] != '\0' ? strndup(text, REEVE_FRAME_TEXT_MAX) : NULL;
     pthread_mutex_lock(&c->lock);
-    while (c->answer_count == COMPUTE_ANSWERS_MAX && !atomic_load(&c->stopping)) pthread_cond_wait(&c->room, &c->lock);
+    while (c->answer_count == COMPUTE_ANSWERS_MAX && !atomic_load(&c->stopping))
+        pthread_cond_wait(&c->room, &c->lock);
     if (c->answer_count < COMPUTE_ANSWERS_MAX) {
         c->answers[(c->answer_head + c->answer_count) % COMPUTE_ANSWERS_MAX] = (struct compute_answer){*frame, copy};
         c->answer_count++;
@@ -172,10 +173,8 @@ static uint32_t filter_waiting(reeve_compute *c, bool (*keep)(const struct reeve
     uint32_t kept = 0;
     for (uint32_t i = 0; i < c->command_count; i++) {
         struct reeve_frame f = c->commands[(c->command_head + i) % COMPUTE_COMMANDS_MAX];
-        if (keep(&f, task, attempt))
-            c->commands[(c->command_head + kept++) % COMPUTE_COMMANDS_MAX] = f;
-        else
-            c->unsettled -= touches_sums(&f);
+        if (keep(&f, task, attempt)) c->commands[(c->command_head + kept++) % COMPUTE_COMMANDS_MAX] = f;
+        else c->unsettled -= touches_sums(&f);
     }
     uint32_t removed = c->command_count - kept;
     c->command_count = kept;

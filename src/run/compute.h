@@ -15,11 +15,11 @@
 typedef struct reeve_compute reeve_compute;
 
 struct reeve_compute_config {
-    const struct reeve_job *job;             /* borrowed until destroy */
-    const struct reeve_manifest *manifest;   /* borrowed until destroy */
-    const char *run_dir;                     /* borrowed until destroy */
-    const char *job_json;                    /* borrowed until destroy */
-    const struct reeve_workload_ops *ops;    /* borrowed until destroy */
+    const struct reeve_job *job;           /* borrowed until destroy */
+    const struct reeve_manifest *manifest; /* borrowed until destroy */
+    const char *run_dir;                   /* borrowed until destroy */
+    const char *job_json;                  /* borrowed until destroy */
+    const struct reeve_workload_ops *ops;  /* borrowed until destroy */
 };
 
 /* Start the thread. The workload is opened by the first INIT or RESTORE. JOB_NO_MEMORY | INPUT_INVALID (no plan). */
@@ -28,8 +28,8 @@ reeve_status reeve_compute_create(const struct reeve_compute_config *config, ree
 /* Ask it to stop, wait for the command in hand (workloads poll for cancellation), free everything. Takes NULL. */
 void reeve_compute_destroy(reeve_compute *c);
 
-/* Queue a command: INIT, RESTORE, LEASE, APPLY, DISCARD or CHECKPOINT. False: the queue is full (the master granted more
- * than it may). epoch is what answers will carry. */
+/* Queue a command: INIT, RESTORE, LEASE, APPLY, DISCARD or CHECKPOINT. False: the queue is full (the master granted
+ * more than it may). epoch is what answers will carry. */
 bool reeve_compute_post(reeve_compute *c, const struct reeve_frame *frame);
 /* Take an answer for the master, if there is one. text has room for REEVE_FRAME_TEXT_MAX + 1. */
 bool reeve_compute_take(reeve_compute *c, struct reeve_frame *frame, char *text);
@@ -39,13 +39,13 @@ bool reeve_compute_revoke(reeve_compute *c, uint32_t task, uint32_t attempt);
 void reeve_compute_drop_waiting(reeve_compute *c);
 uint32_t reeve_compute_waiting(reeve_compute *c);
 
-/* True when no command that touches the sums (a summed lease, APPLY, DISCARD) is waiting or running. A worker that got no
- * lease of a step may still be applying the one before when the others are ready to add up. */
+/* True when no command that touches the sums (a summed lease, APPLY, DISCARD) is waiting or running. A worker that got
+ * no lease of a step may still be applying the one before when the others are ready to add up. */
 bool reeve_compute_is_settled(reeve_compute *c);
 
-/* What the reduction of the open step (or evaluation) adds up. Call it only when settled: then the thread does not touch
- * these until the next APPLY, DISCARD or summed lease is posted. Exact: i64 holds everything. Fast: f32 holds the gradient,
- * i64 the words behind it. */
+/* What the reduction of the open step (or evaluation) adds up. Call it only when settled: then the thread does not
+ * touch these until the next APPLY, DISCARD or summed lease is posted. Exact: i64 holds everything. Fast: f32 holds the
+ * gradient, i64 the words behind it. */
 struct reeve_compute_sum {
     int64_t *in, *out;
     size_t count;

@@ -11,7 +11,8 @@
 static uint64_t element_count(const struct reeve_tensor *t)
 {
     uint64_t n = 1;
-    for (uint32_t r = 0; r < t->rank; r++) n *= t->shape[r];
+    for (uint32_t r = 0; r < t->rank; r++)
+        n *= t->shape[r];
     return n;
 }
 
@@ -80,7 +81,8 @@ static reeve_status stage_part(reeve_compute *c, uint32_t part, uint32_t parts, 
         if (s->bytes == NULL) {
             s->bytes_max = 0;
             free(part_of);
-            return reeve_fail(err, REEVE_JOB_NO_MEMORY, "checkpoint: no %.1f MB for a staging copy", (double)elements * 4e-6);
+            return reeve_fail(err, REEVE_JOB_NO_MEMORY, "checkpoint: no %.1f MB for a staging copy",
+                              (double)elements * 4e-6);
         }
     }
     s->count = 0;

@@ -22,12 +22,12 @@ struct compute_answer {
  * touches it, and a checkpoint that comes then is refused rather than queued. */
 struct compute_stage {
     pthread_t thread;
-    bool started;              /* thread was created and not yet joined */
+    bool started; /* thread was created and not yet joined */
     atomic_bool busy;
-    struct reeve_frame frame;  /* the CHECKPOINT command */
+    struct reeve_frame frame;     /* the CHECKPOINT command */
     struct reeve_tensor *tensors; /* (count,) owned; data points into bytes */
     uint32_t count;
-    float *bytes;              /* owned; grows to the largest part */
+    float *bytes; /* owned; grows to the largest part */
     size_t bytes_max;
 };
 
@@ -46,21 +46,21 @@ struct reeve_compute {
     pthread_cond_t room;
 
     /* from here on the compute thread's own */
-    void *self;                        /* the workload; NULL until INIT or RESTORE */
+    void *self;                         /* the workload; NULL until INIT or RESTORE */
     const struct reeve_tensor *tensors; /* borrowed from the workload */
     uint32_t tensor_count;
-    uint64_t param_count;              /* P */
-    reeve_plan *plan;                  /* owned */
-    reeve_shard_cache *shards;         /* owned */
-    struct reeve_sample *samples;      /* (micro_batch,) owned */
-    int32_t *tokens;                   /* (micro_batch, sequence + 1) owned */
-    float *grad;                       /* (P,) owned, 64-byte aligned */
-    int64_t *acc, *sum;                /* (P + REEVE_SUM_WORDS,) owned; exact */
-    float *fast_acc, *fast_sum;        /* (P,) owned; fast */
-    int64_t *words_in, *words_out;     /* the words: within acc and sum if exact, own memory if fast */
+    uint64_t param_count;          /* P */
+    reeve_plan *plan;              /* owned */
+    reeve_shard_cache *shards;     /* owned */
+    struct reeve_sample *samples;  /* (micro_batch,) owned */
+    int32_t *tokens;               /* (micro_batch, sequence + 1) owned */
+    float *grad;                   /* (P,) owned, 64-byte aligned */
+    int64_t *acc, *sum;            /* (P + REEVE_SUM_WORDS,) owned; exact */
+    float *fast_acc, *fast_sum;    /* (P,) owned; fast */
+    int64_t *words_in, *words_out; /* the words: within acc and sum if exact, own memory if fast */
     int64_t eval_in[REEVE_SUM_WORDS], eval_out[REEVE_SUM_WORDS];
     int unit_bits;
-    bool broken;                       /* an apply failed: the state must not be saved */
+    bool broken; /* an apply failed: the state must not be saved */
     struct compute_stage stage;
 };
 

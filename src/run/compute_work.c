@@ -86,7 +86,8 @@ static reeve_status open_workload(reeve_compute *c, struct reeve_error *err)
     for (uint32_t i = 0; i < c->tensor_count; i++) {
         if (c->tensors[i].group != REEVE_TENSOR_MODEL) continue;
         uint64_t n = 1;
-        for (uint32_t r = 0; r < c->tensors[i].rank; r++) n *= c->tensors[i].shape[r];
+        for (uint32_t r = 0; r < c->tensors[i].rank; r++)
+            n *= c->tensors[i].shape[r];
         c->param_count += n;
     }
     return c->grad == NULL ? allocate_sums(c, err) : REEVE_OK;
@@ -110,10 +111,8 @@ static void execute_init(reeve_compute *c, const struct reeve_frame *command)
 {
     struct reeve_error err = {0};
     compute_close_workload(c); /* a restore that failed may have left it half overwritten */
-    if (open_workload(c, &err) != REEVE_OK)
-        answer_failure(c, command, REEVE_FRAME_REDUCE_FAILED, &err);
-    else
-        answer_ready(c, command, reeve_weights_digest(c->tensors, c->tensor_count));
+    if (open_workload(c, &err) != REEVE_OK) answer_failure(c, command, REEVE_FRAME_REDUCE_FAILED, &err);
+    else answer_ready(c, command, reeve_weights_digest(c->tensors, c->tensor_count));
 }
 
 static reeve_status restore(reeve_compute *c, const struct reeve_frame *command, struct reeve_digest *digest,
@@ -127,7 +126,8 @@ static reeve_status restore(reeve_compute *c, const struct reeve_frame *command,
     st = reeve_checkpoint_read(ckpt, c->tensors, c->tensor_count, err);
     *digest = reeve_weights_digest(c->tensors, c->tensor_count);
     if (st == REEVE_OK && !reeve_digest_equal(*digest, reeve_checkpoint_meta(ckpt)->weights_digest))
-        st = reeve_fail(err, REEVE_STORE_CORRUPT, "checkpoint of step %llu: its weights have another digest than its index says",
+        st = reeve_fail(err, REEVE_STORE_CORRUPT,
+                        "checkpoint of step %llu: its weights have another digest than its index says",
                         (unsigned long long)command->step);
     reeve_checkpoint_close(ckpt);
     if (st == REEVE_OK && c->config.ops->restored != NULL) st = c->config.ops->restored(c->self, command->step, err);
@@ -138,10 +138,8 @@ static void execute_restore(reeve_compute *c, const struct reeve_frame *command)
 {
     struct reeve_error err = {0};
     struct reeve_digest digest;
-    if (restore(c, command, &digest, &err) != REEVE_OK)
-        answer_failure(c, command, REEVE_FRAME_RESTORE_FAILED, &err);
-    else
-        answer_ready(c, command, digest);
+    if (restore(c, command, &digest, &err) != REEVE_OK) answer_failure(c, command, REEVE_FRAME_RESTORE_FAILED, &err);
+    else answer_ready(c, command, digest);
 }
 
 /* Read the samples of a batch: tokens (count, T + 1). */
@@ -149,8 +147,8 @@ static reeve_status read_tokens(reeve_compute *c, uint32_t count, struct reeve_e
 {
     uint32_t sequence = c->config.job->data.sequence;
     for (uint32_t i = 0; i < count; i++) {
-        reeve_status st = reeve_shard_read(c->shards, &c->samples[i], sequence,
-                                           c->tokens + (size_t)i * (sequence + 1u), err);
+        reeve_status st =
+            reeve_shard_read(c->shards, &c->samples[i], sequence, c->tokens + (size_t)i * (sequence + 1u), err);
         if (st != REEVE_OK) return st;
     }
     return REEVE_OK;
@@ -189,7 +187,8 @@ static reeve_status run_gradient(reeve_compute *c, const struct reeve_frame *com
     /* From here on nothing can fail: a micro-batch is added whole or not at all. */
     struct reeve_exact_flags flags = {0};
     if (c->fast_acc != NULL) {
-        for (uint64_t i = 0; i < c->param_count; i++) c->fast_acc[i] += c->grad[i];
+        for (uint64_t i = 0; i < c->param_count; i++)
+            c->fast_acc[i] += c->grad[i];
     } else {
         reeve_exact_add(c->acc, c->grad, c->param_count, c->unit_bits, &flags);
     }
@@ -217,9 +216,8 @@ static reeve_status run_eval(reeve_compute *c, const struct reeve_frame *command
     if (st != REEVE_OK) return st;
     struct reeve_exact_flags flags = {0};
     int64_t loss = reeve_exact_loss(loss_sum, &flags);
-    count_words(c->eval_in, count,
-                reeve_plan_coverage_word(c->plan, REEVE_PLAN_EVAL_STEP(command->step), command->arg), loss,
-                (uint64_t)count * batch.sequence, flags);
+    count_words(c->eval_in, count, reeve_plan_coverage_word(c->plan, REEVE_PLAN_EVAL_STEP(command->step), command->arg),
+                loss, (uint64_t)count * batch.sequence, flags);
     return REEVE_OK;
 }
 
@@ -240,18 +238,13 @@ static void execute_lease(reeve_compute *c, const struct reeve_frame *command)
     reeve_time_ns begin_ns = reeve_clock_now();
     reeve_status st;
     bool summed = command->a == REEVE_TASK_GRADIENT || command->a == REEVE_TASK_EVAL;
-    if (c->self == NULL)
-        st = reeve_fail(&err, REEVE_TASK_FAILED, "leased a task before the model was there");
-    else if (command->a == REEVE_TASK_GRADIENT)
-        st = run_gradient(c, command, &err);
-    else if (command->a == REEVE_TASK_EVAL)
-        st = run_eval(c, command, &err);
+    if (c->self == NULL) st = reeve_fail(&err, REEVE_TASK_FAILED, "leased a task before the model was there");
+    else if (command->a == REEVE_TASK_GRADIENT) st = run_gradient(c, command, &err);
+    else if (command->a == REEVE_TASK_EVAL) st = run_eval(c, command, &err);
     else if (command->a == REEVE_TASK_STAGE && command->arg < c->config.manifest->shard_count)
         st = reeve_shard_stage(c->shards, (reeve_shard_id){command->arg}, &err);
-    else if (command->a == REEVE_TASK_GENERATE)
-        st = run_generate(c, text, sizeof(text), &err);
-    else
-        st = reeve_fail(&err, REEVE_TASK_REJECTED, "unknown kind of task %llu", (unsigned long long)command->a);
+    else if (command->a == REEVE_TASK_GENERATE) st = run_generate(c, text, sizeof(text), &err);
+    else st = reeve_fail(&err, REEVE_TASK_REJECTED, "unknown kind of task %llu", (unsigned long long)command->a);
     if (st != REEVE_OK) {
         err.status = st;
         answer_failure(c, command, REEVE_FRAME_FAILED, &err);
@@ -282,9 +275,9 @@ static void execute_apply(reeve_compute *c, const struct reeve_frame *command)
     if (!refused) {
         double scale = 1.0 / (double)reeve_plan_micro_batches(c->plan);
         if (c->fast_acc != NULL)
-            for (uint64_t i = 0; i < c->param_count; i++) c->grad[i] = (float)((double)c->fast_sum[i] * scale);
-        else
-            reeve_exact_mean(c->grad, c->sum, c->param_count, c->unit_bits, scale);
+            for (uint64_t i = 0; i < c->param_count; i++)
+                c->grad[i] = (float)((double)c->fast_sum[i] * scale);
+        else reeve_exact_mean(c->grad, c->sum, c->param_count, c->unit_bits, scale);
         st = c->config.ops->apply(c->self, c->grad, command->step, &info, &err);
     }
     zero_sums(c);

@@ -38,8 +38,8 @@ struct reeve_master_loop {
     bool sync_due, dirty, stop_sent, skip_told;
     int signals_seen;
     reeve_time_ns looked_ns, heartbeat_ns, silence_ns;
-    uint32_t silent_named;             /* the worker whose silence was already told; 0: none */
-    struct reeve_error problem;        /* the last failure that a worker worded */
+    uint32_t silent_named;               /* the worker whose silence was already told; 0: none */
+    struct reeve_error problem;          /* the last failure that a worker worded */
     char text[REEVE_FRAME_TEXT_MAX + 1]; /* sampled from the model */
     bool has_text;
     unsigned char inbox[REEVE_MESSAGE_BYTES_MAX];
@@ -83,7 +83,8 @@ static void put_outgoing(reeve_master_loop *l, const struct reeve_outgoing *out)
 static reeve_status send_all(reeve_master_loop *l, struct reeve_error *err)
 {
     reeve_status st = REEVE_OK;
-    for (uint32_t w = 1; w <= l->config.workers && st == REEVE_OK; w++) st = flush_outbox(l, w, err);
+    for (uint32_t w = 1; w <= l->config.workers && st == REEVE_OK; w++)
+        st = flush_outbox(l, w, err);
     return st;
 }
 
@@ -123,8 +124,8 @@ static void tell_problem(reeve_master_loop *l, const struct reeve_master_input *
     reeve_log(REEVE_LOG_WARN, "worker %u: %s", in->worker, l->problem.text);
 }
 
-static reeve_status do_effect(reeve_master_loop *l, const struct reeve_master_input *in,
-                              const struct reeve_decision *d, struct reeve_error *err)
+static reeve_status do_effect(reeve_master_loop *l, const struct reeve_master_input *in, const struct reeve_decision *d,
+                              struct reeve_error *err)
 {
     switch (d->effect) {
     case REEVE_EFFECT_NONE: break;
@@ -165,16 +166,17 @@ static void tell_event(reeve_master_loop *l, const struct reeve_event *ev, reeve
     if (ev->kind == REEVE_EVENT_CKPT_COMMIT) {
         reeve_log(REEVE_LOG_DEBUG, "checkpoint of step %" PRIu64 " committed", ev->step);
     } else if (ev->kind == REEVE_EVENT_CKPT_SKIPPED) {
-        reeve_log(l->skip_told ? REEVE_LOG_DEBUG : REEVE_LOG_WARN, "no checkpoint at step %" PRIu64 ": the one before is still being written; raise "
-                                  "checkpoint.every (told once; the log file has all)",
+        reeve_log(l->skip_told ? REEVE_LOG_DEBUG : REEVE_LOG_WARN,
+                  "no checkpoint at step %" PRIu64 ": the one before is still being written; raise "
+                  "checkpoint.every (told once; the log file has all)",
                   ev->step);
         l->skip_told = true;
     } else if (ev->kind == REEVE_EVENT_RUN_RESUMED && ev->step > 0) {
         reeve_report_say(l->report, "resumed from the checkpoint of step %" PRIu64 " with %u worker%s", ev->step,
                          l->config.workers, l->config.workers == 1 ? "" : "s");
     } else if (ev->kind == REEVE_EVENT_RUN_RESUMED) {
-        reeve_report_say(l->report, "no checkpoint yet: started again from the seed with %u worker%s", l->config.workers,
-                         l->config.workers == 1 ? "" : "s");
+        reeve_report_say(l->report, "no checkpoint yet: started again from the seed with %u worker%s",
+                         l->config.workers, l->config.workers == 1 ? "" : "s");
     } else if (ev->kind == REEVE_EVENT_EVAL_COMMITTED && ev->b > 0) {
         reeve_report_say(l->report, "step %" PRIu64 ": held-out loss %.4f nats per token", ev->step,
                          reeve_exact_loss_value((int64_t)ev->a) / (double)ev->b);
@@ -200,7 +202,8 @@ static reeve_status carry_out(reeve_master_loop *l, const struct reeve_master_in
         if (st == REEVE_OK) st = reeve_master_apply(l->master, ev, err);
         if (st == REEVE_OK) tell_event(l, ev, now_ns);
     }
-    for (uint32_t i = 0; i < d->frame_count && st == REEVE_OK; i++) put_outgoing(l, &d->frames[i]);
+    for (uint32_t i = 0; i < d->frame_count && st == REEVE_OK; i++)
+        put_outgoing(l, &d->frames[i]);
     if (st == REEVE_OK) st = do_effect(l, in, d, err);
     l->sync_due |= d->sync;
     return st;
@@ -331,13 +334,14 @@ static reeve_status watch_silence(reeve_master_loop *l, reeve_time_ns now_ns, st
     if (worker == 0 || silence < l->config.job->faults.silence_warn_s * REEVE_SECOND_NS) return REEVE_OK;
     long long seconds = (long long)(silence / REEVE_SECOND_NS);
     if (silence >= l->config.job->faults.silence_stop_s * REEVE_SECOND_NS)
-        return reeve_fail(err, REEVE_WORKER_LOST,
-                          "worker %u has said nothing for %lld s (faults.silence_stop_s); giving up. Run the same command "
-                          "again to go on from the last checkpoint",
-                          worker, seconds);
+        return reeve_fail(
+            err, REEVE_WORKER_LOST,
+            "worker %u has said nothing for %lld s (faults.silence_stop_s); giving up. Run the same command "
+            "again to go on from the last checkpoint",
+            worker, seconds);
     if (worker != l->silent_named)
-        reeve_log(REEVE_LOG_WARN, "worker %u has said nothing for %lld s; waiting for it until %u s have passed", worker,
-                  seconds, l->config.job->faults.silence_stop_s);
+        reeve_log(REEVE_LOG_WARN, "worker %u has said nothing for %lld s; waiting for it until %u s have passed",
+                  worker, seconds, l->config.job->faults.silence_stop_s);
     l->silent_named = worker;
     return REEVE_OK;
 }
@@ -414,7 +418,8 @@ reeve_status reeve_master_loop_create(const struct reeve_master_loop_config *con
         st = reeve_report_create(config->run_dir, config->job, recovered->run_id,
                                  reeve_plan_epoch_samples(recovered->plan), config->progress, &l->report, err);
     if (st == REEVE_OK)
-        st = reeve_checkpointer_create(config->run_dir, config->job->checkpoint.keep, config->workers, &l->checkpointer, err);
+        st = reeve_checkpointer_create(config->run_dir, config->job->checkpoint.keep, config->workers, &l->checkpointer,
+                                       err);
     if (st == REEVE_OK)
         st = reeve_journal_open(config->run_dir, &recovered->info, l->epoch, recovered->run_id, &l->journal, err);
     if (st == REEVE_OK) st = record_opening(l, err);
@@ -448,7 +453,8 @@ static int end_of_itself(reeve_master_loop *l, const struct reeve_master_status 
         return s->dead > 0 ? REEVE_EXIT_DEAD_TASKS : REEVE_EXIT_DONE;
     }
     if (s->stop_reason == REEVE_JOB_STOPPED) {
-        (void)snprintf(why, why_bytes, "checkpointed at step %" PRIu64 "; run the same command again to go on", s->step);
+        (void)snprintf(why, why_bytes, "checkpointed at step %" PRIu64 "; run the same command again to go on",
+                       s->step);
         return REEVE_EXIT_AGAIN;
     }
     const char *words = l->problem.text[0] != '\0' ? l->problem.text : reeve_status_text(s->stop_reason);
@@ -477,15 +483,14 @@ int reeve_master_loop_end(reeve_master_loop *l, const struct reeve_error *err)
         }
     }
     enum reeve_run_state state = code == REEVE_EXIT_DONE || code == REEVE_EXIT_DEAD_TASKS ? REEVE_RUN_COMPLETE
-                                 : code == REEVE_EXIT_AGAIN                              ? REEVE_RUN_STOPPED
-                                                                                         : REEVE_RUN_FAILED;
+                                 : code == REEVE_EXIT_AGAIN                               ? REEVE_RUN_STOPPED
+                                                                                          : REEVE_RUN_FAILED;
     reeve_report_end(l->report, l->master, state, code, why, reeve_clock_now());
     if (state == REEVE_RUN_COMPLETE) {
         if (s.eval_tokens > 0)
-            reeve_report_say(l->report, "complete: %" PRIu64 " steps, held-out loss %.4f nats per token; files in %s", s.step,
-                             reeve_exact_loss_value(s.eval_loss) / (double)s.eval_tokens, l->config.run_dir);
-        else
-            reeve_report_say(l->report, "complete: %" PRIu64 " steps; files in %s", s.step, l->config.run_dir);
+            reeve_report_say(l->report, "complete: %" PRIu64 " steps, held-out loss %.4f nats per token; files in %s",
+                             s.step, reeve_exact_loss_value(s.eval_loss) / (double)s.eval_tokens, l->config.run_dir);
+        else reeve_report_say(l->report, "complete: %" PRIu64 " steps; files in %s", s.step, l->config.run_dir);
     }
     if (why[0] != '\0') reeve_log(code == REEVE_EXIT_AGAIN ? REEVE_LOG_INFO : REEVE_LOG_ERROR, "%s", why);
     return code;

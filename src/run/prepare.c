@@ -70,10 +70,11 @@ static reeve_status compare_identity(const struct reeve_prepared *p, const struc
     while (*x != '\0' || *y != '\0') {
         size_t m = strcspn(x, "\n"), n = strcspn(y, "\n");
         if (m != n || memcmp(x, y, m) != 0) {
-            st = reeve_fail(err, REEVE_STORE_MISMATCH,
-                            "%s was begun with %.*s, the job says %.*s: that would be another training; change it back, or "
-                            "choose another --run-dir",
-                            p->run_dir, (int)m, x, (int)n, y);
+            st = reeve_fail(
+                err, REEVE_STORE_MISMATCH,
+                "%s was begun with %.*s, the job says %.*s: that would be another training; change it back, or "
+                "choose another --run-dir",
+                p->run_dir, (int)m, x, (int)n, y);
             break;
         }
         x += m + (x[m] == '\n');
@@ -91,8 +92,8 @@ static reeve_status name_missing_shard(const struct reeve_prepared *p, struct re
         const char *name = reeve_manifest_path(p->manifest, (reeve_shard_id){i});
         reeve_status st = reeve_path_join(path, sizeof(path), p->manifest->base_dir, name, err);
         if (st == REEVE_OK && !reeve_path_exists(path))
-            st = reeve_fail(err, REEVE_INPUT_MISSING, "shard %s is gone; %s was begun with it: put it back and run again", path,
-                            p->run_dir);
+            st = reeve_fail(err, REEVE_INPUT_MISSING,
+                            "shard %s is gone; %s was begun with it: put it back and run again", path, p->run_dir);
         if (st != REEVE_OK) return st;
     }
     return REEVE_OK;
@@ -103,7 +104,8 @@ static reeve_status compare_manifest(const struct reeve_prepared *p, struct reev
 {
     struct reeve_manifest *now = NULL;
     if (!reeve_path_exists(p->job.data.manifest)) {
-        reeve_log(REEVE_LOG_WARN, "%s is gone; going on with the manifest locked in %s", p->job.data.manifest, p->run_dir);
+        reeve_log(REEVE_LOG_WARN, "%s is gone; going on with the manifest locked in %s", p->job.data.manifest,
+                  p->run_dir);
         return REEVE_OK;
     }
     reeve_status st = reeve_manifest_file_read(p->job.data.manifest, &now, err);
@@ -111,11 +113,11 @@ static reeve_status compare_manifest(const struct reeve_prepared *p, struct reev
     const struct reeve_manifest *locked = p->manifest;
     if (now->shard_count != locked->shard_count) st = name_missing_shard(p, err);
     if (st == REEVE_OK && (now->shard_count != locked->shard_count || strcmp(now->dataset, locked->dataset) != 0))
-        st = reeve_fail(err, REEVE_INPUT_CHANGED,
-                        "%s names %u shards of '%s' now, but %s was begun with %u of '%s': restore the manifest, or choose "
-                        "another --run-dir",
-                        p->job.data.manifest, now->shard_count, now->dataset, p->run_dir, locked->shard_count,
-                        locked->dataset);
+        st = reeve_fail(
+            err, REEVE_INPUT_CHANGED,
+            "%s names %u shards of '%s' now, but %s was begun with %u of '%s': restore the manifest, or choose "
+            "another --run-dir",
+            p->job.data.manifest, now->shard_count, now->dataset, p->run_dir, locked->shard_count, locked->dataset);
     for (uint32_t i = 0; i < now->shard_count && st == REEVE_OK; i++) {
         reeve_shard_id id = {i};
         bool same = strcmp(reeve_manifest_path(now, id), reeve_manifest_path(locked, id)) == 0 &&
@@ -125,14 +127,17 @@ static reeve_status compare_manifest(const struct reeve_prepared *p, struct reev
             st = reeve_fail(err, REEVE_INPUT_CHANGED,
                             "%s: shard %u is %s (weight %u) now, but %s was begun with %s (weight %u): restore the "
                             "manifest, or choose another --run-dir",
-                            p->job.data.manifest, i + 1, reeve_manifest_path(now, id), now->shards[i].weight, p->run_dir,
-                            reeve_manifest_path(locked, id), locked->shards[i].weight);
+                            p->job.data.manifest, i + 1, reeve_manifest_path(now, id), now->shards[i].weight,
+                            p->run_dir, reeve_manifest_path(locked, id), locked->shards[i].weight);
     }
     reeve_manifest_destroy(now);
     return st;
 }
 
-struct completion { bool ended; uint64_t step; };
+struct completion {
+    bool ended;
+    uint64_t step;
+};
 
 static reeve_status see_end(void *arg, const struct reeve_event *ev, struct reeve_error *err)
 {
@@ -199,7 +204,8 @@ static reeve_status make_fresh(struct reeve_prepared *p, struct reeve_error *err
     reeve_plan *plan = NULL;
     struct reeve_plan_config plan_config;
     reeve_job_plan_config(&p->job, &plan_config);
-    if (st == REEVE_OK) st = reeve_plan_create(p->manifest, &plan_config, &plan, err); /* refuse before anything is made */
+    if (st == REEVE_OK)
+        st = reeve_plan_create(p->manifest, &plan_config, &plan, err); /* refuse before anything is made */
     reeve_plan_destroy(plan);
     if (st == REEVE_OK) st = make_folders(p, err);
     if (st == REEVE_OK) st = in_run(p, "manifest.h5", lock_path, err);
@@ -219,8 +225,9 @@ reeve_status reeve_prepare(const char *job_path, const char *const *overrides, u
     if (st == REEVE_OK) st = in_run(out, "job.yaml", job_yaml, err);
     char holder[256];
     if (st == REEVE_OK && reeve_owner_peek(out->run_dir, holder, sizeof(holder)))
-        st = reeve_fail(err, REEVE_STORE_IN_USE, "%s is in use by %s: wait for it, stop it (touch %s/STOP), or choose another "
-                                                 "--run-dir",
+        st = reeve_fail(err, REEVE_STORE_IN_USE,
+                        "%s is in use by %s: wait for it, stop it (touch %s/STOP), or choose another "
+                        "--run-dir",
                         out->run_dir, holder, out->run_dir);
     if (st == REEVE_OK) st = reeve_path_exists(job_yaml) ? check_existing(out, job_yaml, err) : make_fresh(out, err);
     if (st != REEVE_OK) reeve_prepared_fini(out);

@@ -11,17 +11,17 @@
 #include "core/manifest.h"
 
 struct reeve_prepared {
-    struct reeve_job job;            /* resolved; as RUN/job.yaml now has it */
-    struct reeve_manifest *manifest; /* owned: reeve_prepared_fini() */
+    struct reeve_job job;               /* resolved; as RUN/job.yaml now has it */
+    struct reeve_manifest *manifest;    /* owned: reeve_prepared_fini() */
     char run_dir[REEVE_PATH_BYTES_MAX]; /* absolute */
-    bool fresh;                      /* the folder was made now */
-    bool complete;                   /* all of job.train.steps are done and on record: nothing is left to run */
+    bool fresh;                         /* the folder was made now */
+    bool complete;                      /* all of job.train.steps are done and on record: nothing is left to run */
 };
 
 /* Read job_path with overrides; make or check the run folder (run_dir NULL: runs/<name> under the current folder).
  *
- * A fresh folder gets manifest.h5 (every shard measured), then job.yaml, each complete or not there at all. A folder that
- * has them is compared: what decides the trajectory must be equal (STORE_MISMATCH names the first key that differs),
+ * A fresh folder gets manifest.h5 (every shard measured), then job.yaml, each complete or not there at all. A folder
+ * that has them is compared: what decides the trajectory must be equal (STORE_MISMATCH names the first key that differs),
  * the list of shards must be the locked one (INPUT_CHANGED); the rest (steps, workers, checkpoints ...) may change and
  * is rewritten. workers > 0 replaces resources.workers.
  * Also: STORE_IN_USE if another live process owns the run, and all that reading jobs, manifests and shards returns. */

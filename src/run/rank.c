@@ -151,10 +151,8 @@ int reeve_rank_master(const struct reeve_rank_config *config, reeve_transport *t
     while (st == REEVE_OK && !ended) {
         bool progress = false;
         st = master_turn(&m, reeve_clock_now(), &progress, &ended, &err);
-        if (progress)
-            reeve_idle_reset(&idle);
-        else
-            reeve_idle_wait(&idle, IDLE_SLEEP_NS);
+        if (progress) reeve_idle_reset(&idle);
+        else reeve_idle_wait(&idle, IDLE_SLEEP_NS);
     }
     if (st == REEVE_OK) st = transport->ops->flush(transport, reeve_clock_now() + GOODBYE_NS, &err);
     err.status = st;
@@ -181,10 +179,8 @@ int reeve_rank_worker(const struct reeve_rank_config *config, reeve_transport *t
     while (st == REEVE_OK && !ended) {
         bool progress = false;
         st = reeve_worker_turn(w.worker, reeve_clock_now(), &progress, &ended, &err);
-        if (progress)
-            reeve_idle_reset(&idle);
-        else
-            reeve_idle_wait(&idle, reeve_worker_is_reducing(w.worker) ? REDUCING_SLEEP_NS : IDLE_SLEEP_NS);
+        if (progress) reeve_idle_reset(&idle);
+        else reeve_idle_wait(&idle, reeve_worker_is_reducing(w.worker) ? REDUCING_SLEEP_NS : IDLE_SLEEP_NS);
     }
     if (st == REEVE_OK) st = transport->ops->flush(transport, reeve_clock_now() + GOODBYE_NS, &err);
     worker_fini(&w);
@@ -214,10 +210,8 @@ int reeve_rank_alone(const struct reeve_rank_config *config)
         reeve_time_ns now_ns = reeve_clock_now();
         st = master_turn(&m, now_ns, &progress, &master_ended, &err);
         if (st == REEVE_OK && !worker_ended) st = reeve_worker_turn(w.worker, now_ns, &progress, &worker_ended, &err);
-        if (progress)
-            reeve_idle_reset(&idle);
-        else
-            reeve_idle_wait(&idle, IDLE_SLEEP_NS);
+        if (progress) reeve_idle_reset(&idle);
+        else reeve_idle_wait(&idle, IDLE_SLEEP_NS);
     }
     err.status = st;
     int code = m.loop != NULL ? reeve_master_loop_end(m.loop, &err) : tell(&err);

@@ -14,7 +14,9 @@
 #define CUTS_MAX 4096u
 #define LEASE_TERM_NS (60 * REEVE_SECOND_NS) /* renewed by any word of the holder; heartbeats come every second */
 
-struct cut { uint64_t step, lsn, queue_digest; };
+struct cut {
+    uint64_t step, lsn, queue_digest;
+};
 
 struct recovery {
     reeve_master *master;
@@ -89,9 +91,10 @@ static reeve_status check_index(const char *run_dir, const struct recovery *r, c
                         (unsigned long long)c->step);
     for (uint32_t i = 0; i < r->cut_count && st == REEVE_OK; i++)
         if (r->cuts[i].step == c->step && r->cuts[i].lsn == c->lsn && r->cuts[i].queue_digest != meta->queue_digest)
-            st = reeve_fail(err, REEVE_STORE_CORRUPT,
-                            "checkpoint of step %llu: the journal up to record %llu does not give the queue it was cut with",
-                            (unsigned long long)c->step, (unsigned long long)c->lsn);
+            st = reeve_fail(
+                err, REEVE_STORE_CORRUPT,
+                "checkpoint of step %llu: the journal up to record %llu does not give the queue it was cut with",
+                (unsigned long long)c->step, (unsigned long long)c->lsn);
     reeve_checkpoint_close(ckpt);
     return st;
 }
@@ -114,10 +117,11 @@ static reeve_status choose_checkpoint(const char *run_dir, const struct recovery
         reeve_master_reject_checkpoint(out->master, newest.step);
     }
     if (!any) return REEVE_OK;
-    return reeve_fail(err, REEVE_STORE_CORRUPT,
-                      "%s: none of its checkpoints can be read (last: %s); copy one back from a backup, or start over in "
-                      "another --run-dir",
-                      run_dir, why.text);
+    return reeve_fail(
+        err, REEVE_STORE_CORRUPT,
+        "%s: none of its checkpoints can be read (last: %s); copy one back from a backup, or start over in "
+        "another --run-dir",
+        run_dir, why.text);
 }
 
 reeve_status reeve_recover(const char *run_dir, const struct reeve_job *job, const struct reeve_manifest *manifest,

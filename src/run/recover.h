@@ -7,13 +7,13 @@
 #include "store/journal.h"
 
 struct reeve_recovered {
-    reeve_plan *plan;        /* owned: reeve_recover_fini() */
-    reeve_master *master;    /* owned; has replayed the journal, and rejected checkpoints that cannot be read */
+    reeve_plan *plan;     /* owned: reeve_recover_fini() */
+    reeve_master *master; /* owned; has replayed the journal, and rejected checkpoints that cannot be read */
     struct reeve_journal_info info;
-    uint64_t run_id;         /* of the journal, or a fresh one */
-    uint64_t resume_step;    /* of the newest usable checkpoint; 0: from the seed */
-    bool first;              /* no journal yet */
-    bool complete;           /* all steps are done and on record: nothing is left to run */
+    uint64_t run_id;      /* of the journal, or a fresh one */
+    uint64_t resume_step; /* of the newest usable checkpoint; 0: from the seed */
+    bool first;           /* no journal yet */
+    bool complete;        /* all steps are done and on record: nothing is left to run */
 };
 
 /* Replay the journal into a fresh master, prove that the replayed queue equals the one that each checkpoint was cut

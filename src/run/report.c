@@ -30,7 +30,7 @@ struct reeve_report {
     reeve_metrics_file *metrics; /* owned; NULL after a failure */
     struct reeve_status_report status;
     uint64_t epoch_samples;
-    uint64_t first_step;         /* committed when this process began */
+    uint64_t first_step; /* committed when this process began */
     reeve_time_ns commit_ns[RATE_STEPS];
     uint64_t commits;
     struct reeve_metrics_row row; /* of the last committed step; waits for the workers' word on it */
@@ -134,8 +134,9 @@ static void step_committed(reeve_report *r, const reeve_master *m, const struct 
     };
     r->row_waiting = true;
     if (refused)
-        reeve_log(REEVE_LOG_WARN, "step %llu was refused: its gradient holds NaN, infinity or values beyond the limit; the "
-                                  "weights did not change",
+        reeve_log(REEVE_LOG_WARN,
+                  "step %llu was refused: its gradient holds NaN, infinity or values beyond the limit; the "
+                  "weights did not change",
                   (unsigned long long)ev->step);
 }
 

@@ -24,7 +24,8 @@ void reeve_stop_signals_install(int leave_on_second)
     memset(&action, 0, sizeof(action));
     action.sa_handler = handle;
     action.sa_flags = SA_RESTART;
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) (void)sigaction(numbers[i], &action, NULL);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        (void)sigaction(numbers[i], &action, NULL);
     (void)signal(SIGPIPE, SIG_IGN); /* a closed terminal ends the progress line, not the run */
 }
 

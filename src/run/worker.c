@@ -107,10 +107,9 @@ static reeve_status report_reduced(reeve_worker *w, reeve_time_ns now_ns, struct
         .step = w->reduce_step,
         .arg = (uint32_t)words[REEVE_SUM_MEMBERS],
         .attempt = flagged > UINT32_MAX ? UINT32_MAX : (uint32_t)flagged,
-        .a = reeve_digest64(w->sum.out, w->sum.count * sizeof(int64_t),
-                            w->sum.fast_out == NULL
-                                ? 0
-                                : reeve_digest64(w->sum.fast_out, w->sum.fast_count * sizeof(float), 0)),
+        .a = reeve_digest64(
+            w->sum.out, w->sum.count * sizeof(int64_t),
+            w->sum.fast_out == NULL ? 0 : reeve_digest64(w->sum.fast_out, w->sum.fast_count * sizeof(float), 0)),
         .b = (uint64_t)words[REEVE_SUM_COVERAGE],
         .c = (uint64_t)words[REEVE_SUM_LOSS],
         .d = (uint64_t)(uint32_t)words[REEVE_SUM_SAMPLES] | (uint64_t)words[REEVE_SUM_TOKENS] << 32,
@@ -180,9 +179,7 @@ static reeve_status handle_frame(reeve_worker *w, const struct reeve_frame *f, s
 {
     if (f->epoch < w->epoch) return REEVE_OK; /* a master that is no longer master */
     switch (f->kind) {
-    case REEVE_FRAME_WELCOME:
-        w->epoch = f->epoch;
-        return REEVE_OK;
+    case REEVE_FRAME_WELCOME: w->epoch = f->epoch; return REEVE_OK;
     case REEVE_FRAME_INIT:
     case REEVE_FRAME_RESTORE:
     case REEVE_FRAME_LEASE:
@@ -197,9 +194,7 @@ static reeve_status handle_frame(reeve_worker *w, const struct reeve_frame *f, s
         return REEVE_OK;
     case REEVE_FRAME_DRAIN: w->draining = true; return REEVE_OK;
     case REEVE_FRAME_HEARTBEAT: return REEVE_OK;
-    default:
-        reeve_log(REEVE_LOG_WARN, "dropped a frame of unknown kind %u from the master", f->kind);
-        return REEVE_OK;
+    default: reeve_log(REEVE_LOG_WARN, "dropped a frame of unknown kind %u from the master", f->kind); return REEVE_OK;
     }
 }
 
@@ -242,9 +237,8 @@ static reeve_status take_answers(reeve_worker *w, reeve_time_ns now_ns, bool *pr
 static reeve_status say_hello(reeve_worker *w, reeve_time_ns now_ns, struct reeve_error *err)
 {
     w->greeted = true;
-    struct reeve_frame f = {.kind = REEVE_FRAME_HELLO,
-                            .arg = w->config.credits,
-                            .a = reeve_digest64(w->host, strlen(w->host), 0)};
+    struct reeve_frame f = {
+        .kind = REEVE_FRAME_HELLO, .arg = w->config.credits, .a = reeve_digest64(w->host, strlen(w->host), 0)};
     return say(w, &f, w->host, now_ns, err);
 }
 
@@ -271,8 +265,8 @@ reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *prog
     }
     if (st == REEVE_OK) st = send_outbox(w, now_ns, err);
     if (st == REEVE_OK && now_ns - w->heard_ns > w->config.silence_ns)
-        st = reeve_fail(err, REEVE_JOB_DEADLINE, "worker %u: no word from the master for %lld s; giving up", w->config.id,
-                        (long long)((now_ns - w->heard_ns) / REEVE_SECOND_NS));
+        st = reeve_fail(err, REEVE_JOB_DEADLINE, "worker %u: no word from the master for %lld s; giving up",
+                        w->config.id, (long long)((now_ns - w->heard_ns) / REEVE_SECOND_NS));
     *ended = w->said_goodbye;
     return st;
 }

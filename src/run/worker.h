@@ -10,10 +10,10 @@
 typedef struct reeve_worker reeve_worker;
 
 struct reeve_worker_config {
-    uint32_t id;                /* 1..; also the peer number of the transport */
-    uint32_t credits;           /* tasks held ahead */
-    reeve_time_ns silence_ns;   /* without a word of the master for so long, give up */
-    const char *host;           /* borrowed for the call */
+    uint32_t id;              /* 1..; also the peer number of the transport */
+    uint32_t credits;         /* tasks held ahead */
+    reeve_time_ns silence_ns; /* without a word of the master for so long, give up */
+    const char *host;         /* borrowed for the call */
 };
 
 /* transport, collective and compute are borrowed until destroy. Says HELLO at its first turn. */
