@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "model/vector.h"
 
-#define NORM_BLOCK 16384u  /* elements */
+#define NORM_BLOCK 16384u /* elements */
 #define NORM_LANES 8
 #define UPDATE_CHUNK 4096u /* elements that a thread takes at once */
 #define ALIGN_FLOATS 16u
@@ -21,33 +21,42 @@ struct reeve_adamw {
     uint32_t count;
     uint32_t threads;
     uint64_t param_count;
-    struct reeve_tensor *tensors;     /* (2 * count,) owned; data points into moments */
-    float *moments;                   /* owned, 64-byte aligned */
-    double *block_sums;               /* owned */
+    struct reeve_tensor *tensors; /* (2 * count,) owned; data points into moments */
+    float *moments;               /* owned, 64-byte aligned */
+    double *block_sums;           /* owned */
 };
 
 /* What is the same for all elements in a step. */
 struct update {
     float beta1, one_less_beta1, beta2, one_less_beta2;
-    float rate;      /* lr / (1 - beta1^step) */
-    float root;      /* 1 / sqrt(1 - beta2^step) */
+    float rate; /* lr / (1 - beta1^step) */
+    float root; /* 1 / sqrt(1 - beta2^step) */
     float eps;
-    float keep;      /* 1 - lr * weight_decay, or 1 */
+    float keep; /* 1 - lr * weight_decay, or 1 */
     float grad_scale;
 };
 
 static uint64_t elements(const struct reeve_tensor *t)
 {
     uint64_t n = 1;
-    for (uint32_t i = 0; i < t->rank; i++) n *= t->shape[i];
+    for (uint32_t i = 0; i < t->rank; i++)
+        n *= t->shape[i];
     return n;
 }
 
-static uint64_t padded(uint64_t n) { return (n + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS; }
+static uint64_t padded(uint64_t n)
+{
+    return (n + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
+}
 
 reeve_status reeve_adamw_check(const struct reeve_adamw_config *c, struct reeve_error *err)
 {
-    const struct { const char *key; double value; bool good; const char *expected; } keys[] = {
+    const struct {
+        const char *key;
+        double value;
+        bool good;
+        const char *expected;
+    } keys[] = {
         {"lr", c->lr, c->lr >= 0.0 && isfinite(c->lr), "0 or more"},
         {"min_lr", c->min_lr, c->min_lr >= 0.0 && c->min_lr <= c->lr, "0 to optimizer.lr"},
         {"weight_decay", c->weight_decay, c->weight_decay >= 0.0 && isfinite(c->weight_decay), "0 or more"},
@@ -65,7 +74,8 @@ reeve_status reeve_adamw_check(const struct reeve_adamw_config *c, struct reeve_
 uint64_t reeve_adamw_floats(const struct reeve_tensor *model, uint32_t count)
 {
     uint64_t floats = 0;
-    for (uint32_t i = 0; i < count; i++) floats += 2 * padded(elements(&model[i]));
+    for (uint32_t i = 0; i < count; i++)
+        floats += 2 * padded(elements(&model[i]));
     return floats;
 }
 
@@ -77,7 +87,8 @@ static reeve_status name_moments(reeve_adamw *a, struct reeve_error *err)
             struct reeve_tensor *t = &a->tensors[half * a->count + i];
             *t = a->model[i];
             const char *prefix = half == 0 ? "exp_avg" : "exp_avg_sq";
-            int n = snprintf(t->name, sizeof(t->name), "%s.%.*s", prefix, REEVE_TENSOR_NAME_BYTES - 12, a->model[i].name);
+            int n =
+                snprintf(t->name, sizeof(t->name), "%s.%.*s", prefix, REEVE_TENSOR_NAME_BYTES - 12, a->model[i].name);
             if (n < 0 || (size_t)n != strlen(prefix) + 1 + strlen(a->model[i].name))
                 return reeve_fail(err, REEVE_INPUT_INVALID, "adamw: the name of tensor %s is too long for its moments",
                                   a->model[i].name);
@@ -88,8 +99,8 @@ static reeve_status name_moments(reeve_adamw *a, struct reeve_error *err)
     return REEVE_OK;
 }
 
-reeve_status reeve_adamw_create(const struct reeve_adamw_config *config, const struct reeve_tensor *model, uint32_t count,
-                                uint32_t threads, reeve_adamw **out, struct reeve_error *err)
+reeve_status reeve_adamw_create(const struct reeve_adamw_config *config, const struct reeve_tensor *model,
+                                uint32_t count, uint32_t threads, reeve_adamw **out, struct reeve_error *err)
 {
     reeve_status st = reeve_adamw_check(config, err);
     if (st != REEVE_OK) return st;
@@ -99,14 +110,16 @@ reeve_status reeve_adamw_create(const struct reeve_adamw_config *config, const s
     a->model = model;
     a->count = count;
     a->threads = threads;
-    for (uint32_t i = 0; i < count; i++) a->param_count += elements(&model[i]);
+    for (uint32_t i = 0; i < count; i++)
+        a->param_count += elements(&model[i]);
     void *moments = NULL;
     size_t bytes = (size_t)reeve_adamw_floats(model, count) * sizeof(float);
     a->tensors = calloc(2 * (size_t)count, sizeof(*a->tensors));
     a->block_sums = calloc(reeve_grad_norm_blocks(a->param_count), sizeof(*a->block_sums));
     if (a->tensors == NULL || a->block_sums == NULL || posix_memalign(&moments, 64, bytes) != 0) {
         reeve_adamw_destroy(a);
-        return reeve_fail(err, REEVE_JOB_NO_MEMORY, "adamw: no memory for %.1f MiB of moments", (double)bytes / 1048576.0);
+        return reeve_fail(err, REEVE_JOB_NO_MEMORY, "adamw: no memory for %.1f MiB of moments",
+                          (double)bytes / 1048576.0);
     }
     a->moments = memset(moments, 0, bytes);
     st = name_moments(a, err);
@@ -138,7 +151,8 @@ const struct reeve_tensor *reeve_adamw_tensors(const reeve_adamw *a, uint32_t *c
 static double half_cosine(double x)
 {
     double y = 3.14159265358979323846 * (0.5 - x), square = y * y, sum = 0.0;
-    for (int k = 21; k >= 3; k -= 2) sum = (sum + 1.0) * (-square / (double)(k * (k - 1)));
+    for (int k = 21; k >= 3; k -= 2)
+        sum = (sum + 1.0) * (-square / (double)(k * (k - 1)));
     return 0.5 + 0.5 * (y + y * sum);
 }
 
@@ -150,7 +164,10 @@ double reeve_adamw_learning_rate(const struct reeve_adamw_config *c, uint64_t st
     return c->min_lr + (c->lr - c->min_lr) * half_cosine(done);
 }
 
-uint64_t reeve_grad_norm_blocks(uint64_t n) { return n / NORM_BLOCK + 1; }
+uint64_t reeve_grad_norm_blocks(uint64_t n)
+{
+    return n / NORM_BLOCK + 1;
+}
 
 MODEL_KERNEL
 static double block_sum(const float *x, uint64_t n)
@@ -158,8 +175,10 @@ static double block_sum(const float *x, uint64_t n)
     double lanes[NORM_LANES] = {0};
     uint64_t i = 0;
     for (; i + NORM_LANES <= n; i += NORM_LANES)
-        for (int j = 0; j < NORM_LANES; j++) lanes[j] += (double)x[i + j] * (double)x[i + j];
-    for (uint64_t j = 0; i + j < n; j++) lanes[j] += (double)x[i + j] * (double)x[i + j];
+        for (int j = 0; j < NORM_LANES; j++)
+            lanes[j] += (double)x[i + j] * (double)x[i + j];
+    for (uint64_t j = 0; i + j < n; j++)
+        lanes[j] += (double)x[i + j] * (double)x[i + j];
     return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
 }
 
@@ -169,7 +188,8 @@ double reeve_grad_norm(const float *grad, uint64_t n, uint32_t threads, double *
     for (uint64_t at = 0; at < n; at += NORM_BLOCK)
         block_sums[at / NORM_BLOCK] = block_sum(grad + at, n - at < NORM_BLOCK ? n - at : NORM_BLOCK);
     double sum = 0.0;
-    for (uint64_t at = 0; at < n; at += NORM_BLOCK) sum += block_sums[at / NORM_BLOCK];
+    for (uint64_t at = 0; at < n; at += NORM_BLOCK)
+        sum += block_sums[at / NORM_BLOCK];
     return sqrt(sum);
 }
 

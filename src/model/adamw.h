@@ -2,7 +2,8 @@
  * Sources: Loshchilov, Hutter 2019, arXiv:1711.05101, Algorithm 2; Pascanu et al. 2013, arXiv:1211.5063, Algorithm 1.
  *
  * Only tensors of rank 2 and more decay: matrices and embeddings, not biases or norm weights.
- * Deterministic, also across numbers of threads and types of processor: its arithmetic uses nothing of libm but sqrt. */
+ * Deterministic, also across numbers of threads and types of processor: its arithmetic uses nothing of libm but sqrt.
+ */
 #ifndef REEVE_MODEL_ADAMW_H
 #define REEVE_MODEL_ADAMW_H
 
@@ -11,13 +12,13 @@
 #include "reeve/workload.h"
 
 struct reeve_adamw_config {
-    double lr, min_lr;      /* >= 0; min_lr <= lr */
-    uint64_t warmup;        /* steps; in step s <= warmup the rate is lr * s / warmup */
-    uint64_t decay_steps;   /* the cosine reaches min_lr in this step, and stays */
-    double weight_decay;    /* >= 0 */
-    double beta1, beta2;    /* [0, 1) */
-    double eps;             /* > 0 */
-    double clip;            /* largest L2 norm of the gradient; 0: off */
+    double lr, min_lr;    /* >= 0; min_lr <= lr */
+    uint64_t warmup;      /* steps; in step s <= warmup the rate is lr * s / warmup */
+    uint64_t decay_steps; /* the cosine reaches min_lr in this step, and stays */
+    double weight_decay;  /* >= 0 */
+    double beta1, beta2;  /* [0, 1) */
+    double eps;           /* > 0 */
+    double clip;          /* largest L2 norm of the gradient; 0: off */
 };
 
 typedef struct reeve_adamw reeve_adamw;
@@ -26,10 +27,10 @@ typedef struct reeve_adamw reeve_adamw;
 reeve_status reeve_adamw_check(const struct reeve_adamw_config *config, struct reeve_error *err);
 
 /* Moments, all zero, for the given tensors of the model.
- *   in   model  (count,) borrowed until destroy; each 64-byte aligned
+ *   in   model  (count,) borrowed until destroy
  * INPUT_INVALID | JOB_NO_MEMORY */
-reeve_status reeve_adamw_create(const struct reeve_adamw_config *config, const struct reeve_tensor *model, uint32_t count,
-                                uint32_t threads, reeve_adamw **out, struct reeve_error *err);
+reeve_status reeve_adamw_create(const struct reeve_adamw_config *config, const struct reeve_tensor *model,
+                                uint32_t count, uint32_t threads, reeve_adamw **out, struct reeve_error *err);
 void reeve_adamw_destroy(reeve_adamw *a); /* takes NULL */
 
 /* Floats that create() takes: two moments for each parameter, each tensor padded to 64 bytes. */
@@ -42,7 +43,8 @@ const struct reeve_tensor *reeve_adamw_tensors(const reeve_adamw *a, uint32_t *c
  *   in   grad  (P,) packed in the order of the tensors; the mean gradient; not changed
  *   in   step  1-based
  *   out  info  norm before clipping, learning rate
- * INPUT_INVALID (step 0) | JOB_DIVERGED (the norm is not finite); both leave everything as it was. Allocates nothing. */
+ * INPUT_INVALID (step 0) | JOB_DIVERGED (the norm is not finite); both leave everything as it was. Allocates nothing.
+ */
 reeve_status reeve_adamw_step(reeve_adamw *a, const float *grad, uint64_t step, struct reeve_apply_info *info,
                               struct reeve_error *err);
 

@@ -1,8 +1,8 @@
 /* What all kernels of the folder share: fixed lanes, and an exponential of our own.
  *
  * Sums run over 16 lanes that stand in the source, and a fixed tree at the end: whatever vector width the compiler
- * picks, the order of additions is the same. With -ffp-contract=off (see CMakeLists.txt) these kernels therefore give the
- * same bits on every x86-64 and at every address; only the matrix products depend on the type of processor.
+ * picks, the order of additions is the same. With -ffp-contract=off (see CMakeLists.txt) these kernels therefore give
+ * the same bits on every x86-64 and at every address; only the matrix products depend on the type of processor.
  *
  * Not-a-numbers must come through: the runtime finds them in the gradient. So limits are written with ?:, where a
  * comparison with a NaN keeps the NaN, never with fminf or fmaxf, which drop it. */
@@ -28,20 +28,23 @@
 static inline float lanes_sum(float lanes[MODEL_LANES])
 {
     for (int width = MODEL_LANES / 2; width > 0; width /= 2)
-        for (int j = 0; j < width; j++) lanes[j] += lanes[j + width];
+        for (int j = 0; j < width; j++)
+            lanes[j] += lanes[j + width];
     return lanes[0];
 }
 
 static inline float lanes_max(float lanes[MODEL_LANES])
 {
     for (int width = MODEL_LANES / 2; width > 0; width /= 2)
-        for (int j = 0; j < width; j++) lanes[j] = lanes[j + width] > lanes[j] ? lanes[j + width] : lanes[j];
+        for (int j = 0; j < width; j++)
+            lanes[j] = lanes[j + width] > lanes[j] ? lanes[j + width] : lanes[j];
     return lanes[0];
 }
 
 /* e^x within 2 units in the last place; 0 below -87 (a denormal is next to it) and infinity above 88.3.
  * x = n ln 2 + r with |r| <= 0.35, e^r by its Taylor series to r^7 (remainder 6e-9), 2^n put into the exponent. Adding
- * 1.5 * 2^23 rounds to an integer and leaves n in the low bits, which avoids a conversion that is undefined for a NaN. */
+ * 1.5 * 2^23 rounds to an integer and leaves n in the low bits, which avoids a conversion that is undefined for a NaN.
+ */
 static inline float model_expf(float x)
 {
     const float ln2_high = 0.693359375f, ln2_low = -2.1219444e-4f; /* n * ln2_high is exact */

@@ -29,10 +29,9 @@ static void read_count(struct section *s, const char *key, bool required, uint64
     if (value == NULL) return;
     json_int_t n = json_integer_value(value);
     if (!json_is_integer(value) || n < 0 || (uint64_t)n > max)
-        s->status = reeve_fail(s->err, REEVE_INPUT_INVALID, "gpt: %s.%s is no whole number from 0 to %llu", s->name, key,
-                               (unsigned long long)max);
-    else
-        *out = (uint64_t)n;
+        s->status = reeve_fail(s->err, REEVE_INPUT_INVALID, "gpt: %s.%s is no whole number from 0 to %llu", s->name,
+                               key, (unsigned long long)max);
+    else *out = (uint64_t)n;
 }
 
 static void read_number(struct section *s, const char *key, bool required, double *out)
@@ -41,8 +40,7 @@ static void read_number(struct section *s, const char *key, bool required, doubl
     if (value == NULL) return;
     if (!json_is_number(value))
         s->status = reeve_fail(s->err, REEVE_INPUT_INVALID, "gpt: %s.%s is no number", s->name, key);
-    else
-        *out = json_number_value(value);
+    else *out = json_number_value(value);
 }
 
 static reeve_status parse_model(const json_t *job, struct reeve_gpt_shape *shape, struct reeve_error *err)

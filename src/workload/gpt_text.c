@@ -87,9 +87,11 @@ static reeve_status parse_number(const char *prompt, const char **at, uint32_t v
     char *end = NULL;
     unsigned long long value = isdigit((unsigned char)**at) ? strtoull(*at, &end, 10) : 0;
     if (end == NULL || (*end != '\0' && !isspace((unsigned char)*end)) || value >= vocab)
-        return reeve_fail(err, REEVE_TASK_REJECTED,
-                          "gpt: the prompt has '%.20s' at byte %td; with a vocabulary of %u it is written as token numbers "
-                          "0 to %u between blanks", *at, *at - prompt, vocab, vocab - 1);
+        return reeve_fail(
+            err, REEVE_TASK_REJECTED,
+            "gpt: the prompt has '%.20s' at byte %td; with a vocabulary of %u it is written as token numbers "
+            "0 to %u between blanks",
+            *at, *at - prompt, vocab, vocab - 1);
     *token = (int32_t)value;
     *at = end;
     return REEVE_OK;
@@ -102,12 +104,14 @@ reeve_status gpt_text_prompt(const char *prompt, uint32_t vocab, int32_t *tokens
     *count = 0;
     if (vocab == GPT_TEXT_BYTES_VOCAB) {
         size_t bytes = strlen(prompt);
-        for (size_t i = 0; i < bytes; i++) (void)gpt_text_append(text, (unsigned char)prompt[i]);
+        for (size_t i = 0; i < bytes; i++)
+            (void)gpt_text_append(text, (unsigned char)prompt[i]);
         for (size_t i = bytes > tokens_max ? bytes - tokens_max : 0; i < bytes; i++)
             push(tokens, tokens_max, count, (unsigned char)prompt[i]);
     } else {
         for (;;) {
-            while (isspace((unsigned char)*at)) at++;
+            while (isspace((unsigned char)*at))
+                at++;
             if (*at == '\0') break;
             int32_t token = 0;
             reeve_status st = parse_number(prompt, &at, vocab, &token, err);

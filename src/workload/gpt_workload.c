@@ -18,7 +18,7 @@ struct gpt_workload {
     reeve_adamw *optimizer;       /* owned; reads the model's tensors */
     struct reeve_tensor *tensors; /* (tensor_count,) owned: the model's, then the optimiser's */
     uint32_t tensor_count;
-    int32_t *prompt;              /* (T,) owned */
+    int32_t *prompt; /* (T,) owned */
 };
 
 /* Memory that is not there shows only when it is touched, as a process that the kernel kills: ask before. */
@@ -30,9 +30,23 @@ static reeve_status check_memory(const struct gpt_job *job, uint32_t threads, st
     long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
     double have_mib = pages > 0 && page_bytes > 0 ? (double)pages * (double)page_bytes / 1048576.0 : need_mib;
     if (counted && need_mib <= have_mib) return REEVE_OK;
-    return reeve_fail(err, REEVE_JOB_NO_MEMORY,
-                      "gpt: parameters, moments and workspace need %.0f MiB in each worker, this machine has %.0f MiB; lower "
-                      "train.micro_batch, data.sequence, model.width or model.layers", need_mib, have_mib);
+    return reeve_fail(
+        err, REEVE_JOB_NO_MEMORY,
+        "gpt: parameters, moments and workspace need %.0f MiB in each worker, this machine has %.0f MiB; lower "
+        "train.micro_batch, data.sequence, model.width or model.layers",
+        need_mib, have_mib);
+}
+
+/* A worker that has fewer cores than another would compute other bits, without a sound. */
+static reeve_status check_threads(uint32_t threads, struct reeve_error *err)
+{
+    uint32_t possible = threads >= 1 ? reeve_gpt_threads_possible(threads) : 0;
+    if (possible == threads) return REEVE_OK; /* 0 is refused by the model, with its range */
+    return reeve_fail(
+        err, REEVE_JOB_CONFIG,
+        "gpt: resources.threads is %u, but this worker can have %u; lower it, or give each worker more cores "
+        "(mpirun --bind-to none, or --map-by slot:PE=%u; srun --cpus-per-task=%u)",
+        threads, possible, threads, threads);
 }
 
 static reeve_status list_tensors(struct gpt_workload *w, struct reeve_error *err)
@@ -70,6 +84,7 @@ static reeve_status gpt_open(const struct reeve_workload_config *config, void **
     uint32_t model_count = 0;
     reeve_status st = gpt_job_parse(config, &w->job, err);
     if (st == REEVE_OK) st = check_memory(&w->job, config->threads, err);
+    if (st == REEVE_OK) st = check_threads(config->threads, err);
     if (st == REEVE_OK) st = reeve_gpt_create(&w->job.shape, config->seed, config->threads, &w->model, err);
     if (st == REEVE_OK) {
         const struct reeve_tensor *model = reeve_gpt_tensors(w->model, &model_count);
@@ -120,7 +135,8 @@ static reeve_status gpt_restored(void *self, uint64_t step, struct reeve_error *
         const struct reeve_tensor *t = &w->tensors[i];
         bool squares = strncmp(t->name, "exp_avg_sq.", 11) == 0 && t->group == REEVE_TENSOR_OPTIMIZER;
         uint64_t n = 1;
-        for (uint32_t d = 0; d < t->rank; d++) n *= t->shape[d];
+        for (uint32_t d = 0; d < t->rank; d++)
+            n *= t->shape[d];
         for (uint64_t e = 0; e < n; e++)
             if (!isfinite(t->data[e]) || (squares && t->data[e] < 0.0f))
                 return reeve_fail(err, REEVE_STORE_CORRUPT,
@@ -131,10 +147,13 @@ static reeve_status gpt_restored(void *self, uint64_t step, struct reeve_error *
     return REEVE_OK;
 }
 
-static bool take_token(void *arg, int32_t token) { return gpt_text_append(arg, token); }
+static bool take_token(void *arg, int32_t token)
+{
+    return gpt_text_append(arg, token);
+}
 
-static reeve_status gpt_generate(void *self, const char *prompt, uint32_t token_count, uint64_t seed, double temperature,
-                                 char *text, size_t text_bytes_max, struct reeve_error *err)
+static reeve_status gpt_generate(void *self, const char *prompt, uint32_t token_count, uint64_t seed,
+                                 double temperature, char *text, size_t text_bytes_max, struct reeve_error *err)
 {
     struct gpt_workload *w = self;
     uint32_t vocab = w->job.shape.vocab, prompt_count = 0;
@@ -144,7 +163,8 @@ static reeve_status gpt_generate(void *self, const char *prompt, uint32_t token_
     struct gpt_text out = {.text = text, .bytes_max = text_bytes_max, .is_bytes = vocab == GPT_TEXT_BYTES_VOCAB};
     reeve_status st = gpt_text_prompt(prompt, vocab, w->prompt, w->job.shape.sequence, &prompt_count, &out, err);
     if (st == REEVE_OK)
-        st = reeve_gpt_generate(w->model, w->prompt, prompt_count, token_count, seed, temperature, take_token, &out, err);
+        st = reeve_gpt_generate(w->model, w->prompt, prompt_count, token_count, seed, temperature, take_token, &out,
+                                err);
     if (st == REEVE_OK) gpt_text_finish(&out);
     return st;
 }

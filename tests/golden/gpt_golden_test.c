@@ -23,7 +23,11 @@ struct golden {
     unsigned layers, heads, width, sequence, batch, vocab;
     double loss, grad_norm, param_norm, steps[STEPS];
     unsigned tensor_count;
-    struct { char name[64]; unsigned long elements; double norm; } tensors[TENSORS_MAX];
+    struct {
+        char name[64];
+        unsigned long elements;
+        double norm;
+    } tensors[TENSORS_MAX];
     float *grad;
     uint64_t grad_count;
 };
@@ -42,7 +46,8 @@ static uint32_t mix(uint32_t stream, uint32_t index)
 static uint64_t elements(const struct reeve_tensor *t)
 {
     uint64_t n = 1;
-    for (uint32_t i = 0; i < t->rank; i++) n *= t->shape[i];
+    for (uint32_t i = 0; i < t->rank; i++)
+        n *= t->shape[i];
     return n;
 }
 
@@ -71,8 +76,14 @@ static void *open_workload(const struct golden *g)
                    "\"lr\": 1e-2, \"min_lr\": 1e-3, \"warmup\": 5, \"decay_steps\": 16, \"weight_decay\": 0.1, "
                    "\"beta1\": 0.9, \"beta2\": 0.95, \"eps\": 1e-8, \"clip\": 0.5}}",
                    g->layers, g->heads, g->width);
-    struct reeve_workload_config config = {.job_json = json, .seed = 1, .vocab = g->vocab, .sequence = g->sequence,
-                                           .micro_batch = g->batch, .steps = STEPS, .threads = 1, .device = "cpu"};
+    struct reeve_workload_config config = {.job_json = json,
+                                           .seed = 1,
+                                           .vocab = g->vocab,
+                                           .sequence = g->sequence,
+                                           .micro_batch = g->batch,
+                                           .steps = STEPS,
+                                           .threads = 1,
+                                           .device = "cpu"};
     struct reeve_error err = {0};
     void *self = NULL;
     if (reeve_workload_find("gpt")->open(&config, &self, &err) != REEVE_OK) fail_msg("%s", err.text);
@@ -161,7 +172,8 @@ static void twenty_steps_of_loss_agree_with_pytorch(void **state)
         double sum = 0.0;
         reeve_workload_find("gpt")->tensors(self, &list, &count);
         for (uint32_t i = 0; i < g->tensor_count; i++)
-            for (uint64_t e = 0; e < elements(&list[i]); e++) sum += pow((double)list[i].data[e], 2);
+            for (uint64_t e = 0; e < elements(&list[i]); e++)
+                sum += pow((double)list[i].data[e], 2);
         expect_near(g->name, "norm of the parameters", sqrt(sum), g->param_norm, 1e-4);
         free(grad);
         reeve_workload_find("gpt")->close(self);
@@ -172,7 +184,8 @@ static void read_gradient(const char *folder, struct golden *g)
 {
     char path[4096];
     (void)snprintf(path, sizeof(path), "%s/gpt_%.31s.bin", folder, g->name);
-    for (unsigned i = 0; i < g->tensor_count; i++) g->grad_count += g->tensors[i].elements;
+    for (unsigned i = 0; i < g->tensor_count; i++)
+        g->grad_count += g->tensors[i].elements;
     g->grad = malloc(g->grad_count * sizeof(float));
     FILE *file = fopen(path, "rb");
     if (file == NULL || g->grad == NULL || fread(g->grad, sizeof(float), g->grad_count, file) != g->grad_count ||
@@ -191,8 +204,8 @@ static int read_line(FILE *file, const char *word, struct golden *g)
     if (strcmp(word, "param_norm") == 0) return fscanf(file, "%lf", &g->param_norm) == 1;
     if (strcmp(word, "tensor") == 0) {
         unsigned i = g->tensor_count++;
-        return i < TENSORS_MAX && fscanf(file, "%63s %lu %lf", g->tensors[i].name, &g->tensors[i].elements,
-                                         &g->tensors[i].norm) == 3;
+        return i < TENSORS_MAX &&
+               fscanf(file, "%63s %lu %lf", g->tensors[i].name, &g->tensors[i].elements, &g->tensors[i].norm) == 3;
     }
     if (strcmp(word, "steps") != 0) return 0;
     for (int i = 0; i < STEPS; i++)
@@ -210,8 +223,8 @@ static void read_golden(const char *folder)
         if (strcmp(word, "shape") == 0) {
             good = ++shape < SHAPES;
             struct golden *g = good ? &golden[shape] : golden;
-            good = good && fscanf(file, "%31s %u %u %u %u %u %u", g->name, &g->layers, &g->heads, &g->width, &g->sequence,
-                                  &g->batch, &g->vocab) == 7;
+            good = good && fscanf(file, "%31s %u %u %u %u %u %u", g->name, &g->layers, &g->heads, &g->width,
+                                  &g->sequence, &g->batch, &g->vocab) == 7;
         } else {
             good = shape >= 0 && read_line(file, word, &golden[shape]);
         }
@@ -221,7 +234,8 @@ static void read_golden(const char *folder)
         exit(1);
     }
     (void)fclose(file);
-    for (int s = 0; s < SHAPES; s++) read_gradient(folder, &golden[s]);
+    for (int s = 0; s < SHAPES; s++)
+        read_gradient(folder, &golden[s]);
 }
 
 int main(int argc, char **argv)
@@ -236,6 +250,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(twenty_steps_of_loss_agree_with_pytorch),
     };
     int failed = cmocka_run_group_tests_name("golden.gpt", tests, NULL, NULL);
-    for (int s = 0; s < SHAPES; s++) free(golden[s].grad);
+    for (int s = 0; s < SHAPES; s++)
+        free(golden[s].grad);
     return failed;
 }

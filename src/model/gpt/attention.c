@@ -7,9 +7,15 @@
 
 #include "model/gpt/kernels.h"
 
-size_t gpt_attention_scratch(size_t T) { return 2 * (size_t)GPT_ATTENTION_ROWS * T; }
+size_t gpt_attention_scratch(size_t T)
+{
+    return 2 * (size_t)GPT_ATTENTION_ROWS * T;
+}
 
-static size_t min_of(size_t a, size_t b) { return a < b ? a : b; }
+static size_t min_of(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
 
 /* p (rows, keys) = causal softmax of scale * q k^T for query rows [begin, begin + rows), keys = begin + rows */
 static void probabilities(float *p, const float *q, size_t begin, size_t rows, size_t C, size_t D, float scale)
@@ -17,7 +23,8 @@ static void probabilities(float *p, const float *q, size_t begin, size_t rows, s
     size_t keys = begin + rows;
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)keys, (int)D, scale, q + begin * 3 * C,
                 (int)(3 * C), q + C, (int)(3 * C), 0.0f, p, (int)keys);
-    for (size_t i = 0; i < rows; i++) gpt_softmax_row(p + i * keys, begin + i + 1, keys);
+    for (size_t i = 0; i < rows; i++)
+        gpt_softmax_row(p + i * keys, begin + i + 1, keys);
 }
 
 void gpt_attention_forward(float *out, const float *q, size_t t_begin, size_t t_end, size_t C, size_t D, float *scratch)
@@ -27,8 +34,8 @@ void gpt_attention_forward(float *out, const float *q, size_t t_begin, size_t t_
     for (size_t begin = t_begin; begin < t_end; begin += GPT_ATTENTION_ROWS) {
         size_t rows = min_of(GPT_ATTENTION_ROWS, t_end - begin), keys = begin + rows;
         probabilities(scratch, q, begin, rows, C, D, scale);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)D, (int)keys, 1.0f, scratch, (int)keys, v,
-                    (int)(3 * C), 0.0f, out + begin * C, (int)C);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)D, (int)keys, 1.0f, scratch, (int)keys,
+                    v, (int)(3 * C), 0.0f, out + begin * C, (int)C);
     }
 }
 

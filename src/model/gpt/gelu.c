@@ -1,6 +1,6 @@
 /* GELU in its tanh form ("gelu_new" of GPT-2). Source: Hendrycks, Gimpel 2016, arXiv:1606.08415, section 2.
- * Since (1 + tanh u) / 2 = 1 / (1 + e^-2u), it is x * s(2u) with the logistic function s: one exponential, and no digits
- * lost where tanh is near -1. */
+ * Since (1 + tanh u) / 2 = 1 / (1 + e^-2u), it is x * s(2u) with the logistic function s: one exponential, and no
+ * digits lost where tanh is near -1. */
 #include "model/gpt/kernels.h"
 #include "model/vector.h"
 
@@ -10,7 +10,10 @@
 /* Beyond it s is 0 or 1 to the last bit, and x^3 could overflow. A NaN passes. */
 #define GELU_LIMIT 10.0f
 
-static inline float logistic(float two_u) { return 1.0f / (1.0f + model_expf(-two_u)); }
+static inline float logistic(float two_u)
+{
+    return 1.0f / (1.0f + model_expf(-two_u));
+}
 
 MODEL_KERNEL
 void gpt_gelu_forward(float *y, const float *x, size_t n)

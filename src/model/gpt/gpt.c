@@ -23,7 +23,8 @@ static float *carve(struct arena *a, uint64_t rows, uint64_t columns)
 {
     uint64_t floats = 0, padded = 0;
     if (__builtin_mul_overflow(rows, columns, &floats) || floats > UINT64_MAX / 64 ||
-        __builtin_add_overflow(a->used, (floats + GPT_ALIGN_FLOATS - 1) / GPT_ALIGN_FLOATS * GPT_ALIGN_FLOATS, &padded) ||
+        __builtin_add_overflow(a->used, (floats + GPT_ALIGN_FLOATS - 1) / GPT_ALIGN_FLOATS * GPT_ALIGN_FLOATS,
+                               &padded) ||
         padded > (UINT64_C(1) << 59)) {
         a->overflow = true;
         return NULL;
@@ -63,7 +64,8 @@ static void carve_workspace(struct arena *a, const struct reeve_gpt_shape *s, re
 {
     uint64_t BT = (uint64_t)s->batch * s->sequence, C = s->width;
     struct gpt_layer measured;
-    for (uint32_t l = 0; l < s->layers; l++) carve_layer(a, s, g->layers == NULL ? &measured : &g->layers[l]);
+    for (uint32_t l = 0; l < s->layers; l++)
+        carve_layer(a, s, g->layers == NULL ? &measured : &g->layers[l]);
     float *out = carve(a, BT, C);
     if (g->layers != NULL) g->layers[s->layers].in = out;
     g->ln_f = carve(a, BT, C);
@@ -74,7 +76,8 @@ static void carve_workspace(struct arena *a, const struct reeve_gpt_shape *s, re
     g->dbig = carve(a, BT, 4 * C);
     g->logit_rows = logit_rows(s);
     g->logits = carve(a, g->logit_rows, s->vocab);
-    g->scratch_floats = (gpt_attention_scratch(s->sequence) + GPT_ALIGN_FLOATS - 1) / GPT_ALIGN_FLOATS * GPT_ALIGN_FLOATS;
+    g->scratch_floats =
+        (gpt_attention_scratch(s->sequence) + GPT_ALIGN_FLOATS - 1) / GPT_ALIGN_FLOATS * GPT_ALIGN_FLOATS;
     g->scratch = carve(a, g->threads, g->scratch_floats);
 }
 
@@ -92,10 +95,12 @@ static void place_params(struct arena *a, reeve_gpt *g)
 
 reeve_status reeve_gpt_check_shape(const struct reeve_gpt_shape *s, struct reeve_error *err)
 {
-    const struct { const char *key; uint64_t value, max; } one[] = {
-        {"model.layers", s->layers, 4096},        {"model.heads", s->heads, 65536},
-        {"model.width", s->width, 1u << 20},      {"vocabulary", s->vocab, 1u << 28},
-        {"data.sequence", s->sequence, 1u << 24}, {"train.micro_batch", s->batch, 1u << 24}};
+    const struct {
+        const char *key;
+        uint64_t value, max;
+    } one[] = {{"model.layers", s->layers, 4096},        {"model.heads", s->heads, 65536},
+               {"model.width", s->width, 1u << 20},      {"vocabulary", s->vocab, 1u << 28},
+               {"data.sequence", s->sequence, 1u << 24}, {"train.micro_batch", s->batch, 1u << 24}};
     for (size_t i = 0; i < sizeof(one) / sizeof(one[0]); i++)
         if (one[i].value < 1 || one[i].value > one[i].max)
             return reeve_fail(err, REEVE_INPUT_INVALID, "gpt: %s is %llu; expected 1 to %llu", one[i].key,
@@ -167,11 +172,13 @@ reeve_status reeve_gpt_create(const struct reeve_gpt_shape *shape, uint64_t seed
 {
     reeve_status st = reeve_gpt_check_shape(shape, err);
     if (st != REEVE_OK) return st;
-    if (threads < 1 || threads > 1024)
-        return reeve_fail(err, REEVE_INPUT_INVALID, "gpt: resources.threads is %u; expected 1 to 1024", threads);
+    if (threads < 1 || threads > GPT_THREADS_MAX)
+        return reeve_fail(err, REEVE_INPUT_INVALID, "gpt: resources.threads is %u; expected 1 to %d", threads,
+                          GPT_THREADS_MAX);
     uint64_t param_bytes = 0, workspace_bytes = 0;
     if (!reeve_gpt_bytes(shape, threads, &param_bytes, &workspace_bytes))
-        return reeve_fail(err, REEVE_JOB_NO_MEMORY, "gpt: this model needs more memory than can be addressed; "
+        return reeve_fail(err, REEVE_JOB_NO_MEMORY,
+                          "gpt: this model needs more memory than can be addressed; "
                           "lower model.width, model.layers or train.micro_batch");
     reeve_gpt *g = calloc(1, sizeof(*g));
     if (g != NULL) {
@@ -181,7 +188,8 @@ reeve_status reeve_gpt_create(const struct reeve_gpt_shape *shape, uint64_t seed
     }
     if (g == NULL || !take_memory(g)) {
         reeve_gpt_destroy(g);
-        return reeve_fail(err, REEVE_JOB_NO_MEMORY, "gpt: no memory for %.1f MiB of parameters and %.1f MiB of "
+        return reeve_fail(err, REEVE_JOB_NO_MEMORY,
+                          "gpt: no memory for %.1f MiB of parameters and %.1f MiB of "
                           "workspace; lower train.micro_batch, data.sequence or the model",
                           (double)param_bytes / 1048576.0, (double)workspace_bytes / 1048576.0);
     }
@@ -210,23 +218,39 @@ const struct reeve_tensor *reeve_gpt_tensors(const reeve_gpt *g, uint32_t *count
     return g->tensors;
 }
 
-uint64_t reeve_gpt_param_count(const reeve_gpt *g) { return g->param_count; }
+uint64_t reeve_gpt_param_count(const reeve_gpt *g)
+{
+    return g->param_count;
+}
 
 /* Threads are a setting of the calling thread, and of OpenBLAS as a whole: another model may have changed them. */
-void gpt_use_threads(const reeve_gpt *g)
+static void use_threads(int threads)
 {
-    int threads = (int)g->threads;
     if (omp_get_dynamic()) omp_set_dynamic(0); /* fewer threads than asked for would be other bits */
     if (openblas_get_num_threads() != threads) openblas_set_num_threads(threads);
     if (omp_get_max_threads() != threads) omp_set_num_threads(threads);
+}
+
+void gpt_use_threads(const reeve_gpt *g)
+{
+    use_threads((int)g->threads);
+}
+
+uint32_t reeve_gpt_threads_possible(uint32_t threads)
+{
+    use_threads(threads < GPT_THREADS_MAX ? (int)threads : GPT_THREADS_MAX);
+    uint32_t built_for = (uint32_t)openblas_get_num_threads(), cores = (uint32_t)omp_get_num_procs();
+    uint32_t possible = built_for < cores ? built_for : cores;
+    return possible < threads ? possible : threads;
 }
 
 static reeve_status check_batch(const reeve_gpt *g, const int32_t *tokens, uint32_t B, uint32_t T,
                                 struct reeve_error *err)
 {
     if (B < 1 || B > g->shape.batch || T < 1 || T > g->shape.sequence)
-        return reeve_fail(err, REEVE_INPUT_INVALID, "gpt: batch of %u samples of %u tokens; expected 1 to %u of 1 to %u", B,
-                          T, g->shape.batch, g->shape.sequence);
+        return reeve_fail(err, REEVE_INPUT_INVALID,
+                          "gpt: batch of %u samples of %u tokens; expected 1 to %u of 1 to %u", B, T, g->shape.batch,
+                          g->shape.sequence);
     for (size_t i = 0; i < (size_t)B * (T + (size_t)1); i++)
         if (tokens[i] < 0 || (uint32_t)tokens[i] >= g->shape.vocab)
             return reeve_fail(err, REEVE_INPUT_INVALID,

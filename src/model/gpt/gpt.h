@@ -27,10 +27,14 @@ reeve_status reeve_gpt_check_shape(const struct reeve_gpt_shape *shape, struct r
 bool reeve_gpt_bytes(const struct reeve_gpt_shape *shape, uint32_t threads, uint64_t *param_bytes,
                      uint64_t *workspace_bytes);
 
-/* Parameters from the seed alone: weights N(0, 0.02^2), those that end in a residual N(0, (0.02 / sqrt(2L))^2), biases 0,
- * norm weights 1. All memory that any call needs is taken and touched here.
- *   in   threads   >= 1; what a call uses, and part of what the bits depend on
- * INPUT_INVALID | JOB_NO_MEMORY */
+/* How many of `threads` (>= 1) a process can have here: at most the cores that it is bound to, since newer versions of
+ * OpenBLAS take no more, and at most what OpenBLAS was built for. Fewer are other bits: who wants the same bits
+ * refuses. Sets the calling thread's numbers of threads. */
+uint32_t reeve_gpt_threads_possible(uint32_t threads);
+
+/* Parameters from the seed alone: weights N(0, 0.02^2), those that end in a residual N(0, (0.02 / sqrt(2L))^2), biases
+ * 0, norm weights 1. All memory that any call needs is taken and touched here. in   threads   >= 1; what a call uses,
+ * and part of what the bits depend on INPUT_INVALID | JOB_NO_MEMORY */
 reeve_status reeve_gpt_create(const struct reeve_gpt_shape *shape, uint64_t seed, uint32_t threads, reeve_gpt **out,
                               struct reeve_error *err);
 void reeve_gpt_destroy(reeve_gpt *g); /* takes NULL */

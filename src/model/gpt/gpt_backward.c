@@ -8,7 +8,10 @@
 #include "model/gpt/kernels.h"
 #include "model/gpt/matmul.h"
 
-static size_t min_of(size_t a, size_t b) { return a < b ? a : b; }
+static size_t min_of(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
 
 /* dweight (n, k), dbias (n,) and, where dx is not NULL, dx (rows, k) from dy (rows, n) and x (rows, k) */
 static void linear_backward(const reeve_gpt *g, float *grad, float *dx, const float *dy, const float *x,
@@ -33,7 +36,8 @@ static void norm_backward(const reeve_gpt *g, float *grad, const float *dy, cons
     {
 #pragma omp for schedule(static) nowait
         for (size_t c = 0; c < C; c += GPT_COLUMNS_CHUNK)
-            gpt_layernorm_backward_params(dweight, dbias, dy, x, mean, rstd, rows, C, c, min_of(c + GPT_COLUMNS_CHUNK, C));
+            gpt_layernorm_backward_params(dweight, dbias, dy, x, mean, rstd, rows, C, c,
+                                          min_of(c + GPT_COLUMNS_CHUNK, C));
 #pragma omp for schedule(static)
         for (size_t r = 0; r < rows; r += GPT_ROWS_CHUNK)
             gpt_layernorm_backward_input(g->dres + r * C, dy + r * C, x + r * C, mean + r, rstd + r, weight,

@@ -6,7 +6,10 @@
 #include "model/gpt/kernels.h"
 #include "model/gpt/matmul.h"
 
-static size_t min_of(size_t a, size_t b) { return a < b ? a : b; }
+static size_t min_of(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
 
 static void norm(const reeve_gpt *g, float *y, float *mean, float *rstd, const float *x, uint32_t weight_index,
                  struct gpt_span span)
@@ -15,22 +18,20 @@ static void norm(const reeve_gpt *g, float *y, float *mean, float *rstd, const f
     size_t C = g->shape.width;
 #pragma omp parallel for schedule(static) num_threads(g->threads) if (span.end - span.begin > GPT_ROWS_CHUNK)
     for (size_t r = span.begin; r < span.end; r += GPT_ROWS_CHUNK)
-        gpt_layernorm_forward(y + r * C, mean + r, rstd + r, x + r * C, weight, bias, min_of(GPT_ROWS_CHUNK, span.end - r),
-                              C);
+        gpt_layernorm_forward(y + r * C, mean + r, rstd + r, x + r * C, weight, bias,
+                              min_of(GPT_ROWS_CHUNK, span.end - r), C);
 }
 
 /* out (rows, n) = x (rows, k) W (n, k)^T + bias, and + residual (rows, n) where there is one */
-static void linear(const reeve_gpt *g, float *out, const float *x, const float *residual, uint32_t weight_index, size_t n,
-                   size_t k, struct gpt_span span)
+static void linear(const reeve_gpt *g, float *out, const float *x, const float *residual, uint32_t weight_index,
+                   size_t n, size_t k, struct gpt_span span)
 {
     const float *weight = gpt_param(g, weight_index), *bias = gpt_param(g, weight_index + 1);
 #pragma omp parallel for schedule(static) num_threads(g->threads) if (span.end - span.begin > GPT_ROWS_CHUNK)
     for (size_t r = span.begin; r < span.end; r += GPT_ROWS_CHUNK) {
         size_t rows = min_of(GPT_ROWS_CHUNK, span.end - r);
-        if (residual != NULL)
-            gpt_rows_add(out + r * n, residual + r * n, bias, rows, n);
-        else
-            gpt_rows_fill(out + r * n, bias, rows, n);
+        if (residual != NULL) gpt_rows_add(out + r * n, residual + r * n, bias, rows, n);
+        else gpt_rows_fill(out + r * n, bias, rows, n);
     }
     matmul_nt(out + span.begin * n, x + span.begin * k, weight, span.end - span.begin, n, k, 1.0f);
 }
@@ -42,8 +43,8 @@ static void attend(const reeve_gpt *g, const struct gpt_layer *layer, struct gpt
 #pragma omp parallel for schedule(static) num_threads(g->threads)
     for (size_t i = 0; i < pairs; i++) {
         size_t b = i / H, h = i % H;
-        gpt_attention_forward(layer->att + b * span.T * C + h * D, layer->qkv + b * span.T * 3 * C + h * D, t_begin, t_end,
-                              C, D, g->scratch + (size_t)omp_get_thread_num() * g->scratch_floats);
+        gpt_attention_forward(layer->att + b * span.T * C + h * D, layer->qkv + b * span.T * 3 * C + h * D, t_begin,
+                              t_end, C, D, g->scratch + (size_t)omp_get_thread_num() * g->scratch_floats);
     }
 }
 

@@ -1,5 +1,5 @@
-/* Continue a text token by token. The keys and values of earlier tokens are still in g->layers, so a new token costs one
- * row; when the window is full, its last half is computed again at the first positions. */
+/* Continue a text token by token. The keys and values of earlier tokens are still in g->layers, so a new token costs
+ * one row; when the window is full, its last half is computed again at the first positions. */
 #include <math.h>
 #include <string.h>
 
@@ -38,7 +38,8 @@ static uint32_t draw(const float *logits, uint32_t V, double temperature, double
     uint32_t best = likeliest(logits, V);
     if (best == V || temperature == 0.0) return best;
     double sum = 0.0, below = 0.0;
-    for (uint32_t i = 0; i < V; i++) sum += model_expf((float)((logits[i] - logits[best]) / temperature));
+    for (uint32_t i = 0; i < V; i++)
+        sum += model_expf((float)((logits[i] - logits[best]) / temperature));
     for (uint32_t i = 0; i < V; i++) {
         below += model_expf((float)((logits[i] - logits[best]) / temperature));
         if (below > uniform * sum) return i;
@@ -70,16 +71,15 @@ reeve_status reeve_gpt_generate(reeve_gpt *g, const int32_t *prompt, uint32_t pr
     if (prompt_count == 0) return reeve_fail(err, REEVE_INPUT_INVALID, "gpt: a prompt has at least one token");
     for (uint32_t i = 0; i < prompt_count; i++)
         if (prompt[i] < 0 || (uint32_t)prompt[i] >= V)
-            return reeve_fail(err, REEVE_INPUT_INVALID, "gpt: token %d in the prompt; the vocabulary is 0 to %u", prompt[i],
-                              V - 1);
+            return reeve_fail(err, REEVE_INPUT_INVALID, "gpt: token %d in the prompt; the vocabulary is 0 to %u",
+                              prompt[i], V - 1);
     gpt_use_threads(g);
     size_t count = prompt_count < g->shape.sequence ? prompt_count : g->shape.sequence, begin = 0;
     memcpy(g->window, prompt + (prompt_count - count), count * sizeof(*g->window));
     for (uint32_t n = 0; n < token_count; n++) {
         const float *logits = next_logits(g, begin, count);
         uint32_t token = draw(logits, V, temperature, reeve_random_uniform(seed, GENERATE_STREAM, n));
-        if (token == V)
-            return reeve_fail(err, REEVE_JOB_DIVERGED, "gpt: the model gives values that are not finite");
+        if (token == V) return reeve_fail(err, REEVE_JOB_DIVERGED, "gpt: the model gives values that are not finite");
         if (!take(take_arg, (int32_t)token)) break;
         begin = window_push(g, &count, (int32_t)token);
     }

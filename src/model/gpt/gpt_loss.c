@@ -31,6 +31,7 @@ double gpt_head(reeve_gpt *g, const int32_t *tokens, size_t B, size_t T, float *
         matmul_tn(grad + g->grad_offset[WTE], g->logits, g->ln_f + begin * C, V, C, rows, begin == 0 ? 0.0f : 1.0f);
     }
     double sum = 0.0;
-    for (size_t r = 0; r < BT; r++) sum += g->losses[r];
+    for (size_t r = 0; r < BT; r++)
+        sum += g->losses[r];
     return sum;
 }

@@ -17,7 +17,8 @@ uint32_t gpt_tensor_count(const struct reeve_gpt_shape *shape)
 uint64_t gpt_tensor_elements(const struct reeve_tensor *t)
 {
     uint64_t n = 1;
-    for (uint32_t i = 0; i < t->rank; i++) n *= t->shape[i];
+    for (uint32_t i = 0; i < t->rank; i++)
+        n *= t->shape[i];
     return n;
 }
 
@@ -76,12 +77,14 @@ static void init_tensor(const reeve_gpt *g, uint64_t seed, uint32_t index)
         reeve_random_normal_f32(seed, INIT_STREAM | index, t->data, n, (float)stddev);
     } else {
         float value = strcmp(end, ".weight") == 0 ? 1.0f : 0.0f;
-        for (uint64_t i = 0; i < n; i++) t->data[i] = value;
+        for (uint64_t i = 0; i < n; i++)
+            t->data[i] = value;
     }
 }
 
 void gpt_params_init(reeve_gpt *g, uint64_t seed)
 {
 #pragma omp parallel for schedule(static, 1) num_threads(g->threads)
-    for (uint32_t i = 0; i < g->tensor_count; i++) init_tensor(g, seed, i);
+    for (uint32_t i = 0; i < g->tensor_count; i++)
+        init_tensor(g, seed, i);
 }

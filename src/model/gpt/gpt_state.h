@@ -6,28 +6,40 @@
 
 #include "model/gpt/gpt.h"
 
-#define GPT_ROWS_CHUNK 32      /* rows that a thread takes at once; results do not depend on it */
-#define GPT_COLUMNS_CHUNK 64   /* the same for columns */
-#define GPT_ALIGN_FLOATS 16    /* 64 bytes */
+#define GPT_ROWS_CHUNK 32    /* rows that a thread takes at once; results do not depend on it */
+#define GPT_COLUMNS_CHUNK 64 /* the same for columns */
+#define GPT_THREADS_MAX 1024
+#define GPT_ALIGN_FLOATS 16              /* 64 bytes */
 #define GPT_LOGITS_MAX ((size_t)1 << 24) /* floats of logits at once: 64 MiB */
 
 /* Tensors of a layer, in their order; the whole list is wte, wpe, L times these, ln_f weight, ln_f bias. */
 enum gpt_layer_tensor {
-    LN_1_WEIGHT, LN_1_BIAS, ATTN_WEIGHT, ATTN_BIAS, ATTN_PROJ_WEIGHT, ATTN_PROJ_BIAS,
-    LN_2_WEIGHT, LN_2_BIAS, FC_WEIGHT, FC_BIAS, PROJ_WEIGHT, PROJ_BIAS, LAYER_TENSORS
+    LN_1_WEIGHT,
+    LN_1_BIAS,
+    ATTN_WEIGHT,
+    ATTN_BIAS,
+    ATTN_PROJ_WEIGHT,
+    ATTN_PROJ_BIAS,
+    LN_2_WEIGHT,
+    LN_2_BIAS,
+    FC_WEIGHT,
+    FC_BIAS,
+    PROJ_WEIGHT,
+    PROJ_BIAS,
+    LAYER_TENSORS
 };
 enum { WTE = 0, WPE = 1, FIRST_LAYER = 2 };
 
 /* What forward keeps of a layer for backward. BT = batch * sequence rows. */
 struct gpt_layer {
-    float *in;            /* (BT, C) what enters; the next layer's `in` is what leaves */
+    float *in;                     /* (BT, C) what enters; the next layer's `in` is what leaves */
     float *ln_1, *mean_1, *rstd_1; /* (BT, C), (BT,), (BT,) */
-    float *qkv;           /* (BT, 3C) */
-    float *att;           /* (BT, C) heads side by side */
-    float *mid;           /* (BT, C) in + attention */
+    float *qkv;                    /* (BT, 3C) */
+    float *att;                    /* (BT, C) heads side by side */
+    float *mid;                    /* (BT, C) in + attention */
     float *ln_2, *mean_2, *rstd_2;
-    float *fc;            /* (BT, 4C) before GELU */
-    float *gelu;          /* (BT, 4C) after it */
+    float *fc;   /* (BT, 4C) before GELU */
+    float *gelu; /* (BT, 4C) after it */
 };
 
 struct reeve_gpt {
@@ -46,23 +58,34 @@ struct reeve_gpt {
     float *dbig;                   /* (BT, 4C) */
     float *logits;                 /* (logit_rows, V) */
     size_t logit_rows;
-    float *scratch;                /* (threads, scratch_floats) for attention */
+    float *scratch; /* (threads, scratch_floats) for attention */
     size_t scratch_floats;
-    double *losses;                /* (BT,) owned */
-    int32_t *window;               /* (T,) owned; tokens of the text that is being continued */
+    double *losses;  /* (BT,) owned */
+    int32_t *window; /* (T,) owned; tokens of the text that is being continued */
 };
 
 /* Rows [begin, end) of B sequences of T; begin > 0 only where B = 1 and the rows before are still there. */
-struct gpt_span { size_t B, T, begin, end; };
+struct gpt_span {
+    size_t B, T, begin, end;
+};
 
-struct gpt_cancel { bool (*cancelled)(void *); void *arg; };
-static inline bool gpt_is_cancelled(const struct gpt_cancel *c) { return c->cancelled != NULL && c->cancelled(c->arg); }
+struct gpt_cancel {
+    bool (*cancelled)(void *);
+    void *arg;
+};
+static inline bool gpt_is_cancelled(const struct gpt_cancel *c)
+{
+    return c->cancelled != NULL && c->cancelled(c->arg);
+}
 
 static inline uint32_t gpt_layer_index(uint32_t layer, enum gpt_layer_tensor which)
 {
     return FIRST_LAYER + layer * LAYER_TENSORS + (uint32_t)which;
 }
-static inline float *gpt_param(const reeve_gpt *g, uint32_t index) { return g->tensors[index].data; }
+static inline float *gpt_param(const reeve_gpt *g, uint32_t index)
+{
+    return g->tensors[index].data;
+}
 
 /* gpt_params.c: name, shape and offsets of each tensor (data stays NULL); the initial values. */
 uint32_t gpt_tensor_count(const struct reeve_gpt_shape *shape);

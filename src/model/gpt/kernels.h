@@ -27,8 +27,8 @@ void gpt_gelu_forward(float *y, const float *x, size_t n);
 void gpt_gelu_backward(float *dy_to_dx, const float *x, size_t n); /* in place: dy becomes dx */
 
 /* --- rows.c: bias and embedding --- */
-void gpt_rows_fill(float *out, const float *bias, size_t rows, size_t n);                  /* out[r] = bias */
-void gpt_rows_add(float *out, const float *x, const float *bias, size_t rows, size_t n);   /* out[r] = x[r] + bias */
+void gpt_rows_fill(float *out, const float *bias, size_t rows, size_t n);                /* out[r] = bias */
+void gpt_rows_add(float *out, const float *x, const float *bias, size_t rows, size_t n); /* out[r] = x[r] + bias */
 /* out [c_begin, c_end) = sum over rows of x (rows, n), in blocks of rows. */
 void gpt_columns_sum(float *out, const float *x, size_t rows, size_t n, size_t c_begin, size_t c_end);
 /* x[r] = wte[token] + wpe[t] for rows [row_begin, row_end); row r is token tokens[b * stride + t]. */
@@ -49,12 +49,15 @@ void gpt_softmax_row(float *scores, size_t n, size_t width);
 void gpt_softmax_row_backward(float *dp, const float *p, size_t n, size_t width, float scale);
 
 /* --- attention.c: causal self-attention of one head of one sequence --- */
-#define GPT_ATTENTION_ROWS 64 /* query rows handled at once: what lies above the diagonal within them is wasted work */
+#define GPT_ATTENTION_ROWS 64 /* query rows handled at once: what lies above the diagonal within them is wasted work   \
+                               */
 /* Floats of scratch that one call needs. */
 size_t gpt_attention_scratch(size_t T);
 /* Rows [t_begin, t_end) of out (T, D) within (T, C); q, k, v (T, D) within qkv (T, 3C), whose rows below t_end are set.
- * Both point to this head's columns of the sequence's first row: out = base + h * D; q = base + h * D, k = q + C, v = k + C. */
-void gpt_attention_forward(float *out, const float *q, size_t t_begin, size_t t_end, size_t C, size_t D, float *scratch);
+ * Both point to this head's columns of the sequence's first row: out = base + h * D; q = base + h * D, k = q + C, v = k
+ * + C. */
+void gpt_attention_forward(float *out, const float *q, size_t t_begin, size_t t_end, size_t C, size_t D,
+                           float *scratch);
 /* dq (T, D) within (T, 3C), and dk, dv behind it as above: overwritten. The probabilities are computed again. */
 void gpt_attention_backward(float *dq, const float *dout, const float *q, size_t T, size_t C, size_t D, float *scratch);
 

@@ -9,8 +9,10 @@ static float row_sum(const float *x, size_t C)
     float lanes[MODEL_LANES] = {0};
     size_t i = 0;
     for (; i + MODEL_LANES <= C; i += MODEL_LANES)
-        for (int j = 0; j < MODEL_LANES; j++) lanes[j] += x[i + j];
-    for (size_t j = 0; i + j < C; j++) lanes[j] += x[i + j];
+        for (int j = 0; j < MODEL_LANES; j++)
+            lanes[j] += x[i + j];
+    for (size_t j = 0; i + j < C; j++)
+        lanes[j] += x[i + j];
     return lanes_sum(lanes);
 }
 
@@ -20,16 +22,20 @@ static float row_square_deviation(const float *x, float mean, size_t C)
     float lanes[MODEL_LANES] = {0};
     size_t i = 0;
     for (; i + MODEL_LANES <= C; i += MODEL_LANES)
-        for (int j = 0; j < MODEL_LANES; j++) lanes[j] += (x[i + j] - mean) * (x[i + j] - mean);
-    for (size_t j = 0; i + j < C; j++) lanes[j] += (x[i + j] - mean) * (x[i + j] - mean);
+        for (int j = 0; j < MODEL_LANES; j++)
+            lanes[j] += (x[i + j] - mean) * (x[i + j] - mean);
+    for (size_t j = 0; i + j < C; j++)
+        lanes[j] += (x[i + j] - mean) * (x[i + j] - mean);
     return lanes_sum(lanes);
 }
 
 MODEL_KERNEL
-static void row_scale(float *y, const float *x, float mean, float rstd, const float *weight, const float *bias, size_t C)
+static void row_scale(float *y, const float *x, float mean, float rstd, const float *weight, const float *bias,
+                      size_t C)
 {
 #pragma omp simd
-    for (size_t c = 0; c < C; c++) y[c] = (x[c] - mean) * rstd * weight[c] + bias[c];
+    for (size_t c = 0; c < C; c++)
+        y[c] = (x[c] - mean) * rstd * weight[c] + bias[c];
 }
 
 void gpt_layernorm_forward(float *y, float *mean, float *rstd, const float *x, const float *weight, const float *bias,

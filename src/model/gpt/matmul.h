@@ -19,8 +19,8 @@ static inline void matmul_nt(float *out, const float *a, const float *b, size_t 
 /* out (m, n) = a (m, k) b (k, n) + beta out: gradient of the input, dy W */
 static inline void matmul_nn(float *out, const float *a, const float *b, size_t m, size_t n, size_t k, float beta)
 {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1.0f, a, (int)k, b, (int)n, beta, out,
-                (int)n);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1.0f, a, (int)k, b, (int)n, beta,
+                out, (int)n);
 }
 
 /* out (m, n) = a (k, m)^T b (k, n) + beta out: gradient of the weight, dy^T x */

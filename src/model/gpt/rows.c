@@ -2,12 +2,13 @@
 #include "model/gpt/kernels.h"
 #include "model/vector.h"
 
-#define ROWS_BLOCK 64   /* sums of sums: the error grows with the number of blocks, not of rows */
+#define ROWS_BLOCK 64 /* sums of sums: the error grows with the number of blocks, not of rows */
 #define COLUMNS_BLOCK 64
 
 void gpt_rows_fill(float *out, const float *bias, size_t rows, size_t n)
 {
-    for (size_t r = 0; r < rows; r++) memcpy(out + r * n, bias, n * sizeof(float));
+    for (size_t r = 0; r < rows; r++)
+        memcpy(out + r * n, bias, n * sizeof(float));
 }
 
 MODEL_KERNEL
@@ -15,7 +16,8 @@ void gpt_rows_add(float *out, const float *x, const float *bias, size_t rows, si
 {
     for (size_t r = 0; r < rows; r++) {
 #pragma omp simd
-        for (size_t i = 0; i < n; i++) out[r * n + i] = x[r * n + i] + bias[i];
+        for (size_t i = 0; i < n; i++)
+            out[r * n + i] = x[r * n + i] + bias[i];
     }
 }
 
@@ -26,12 +28,15 @@ static void columns_block(float total[COLUMNS_BLOCK], const float *x, size_t n, 
     float sum[COLUMNS_BLOCK] = {0};
     if (width == COLUMNS_BLOCK) {
         for (size_t r = 0; r < rows; r++)
-            for (int j = 0; j < COLUMNS_BLOCK; j++) sum[j] += x[r * n + j];
+            for (int j = 0; j < COLUMNS_BLOCK; j++)
+                sum[j] += x[r * n + j];
     } else {
         for (size_t r = 0; r < rows; r++)
-            for (size_t j = 0; j < width; j++) sum[j] += x[r * n + j];
+            for (size_t j = 0; j < width; j++)
+                sum[j] += x[r * n + j];
     }
-    for (int j = 0; j < COLUMNS_BLOCK; j++) total[j] += sum[j];
+    for (int j = 0; j < COLUMNS_BLOCK; j++)
+        total[j] += sum[j];
 }
 
 void gpt_columns_sum(float *out, const float *x, size_t rows, size_t n, size_t c_begin, size_t c_end)
@@ -58,14 +63,16 @@ MODEL_KERNEL
 static void add_columns(float *out, const float *x, size_t n)
 {
 #pragma omp simd
-    for (size_t i = 0; i < n; i++) out[i] += x[i];
+    for (size_t i = 0; i < n; i++)
+        out[i] += x[i];
 }
 
 void gpt_embed_backward(float *dwte, float *dwpe, const float *dx, const int32_t *tokens, size_t stride, size_t B,
                         size_t T, size_t C, size_t c_begin, size_t c_end)
 {
     size_t width = c_end - c_begin;
-    for (size_t t = 0; t < T; t++) memset(dwpe + t * C + c_begin, 0, width * sizeof(float));
+    for (size_t t = 0; t < T; t++)
+        memset(dwpe + t * C + c_begin, 0, width * sizeof(float));
     for (size_t b = 0; b < B; b++)
         for (size_t t = 0; t < T; t++) {
             const float *row = dx + (b * T + t) * C + c_begin;

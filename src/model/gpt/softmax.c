@@ -1,6 +1,6 @@
 /* Softmax of a row, with its slope (for attention), and with cross-entropy in one go (for the loss): the probabilities
- * of the logits are never kept, they become the gradient in their place. The largest value is taken off first, so nothing
- * overflows. */
+ * of the logits are never kept, they become the gradient in their place. The largest value is taken off first, so
+ * nothing overflows. */
 #include "model/gpt/kernels.h"
 #include "model/vector.h"
 
@@ -8,11 +8,14 @@ MODEL_KERNEL
 static float row_max(const float *x, size_t n)
 {
     float lanes[MODEL_LANES];
-    for (int j = 0; j < MODEL_LANES; j++) lanes[j] = x[0];
+    for (int j = 0; j < MODEL_LANES; j++)
+        lanes[j] = x[0];
     size_t i = 0;
     for (; i + MODEL_LANES <= n; i += MODEL_LANES)
-        for (int j = 0; j < MODEL_LANES; j++) lanes[j] = x[i + j] > lanes[j] ? x[i + j] : lanes[j];
-    for (size_t j = 0; i + j < n; j++) lanes[j] = x[i + j] > lanes[j] ? x[i + j] : lanes[j];
+        for (int j = 0; j < MODEL_LANES; j++)
+            lanes[j] = x[i + j] > lanes[j] ? x[i + j] : lanes[j];
+    for (size_t j = 0; i + j < n; j++)
+        lanes[j] = x[i + j] > lanes[j] ? x[i + j] : lanes[j];
     return lanes_max(lanes);
 }
 
@@ -38,7 +41,8 @@ MODEL_KERNEL
 static void row_times(float *x, float factor, size_t n)
 {
 #pragma omp simd
-    for (size_t i = 0; i < n; i++) x[i] *= factor;
+    for (size_t i = 0; i < n; i++)
+        x[i] *= factor;
 }
 
 double gpt_loss_row(float *logits, size_t V, size_t target)
@@ -71,8 +75,10 @@ static float row_dot(const float *a, const float *b, size_t n)
     float lanes[MODEL_LANES] = {0};
     size_t i = 0;
     for (; i + MODEL_LANES <= n; i += MODEL_LANES)
-        for (int j = 0; j < MODEL_LANES; j++) lanes[j] += a[i + j] * b[i + j];
-    for (size_t j = 0; i + j < n; j++) lanes[j] += a[i + j] * b[i + j];
+        for (int j = 0; j < MODEL_LANES; j++)
+            lanes[j] += a[i + j] * b[i + j];
+    for (size_t j = 0; i + j < n; j++)
+        lanes[j] += a[i + j] * b[i + j];
     return lanes_sum(lanes);
 }
 
@@ -80,7 +86,8 @@ MODEL_KERNEL
 static void row_softmax_slope(float *dp, const float *p, float dot, float scale, size_t n)
 {
 #pragma omp simd
-    for (size_t i = 0; i < n; i++) dp[i] = scale * (p[i] * (dp[i] - dot));
+    for (size_t i = 0; i < n; i++)
+        dp[i] = scale * (p[i] * (dp[i] - dot));
 }
 
 void gpt_softmax_row_backward(float *dp, const float *p, size_t n, size_t width, float scale)

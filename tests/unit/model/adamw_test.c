@@ -16,8 +16,15 @@
 #define MATRIX (ROWS * COLUMNS)
 #define PARAMS (MATRIX + COLUMNS)
 
-static const struct reeve_adamw_config config = {.lr = 1e-2, .min_lr = 1e-3, .warmup = 4, .decay_steps = 12,
-                                                 .weight_decay = 0.3, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .clip = 0.7};
+static const struct reeve_adamw_config config = {.lr = 1e-2,
+                                                 .min_lr = 1e-3,
+                                                 .warmup = 4,
+                                                 .decay_steps = 12,
+                                                 .weight_decay = 0.3,
+                                                 .beta1 = 0.9,
+                                                 .beta2 = 0.95,
+                                                 .eps = 1e-8,
+                                                 .clip = 0.7};
 
 struct fixture {
     float *params;
@@ -34,7 +41,10 @@ static void make(struct fixture *f, const struct reeve_adamw_config *c, uint32_t
     if (reeve_adamw_create(c, f->model, 2, threads, &f->adamw, &err) != REEVE_OK) fail_msg("%s", err.text);
 }
 
-static void drop(struct fixture *f) { reeve_adamw_destroy(f->adamw), free(f->params); }
+static void drop(struct fixture *f)
+{
+    reeve_adamw_destroy(f->adamw), free(f->params);
+}
 
 static double naive_rate(uint64_t step)
 {
@@ -54,11 +64,14 @@ static void fifteen_steps_agree_with_the_definition(void **state)
     struct reeve_error err = {0};
     struct reeve_apply_info info;
     memset(m, 0, sizeof(m)), memset(v, 0, sizeof(v));
-    for (int i = 0; i < PARAMS; i++) p[i] = f.params[i];
+    for (int i = 0; i < PARAMS; i++)
+        p[i] = f.params[i];
     for (uint64_t step = 1; step <= 15; step++) {
         double square = 0.0, lr = naive_rate(step), size = step % 3 == 0 ? 0.001 : 0.2;
-        for (int i = 0; i < PARAMS; i++) grad[i] = fresh_float((float)size);
-        for (int i = 0; i < PARAMS; i++) square += (double)grad[i] * grad[i];
+        for (int i = 0; i < PARAMS; i++)
+            grad[i] = fresh_float((float)size);
+        for (int i = 0; i < PARAMS; i++)
+            square += (double)grad[i] * grad[i];
         double norm = sqrt(square), scale = norm > config.clip ? config.clip / norm : 1.0;
         for (int i = 0; i < PARAMS; i++) {
             double g = grad[i] * scale;
@@ -71,7 +84,8 @@ static void fifteen_steps_agree_with_the_definition(void **state)
         if (fabs(info.grad_norm - norm) > 1e-12 * norm) fail_msg("norm %.17g, expected %.17g", info.grad_norm, norm);
         if (fabs(info.learning_rate - lr) > 1e-15) fail_msg("rate %.17g, expected %.17g", info.learning_rate, lr);
         for (int i = 0; i < PARAMS; i++)
-            if (!(fabs(f.params[i] - p[i]) <= 2e-6)) fail_msg("step %d: %.9g, expected %.9g", (int)step, f.params[i], p[i]);
+            if (!(fabs(f.params[i] - p[i]) <= 2e-6))
+                fail_msg("step %d: %.9g, expected %.9g", (int)step, f.params[i], p[i]);
     }
     drop(&f);
 }
@@ -126,7 +140,8 @@ static void norm_of_any_length_agrees_with_naive(void **state)
         uint64_t n = round < 10 ? fresh_between(1, 40) : fresh_between(16000, 70000);
         float *x = fresh_floats(n, round % 2 == 0 ? 1e-20f : 1e18f);
         double *blocks = calloc(reeve_grad_norm_blocks(n), sizeof(double)), square = 0.0;
-        for (uint64_t i = 0; i < n; i++) square += (double)x[i] * x[i];
+        for (uint64_t i = 0; i < n; i++)
+            square += (double)x[i] * x[i];
         double got = reeve_grad_norm(x, n, 1, blocks);
         if (fabs(got - sqrt(square)) > 1e-12 * got) fail_msg("%.17g, expected %.17g", got, sqrt(square));
         assert_true(reeve_grad_norm(x, n, 3, blocks) == got);
@@ -173,7 +188,8 @@ static void moments_are_named_placed_and_zero(void **state)
         assert_int_equal((uintptr_t)t[i].data % 64, 0);
         assert_int_equal(t[i].rank, f.model[i % 2].rank);
         assert_memory_equal(t[i].shape, f.model[i % 2].shape, sizeof(t[i].shape));
-        for (uint64_t e = 0; e < (i % 2 == 0 ? MATRIX : COLUMNS); e++) assert_true(t[i].data[e] == 0.0f);
+        for (uint64_t e = 0; e < (i % 2 == 0 ? MATRIX : COLUMNS); e++)
+            assert_true(t[i].data[e] == 0.0f);
     }
     struct reeve_tensor long_name = f.model[0];
     struct reeve_error err = {0};
@@ -187,8 +203,12 @@ static void moments_are_named_placed_and_zero(void **state)
 static void impossible_settings_are_refused_with_the_key(void **state)
 {
     (void)state;
-    struct { struct reeve_adamw_config c; const char *key; } bad[11];
-    for (int i = 0; i < 11; i++) bad[i].c = config;
+    struct {
+        struct reeve_adamw_config c;
+        const char *key;
+    } bad[11];
+    for (int i = 0; i < 11; i++)
+        bad[i].c = config;
     bad[0].c.lr = -1.0, bad[0].key = "optimizer.lr";
     bad[1].c.lr = NAN, bad[1].key = "optimizer.lr";
     bad[2].c.min_lr = 1.0, bad[2].key = "optimizer.min_lr";

@@ -1,4 +1,5 @@
-/* Attention of one head against a naive twin in double: several blocks of rows, heads side by side, rows computed late. */
+/* Attention of one head against a naive twin in double: several blocks of rows, heads side by side, rows computed late.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,12 +26,15 @@ static void naive_probabilities(struct fixture *f)
         double max = -INFINITY, sum = 0.0, *p = f->p + t * f->T;
         for (size_t u = 0; u <= t; u++) {
             p[u] = 0.0;
-            for (size_t d = 0; d < f->D; d++) p[u] += (double)q[t * 3 * f->C + d] * k[u * 3 * f->C + d];
+            for (size_t d = 0; d < f->D; d++)
+                p[u] += (double)q[t * 3 * f->C + d] * k[u * 3 * f->C + d];
             p[u] /= sqrt((double)f->D);
             max = p[u] > max ? p[u] : max;
         }
-        for (size_t u = 0; u <= t; u++) sum += p[u] = exp(p[u] - max);
-        for (size_t u = 0; u <= t; u++) p[u] /= sum;
+        for (size_t u = 0; u <= t; u++)
+            sum += p[u] = exp(p[u] - max);
+        for (size_t u = 0; u <= t; u++)
+            p[u] /= sum;
     }
 }
 
@@ -49,7 +53,8 @@ static void naive_attention(struct fixture *f)
             }
         for (size_t u = 0; u <= t; u++) {
             double dp = 0.0;
-            for (size_t d = 0; d < D; d++) dp += (double)dout[t * f->C + d] * v[u * w + d];
+            for (size_t d = 0; d < D; d++)
+                dp += (double)dout[t * f->C + d] * v[u * w + d];
             double ds = p[u] * (dp - dot) / sqrt((double)D);
             for (size_t d = 0; d < D; d++) {
                 f->dqkv[t * 3 * D + d] += ds * k[u * w + d];
@@ -73,9 +78,13 @@ static struct fixture make(size_t T, size_t heads, size_t D)
     return f;
 }
 
-static void drop(struct fixture *f) { free(f->qkv), free(f->dout), free(f->scratch), free(f->p), free(f->out), free(f->dqkv); }
+static void drop(struct fixture *f)
+{
+    free(f->qkv), free(f->dout), free(f->scratch), free(f->p), free(f->out), free(f->dqkv);
+}
 
-/* Columns [from, from + D) of x (T, width) against expected (T, ld) from its column `at`; the other columns untouched. */
+/* Columns [from, from + D) of x (T, width) against expected (T, ld) from its column `at`; the other columns untouched.
+ */
 static void expect_columns(const char *what, const float *x, size_t T, size_t width, size_t from, size_t D,
                            const double *expected, size_t ld, size_t at)
 {
@@ -102,9 +111,12 @@ static void attention_agrees_with_naive_and_touches_only_its_head(void **state)
         gpt_attention_backward(dqkv + mine, f.dout + mine, f.qkv + mine, T, C, D, f.scratch);
         expect_columns("out", out, T, C, mine, D, f.out, D, 0);
         for (size_t part = 0; part < 3; part++)
-            expect_columns(part == 0 ? "dq" : part == 1 ? "dk" : "dv", dqkv, T, 3 * C, part * C + mine, D, f.dqkv, 3 * D,
-                           part * D);
-        for (size_t i = 0; i < T * 3 * C; i++) assert_true((i % C >= mine && i % C < mine + D) != !!isnan(dqkv[i]));
+            expect_columns(part == 0   ? "dq"
+                           : part == 1 ? "dk"
+                                       : "dv",
+                           dqkv, T, 3 * C, part * C + mine, D, f.dqkv, 3 * D, part * D);
+        for (size_t i = 0; i < T * 3 * C; i++)
+            assert_true((i % C >= mine && i % C < mine + D) != !!isnan(dqkv[i]));
         assert_true(is_intact(out, T * C) && is_intact(dqkv, T * 3 * C));
         assert_true(is_intact(f.scratch, gpt_attention_scratch(T)));
         free(out), free(dqkv);

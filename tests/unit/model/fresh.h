@@ -28,17 +28,24 @@ static inline uint64_t fresh_u64(void)
     return z ^ (z >> 31);
 }
 
-static inline uint32_t fresh_between(uint32_t low, uint32_t high) { return low + (uint32_t)(fresh_u64() % (high - low + 1u)); }
+static inline uint32_t fresh_between(uint32_t low, uint32_t high)
+{
+    return low + (uint32_t)(fresh_u64() % (high - low + 1u));
+}
 
 /* Uniform in [-size, size] */
-static inline float fresh_float(float size) { return size * ((float)(fresh_u64() >> 40) / 8388608.0f - 1.0f); }
+static inline float fresh_float(float size)
+{
+    return size * ((float)(fresh_u64() >> 40) / 8388608.0f - 1.0f);
+}
 
 /* (n,) uniform in [-size, size]; free() */
 static inline float *fresh_floats(size_t n, float size)
 {
     float *x = malloc((n + 1) * sizeof(float));
     if (x == NULL) abort();
-    for (size_t i = 0; i < n; i++) x[i] = fresh_float(size);
+    for (size_t i = 0; i < n; i++)
+        x[i] = fresh_float(size);
     return x;
 }
 
@@ -47,15 +54,19 @@ static inline float *poisoned(size_t n)
 {
     float *x = malloc((n + 1) * sizeof(float));
     if (x == NULL) abort();
-    for (size_t i = 0; i < n; i++) x[i] = NAN;
+    for (size_t i = 0; i < n; i++)
+        x[i] = NAN;
     x[n] = 12345.0f;
     return x;
 }
 
-static inline int is_intact(const float *x, size_t n) { return x[n] == 12345.0f; }
+static inline int is_intact(const float *x, size_t n)
+{
+    return x[n] == 12345.0f;
+}
 
-/* Largest |a - b| over the largest |b|, or over `floor` where that is larger: the size of what was added up, when it may
- * have cancelled. NaN counts as infinite. */
+/* Largest |a - b| over the largest |b|, or over `floor` where that is larger: the size of what was added up, when it
+ * may have cancelled. NaN counts as infinite. */
 static inline double worst_of(const float *a, const double *b, size_t n, double floor)
 {
     double wrong = 0.0, size = floor > 1e-30 ? floor : 1e-30;

@@ -22,7 +22,8 @@ struct fixture {
 static uint64_t elements(const struct reeve_tensor *t)
 {
     uint64_t n = 1;
-    for (uint32_t i = 0; i < t->rank; i++) n *= t->shape[i];
+    for (uint32_t i = 0; i < t->rank; i++)
+        n *= t->shape[i];
     return n;
 }
 
@@ -54,13 +55,19 @@ static struct fixture make(struct reeve_gpt_shape shape, uint32_t threads)
     return f;
 }
 
-static void drop(struct fixture *f) { reeve_gpt_destroy(f->g), free(f->params), free(f->tokens); }
+static void drop(struct fixture *f)
+{
+    reeve_gpt_destroy(f->g), free(f->params), free(f->tokens);
+}
 
 static struct reeve_gpt_shape fresh_shape(void)
 {
     uint32_t heads = fresh_between(1, 3);
-    return (struct reeve_gpt_shape){.layers = fresh_between(1, 3), .heads = heads, .width = heads * fresh_between(8, 13),
-                                    .vocab = fresh_between(2, 40), .sequence = fresh_between(2, 12),
+    return (struct reeve_gpt_shape){.layers = fresh_between(1, 3),
+                                    .heads = heads,
+                                    .width = heads * fresh_between(8, 13),
+                                    .vocab = fresh_between(2, 40),
+                                    .sequence = fresh_between(2, 12),
                                     .batch = fresh_between(1, 3)};
 }
 
@@ -80,7 +87,8 @@ static void loss_agrees_with_naive_also_for_smaller_batches(void **state)
 }
 
 /* Goal: backward is the slope of forward. Method: central differences of the naive loss in double, for some coordinates
- * of every tensor; the error is measured against the largest slope of that tensor (norms of width 8 amplify rounding). */
+ * of every tensor; the error is measured against the largest slope of that tensor (norms of width 8 amplify rounding).
+ */
 static void gradient_agrees_with_finite_differences(void **state)
 {
     (void)state;
@@ -130,7 +138,8 @@ static void initial_values_are_those_of_gpt2_and_come_from_the_seed_alone(void *
     for (uint32_t i = 0; i < count; i++) {
         uint64_t n = elements(&x[i]);
         double square = 0.0;
-        for (uint64_t e = 0; e < n; e++) square += (double)x[i].data[e] * x[i].data[e] / (double)n;
+        for (uint64_t e = 0; e < n; e++)
+            square += (double)x[i].data[e] * x[i].data[e] / (double)n;
         double expected = strstr(x[i].name, ".bias") ? 0.0 : x[i].rank == 1 ? 1.0 : 0.02;
         if (x[i].rank == 2 && strstr(x[i].name, "c_proj")) expected = 0.02 / sqrt(4.0);
         if (fabs(sqrt(square) - expected) > 0.05 * expected) fail_msg("%s: deviation %g", x[i].name, sqrt(square));
@@ -139,10 +148,15 @@ static void initial_values_are_those_of_gpt2_and_come_from_the_seed_alone(void *
         assert_memory_equal(x[i].data, y[i].data, n * sizeof(float));
         if (x[i].rank == 2) assert_memory_not_equal(x[i].data, z[i].data, n * sizeof(float));
     }
+    for (uint32_t i = 2; i < 2 + 12; i++) /* the layers begin with other numbers, each tensor with its own */
+        if (x[i].rank == 2) assert_memory_not_equal(x[i].data, x[i + 12].data, elements(&x[i]) * sizeof(float));
     reeve_gpt_destroy(a), reeve_gpt_destroy(b), reeve_gpt_destroy(c);
 }
 
-struct text { int32_t tokens[64]; uint32_t count, max; };
+struct text {
+    int32_t tokens[64];
+    uint32_t count, max;
+};
 
 static bool take(void *arg, int32_t token)
 {
@@ -155,10 +169,12 @@ static bool take(void *arg, int32_t token)
 /* The likeliest token behind `tokens` by the naive model, and by how much it leads. */
 static int32_t naive_next(const struct fixture *f, const int32_t *tokens, uint32_t T, double *lead)
 {
-    double *logits = calloc((size_t)T * f->shape.vocab, sizeof(double)), *last = logits + (size_t)(T - 1) * f->shape.vocab;
+    double *logits = calloc((size_t)T * f->shape.vocab, sizeof(double)),
+           *last = logits + (size_t)(T - 1) * f->shape.vocab;
     naive_gpt_logits(&f->shape, f->params, tokens, T, logits);
     uint32_t best = 0;
-    for (uint32_t v = 1; v < f->shape.vocab; v++) best = last[v] > last[best] ? v : best;
+    for (uint32_t v = 1; v < f->shape.vocab; v++)
+        best = last[v] > last[best] ? v : best;
     *lead = INFINITY;
     for (uint32_t v = 0; v < f->shape.vocab; v++)
         if (v != best && last[best] - last[v] < *lead) *lead = last[best] - last[v];
@@ -173,7 +189,8 @@ static void generated_tokens_are_those_of_the_naive_model(void **state)
     (void)state;
     for (int round = 0; round < 6; round++) {
         struct fixture f = make(fresh_shape(), 1);
-        uint32_t T = f.shape.sequence, prompt = fresh_between(1, T + 1), from = prompt > T ? prompt - T : 0, n = prompt - from;
+        uint32_t T = f.shape.sequence, prompt = fresh_between(1, T + 1), from = prompt > T ? prompt - T : 0,
+                 n = prompt - from;
         struct text got = {.max = 40};
         struct reeve_error err = {0};
         int32_t window[64];
@@ -232,7 +249,8 @@ static void temperature_one_draws_tokens_as_often_as_they_are_likely(void **stat
     double logits[4 * 5], sum = 0.0, seen[5] = {0};
     struct reeve_error err = {0};
     naive_gpt_logits(&shape, f.params, f.tokens, 2, logits);
-    for (int v = 0; v < 5; v++) sum += exp(logits[5 + v]);
+    for (int v = 0; v < 5; v++)
+        sum += exp(logits[5 + v]);
     for (uint64_t seed = 0; seed < DRAWS; seed++) {
         struct text t = {.max = 1};
         assert_int_equal(reeve_gpt_generate(f.g, f.tokens, 2, 1, seed, 1.0, take, &t, &err), REEVE_OK);
@@ -296,8 +314,12 @@ static void impossible_shapes_are_refused_with_the_key(void **state)
 {
     (void)state;
     const struct reeve_gpt_shape good = {.layers = 2, .heads = 2, .width = 8, .vocab = 9, .sequence = 5, .batch = 2};
-    struct { struct reeve_gpt_shape shape; const char *key; } bad[8];
-    for (int i = 0; i < 8; i++) bad[i].shape = good;
+    struct {
+        struct reeve_gpt_shape shape;
+        const char *key;
+    } bad[8];
+    for (int i = 0; i < 8; i++)
+        bad[i].shape = good;
     bad[0].shape.layers = 0, bad[0].key = "model.layers";
     bad[1].shape.heads = 0, bad[1].key = "model.heads";
     bad[2].shape.width = 0, bad[2].key = "model.width";
@@ -316,8 +338,8 @@ static void impossible_shapes_are_refused_with_the_key(void **state)
     struct reeve_error err = {0};
     reeve_gpt *g = NULL;
     assert_int_equal(reeve_gpt_create(&good, 1, 0, &g, &err), REEVE_INPUT_INVALID);
-    struct reeve_gpt_shape huge = {.layers = 4096, .heads = 1, .width = 1u << 20, .vocab = 1u << 28, .sequence = 127,
-                                   .batch = 1u << 24};
+    struct reeve_gpt_shape huge = {
+        .layers = 4096, .heads = 1, .width = 1u << 20, .vocab = 1u << 28, .sequence = 127, .batch = 1u << 24};
     assert_int_equal(reeve_gpt_create(&huge, 1, 1, &g, &err), REEVE_JOB_NO_MEMORY);
     reeve_gpt_destroy(NULL);
 }
@@ -331,7 +353,8 @@ static void bytes_foreseen_are_at_least_those_of_the_parameters(void **state)
         uint64_t params = 0, workspace = 0;
         assert_true(reeve_gpt_bytes(&shape, 1, &params, &workspace));
         assert_true(params >= reeve_gpt_param_count(g) * sizeof(float));
-        assert_true(workspace >= (uint64_t)shape.batch * shape.sequence * shape.width * shape.layers * 16 * sizeof(float));
+        assert_true(workspace >=
+                    (uint64_t)shape.batch * shape.sequence * shape.width * shape.layers * 16 * sizeof(float));
         reeve_gpt_destroy(g);
     }
 }

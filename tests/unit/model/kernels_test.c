@@ -1,5 +1,5 @@
-/* Kernels of model/gpt: each gives what a naive twin in double gives, on fresh inputs of awkward sizes, and writes all of
- * its output and nothing else. */
+/* Kernels of model/gpt: each gives what a naive twin in double gives, on fresh inputs of awkward sizes, and writes all
+ * of its output and nothing else. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,8 @@
 #include "model/gpt/kernels.h"
 #include "model/vector.h"
 
-static void expect_close(const char *what, const float *got, const double *expected, size_t n, double floor, double limit)
+static void expect_close(const char *what, const float *got, const double *expected, size_t n, double floor,
+                         double limit)
 {
     double worst = worst_of(got, expected, n, floor);
     if (!(worst <= limit)) fail_msg("%s of %zu: off by %.3g, at most %.3g", what, n, worst, limit);
@@ -49,7 +50,10 @@ static void exponential_keeps_infinities_and_not_a_numbers(void **state)
     assert_true(isnan(model_expf(NAN)));
 }
 
-static double gelu(double x) { return 0.5 * x * (1.0 + tanh(sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x))); }
+static double gelu(double x)
+{
+    return 0.5 * x * (1.0 + tanh(sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
+}
 
 static void gelu_agrees_with_its_definition_and_its_slope(void **state)
 {
@@ -86,9 +90,11 @@ static void gelu_of_huge_values_is_their_limit_and_of_nan_is_nan(void **state)
 static void naive_norm(const float *x, size_t C, double *mean, double *rstd)
 {
     double m = 0.0, v = 0.0;
-    for (size_t c = 0; c < C; c++) m += x[c];
+    for (size_t c = 0; c < C; c++)
+        m += x[c];
     m /= (double)C;
-    for (size_t c = 0; c < C; c++) v += (x[c] - m) * (x[c] - m);
+    for (size_t c = 0; c < C; c++)
+        v += (x[c] - m) * (x[c] - m);
     *mean = m;
     *rstd = 1.0 / sqrt(v / (double)C + 1e-5);
 }
@@ -98,13 +104,15 @@ static void layernorm_forward_and_backward_agree_with_naive(void **state)
     (void)state;
     for (int round = 0; round < 20; round++) {
         size_t rows = fresh_between(1, 150), C = fresh_between(round % 3 == 0 ? 20 : 1, 90), n = rows * C;
-        float *x = fresh_floats(n, 2.0f), *w = fresh_floats(C, 1.0f), *b = fresh_floats(C, 1.0f), *dy = fresh_floats(n, 1.0f);
+        float *x = fresh_floats(n, 2.0f), *w = fresh_floats(C, 1.0f), *b = fresh_floats(C, 1.0f),
+              *dy = fresh_floats(n, 1.0f);
         float *y = poisoned(n), *mean = poisoned(rows), *rstd = poisoned(rows), *dx = fresh_floats(n, 0.5f);
         float *dw = poisoned(C), *db = poisoned(C);
         double *ey = calloc(n, 8), *edx = calloc(n, 8), *edw = calloc(C, 8), *edb = calloc(C, 8);
         dx[n] = 12345.0f;
         if (round % 3 == 0) /* a large mean, which one pass would drown in */
-            for (size_t i = 0; i < n; i++) x[i] += 300.0f;
+            for (size_t i = 0; i < n; i++)
+                x[i] += 300.0f;
         double rstd_max = 0.0;
         for (size_t r = 0; r < rows; r++) {
             double m, s, plain = 0.0, along = 0.0;
@@ -119,7 +127,8 @@ static void layernorm_forward_and_backward_agree_with_naive(void **state)
                 along += g * hat / (double)C;
             }
             for (size_t c = 0; c < C; c++)
-                edx[r * C + c] = dx[r * C + c] + s * ((double)dy[r * C + c] * w[c] - plain - (x[r * C + c] - m) * s * along);
+                edx[r * C + c] =
+                    dx[r * C + c] + s * ((double)dy[r * C + c] * w[c] - plain - (x[r * C + c] - m) * s * along);
         }
         size_t cut = fresh_between(0, (uint32_t)C);
         double limit = round % 3 == 0 ? 2e-3 : 2e-5; /* 300 has five digits fewer behind the point */
@@ -146,7 +155,8 @@ static void sums_over_rows_agree_with_naive_wherever_the_columns_are_cut(void **
         size_t rows = fresh_between(1, 300), n = fresh_between(1, 200), cut = fresh_between(0, (uint32_t)n);
         float *x = fresh_floats(rows * n, 1.0f), *out = poisoned(n), *whole = poisoned(n);
         double *expected = calloc(n, 8);
-        for (size_t i = 0; i < rows * n; i++) expected[i % n] += x[i];
+        for (size_t i = 0; i < rows * n; i++)
+            expected[i % n] += x[i];
         gpt_columns_sum(out, x, rows, n, 0, cut);
         gpt_columns_sum(out, x, rows, n, cut, n);
         gpt_columns_sum(whole, x, rows, n, 0, n);
@@ -178,12 +188,14 @@ static void embedding_and_its_gradient_agree_with_naive(void **state)
     size_t B = fresh_between(1, 4), T = fresh_between(1, 20), C = fresh_between(1, 70), V = fresh_between(1, 9);
     size_t cut = fresh_between(0, (uint32_t)C);
     int32_t *tokens = calloc(B * (T + 1), sizeof(*tokens));
-    for (size_t i = 0; i < B * (T + 1); i++) tokens[i] = (int32_t)fresh_between(0, (uint32_t)V - 1);
+    for (size_t i = 0; i < B * (T + 1); i++)
+        tokens[i] = (int32_t)fresh_between(0, (uint32_t)V - 1);
     float *wte = fresh_floats(V * C, 1.0f), *wpe = fresh_floats(T * C, 1.0f), *x = poisoned(B * T * C);
     float *dx = fresh_floats(B * T * C, 1.0f), *dwte = fresh_floats(V * C, 1.0f), *dwpe = poisoned(T * C);
     double *ewte = calloc(V * C, 8), *ewpe = calloc(T * C, 8);
     dwte[V * C] = 12345.0f;
-    for (size_t i = 0; i < V * C; i++) ewte[i] = dwte[i];
+    for (size_t i = 0; i < V * C; i++)
+        ewte[i] = dwte[i];
     for (size_t r = 0; r < B * T; r++)
         for (size_t c = 0; c < C; c++) {
             ewte[(size_t)tokens[r / T * (T + 1) + r % T] * C + c] += dx[r * C + c];
@@ -203,8 +215,10 @@ static void embedding_and_its_gradient_agree_with_naive(void **state)
 static double naive_log_sum(const float *x, size_t n)
 {
     double max = x[0], sum = 0.0;
-    for (size_t i = 0; i < n; i++) max = x[i] > max ? x[i] : max;
-    for (size_t i = 0; i < n; i++) sum += exp(x[i] - max);
+    for (size_t i = 0; i < n; i++)
+        max = x[i] > max ? x[i] : max;
+    for (size_t i = 0; i < n; i++)
+        sum += exp(x[i] - max);
     return max + log(sum);
 }
 
@@ -218,7 +232,8 @@ static void loss_and_gradient_of_a_row_agree_with_naive(void **state)
         logits[V] = 12345.0f;
         memcpy(same, logits, V * sizeof(float));
         double log_sum = naive_log_sum(logits, V), loss = log_sum - logits[target], *expected = calloc(V, 8);
-        for (size_t i = 0; i < V; i++) expected[i] = scale * (exp(logits[i] - log_sum) - (i == target ? 1.0 : 0.0));
+        for (size_t i = 0; i < V; i++)
+            expected[i] = scale * (exp(logits[i] - log_sum) - (i == target ? 1.0 : 0.0));
         double got = gpt_loss_row_gradient(logits, V, target, scale), alone = gpt_loss_row(same, V, target);
         assert_true(got == alone);
         if (!(fabs(got - loss) <= 2e-6 * (1.0 + loss))) fail_msg("loss %.9g, expected %.9g", got, loss);
@@ -235,14 +250,18 @@ static void softmax_and_its_slope_agree_with_naive(void **state)
         float *p = fresh_floats(width, 5.0f), *dp = fresh_floats(width, 1.0f), scale = 0.25f;
         p[width] = dp[width] = 12345.0f;
         double log_sum = naive_log_sum(p, n), dot = 0.0, p_max = 0.0, *ep = calloc(width, 8), *edp = calloc(width, 8);
-        for (size_t i = 0; i < n; i++) ep[i] = exp(p[i] - log_sum);
-        for (size_t i = 0; i < n; i++) dot += ep[i] * dp[i], p_max = ep[i] > p_max ? ep[i] : p_max;
-        for (size_t i = 0; i < n; i++) edp[i] = scale * ep[i] * (dp[i] - dot);
+        for (size_t i = 0; i < n; i++)
+            ep[i] = exp(p[i] - log_sum);
+        for (size_t i = 0; i < n; i++)
+            dot += ep[i] * dp[i], p_max = ep[i] > p_max ? ep[i] : p_max;
+        for (size_t i = 0; i < n; i++)
+            edp[i] = scale * ep[i] * (dp[i] - dot);
         gpt_softmax_row(p, n, width);
         gpt_softmax_row_backward(dp, p, n, width, scale);
         expect_close("softmax", p, ep, width, 0.0, 3e-6);
         if (n > 1) expect_close("softmax backward", dp, edp, width, scale * p_max, 1e-5);
-        for (size_t i = n; i < width; i++) assert_true(p[i] == 0.0f && dp[i] == 0.0f);
+        for (size_t i = n; i < width; i++)
+            assert_true(p[i] == 0.0f && dp[i] == 0.0f);
         free(p), free(dp), free(ep), free(edp);
     }
 }
@@ -252,7 +271,8 @@ static void not_a_number_comes_through_softmax_and_loss(void **state)
     (void)state;
     for (size_t at = 0; at < 40; at++) {
         float x[40], y[40];
-        for (int i = 0; i < 40; i++) x[i] = y[i] = fresh_float(1.0f);
+        for (int i = 0; i < 40; i++)
+            x[i] = y[i] = fresh_float(1.0f);
         x[at] = y[at] = NAN;
         assert_true(isnan(gpt_loss_row_gradient(x, 40, 7, 1.0f)));
         gpt_softmax_row(y, 40, 40);

@@ -24,9 +24,12 @@ static void norm(double *y, const double *x, const double *w, const double *b, s
 {
     for (size_t t = 0; t < T; t++) {
         double mean = 0.0, variance = 0.0;
-        for (size_t c = 0; c < C; c++) mean += x[t * C + c] / (double)C;
-        for (size_t c = 0; c < C; c++) variance += pow(x[t * C + c] - mean, 2) / (double)C;
-        for (size_t c = 0; c < C; c++) y[t * C + c] = (x[t * C + c] - mean) / sqrt(variance + 1e-5) * w[c] + b[c];
+        for (size_t c = 0; c < C; c++)
+            mean += x[t * C + c] / (double)C;
+        for (size_t c = 0; c < C; c++)
+            variance += pow(x[t * C + c] - mean, 2) / (double)C;
+        for (size_t c = 0; c < C; c++)
+            y[t * C + c] = (x[t * C + c] - mean) / sqrt(variance + 1e-5) * w[c] + b[c];
     }
 }
 
@@ -36,7 +39,8 @@ static void linear_add(double *y, const double *x, const double *w, const double
     for (size_t t = 0; t < T; t++)
         for (size_t o = 0; o < out; o++) {
             double sum = b[o];
-            for (size_t i = 0; i < in; i++) sum += x[t * in + i] * w[o * in + i];
+            for (size_t i = 0; i < in; i++)
+                sum += x[t * in + i] * w[o * in + i];
             y[t * out + o] += sum;
         }
 }
@@ -50,7 +54,8 @@ static void attend(double *out, const double *qkv, size_t T, size_t C, size_t H)
             double sum = 0.0;
             for (size_t u = 0; u <= t; u++) {
                 double score = 0.0;
-                for (size_t d = 0; d < D; d++) score += qkv[t * 3 * C + h * D + d] * qkv[u * 3 * C + C + h * D + d];
+                for (size_t d = 0; d < D; d++)
+                    score += qkv[t * 3 * C + h * D + d] * qkv[u * 3 * C + C + h * D + d];
                 sum += p[u] = exp(score / sqrt((double)D));
             }
             for (size_t u = 0; u <= t; u++)
@@ -88,8 +93,10 @@ void naive_gpt_logits(const struct reeve_gpt_shape *s, const double *params, con
     size_t C = s->width, V = s->vocab;
     const double *at = params, *wte = next(&at, V * C), *wpe = next(&at, (size_t)s->sequence * C);
     double *x = array(T * C), *y = array(T * C), *zero = array(V);
-    for (size_t i = 0; i < T * C; i++) x[i] = wte[(size_t)tokens[i / C] * C + i % C] + wpe[i];
-    for (uint32_t l = 0; l < s->layers; l++) layer(x, &at, T, C, s->heads);
+    for (size_t i = 0; i < T * C; i++)
+        x[i] = wte[(size_t)tokens[i / C] * C + i % C] + wpe[i];
+    for (uint32_t l = 0; l < s->layers; l++)
+        layer(x, &at, T, C, s->heads);
     const double *w = next(&at, C), *b = next(&at, C);
     norm(y, x, w, b, T, C);
     memset(logits, 0, T * V * sizeof(double));
@@ -97,7 +104,8 @@ void naive_gpt_logits(const struct reeve_gpt_shape *s, const double *params, con
     free(x), free(y), free(zero);
 }
 
-double naive_gpt_loss(const struct reeve_gpt_shape *s, const double *params, const int32_t *tokens, uint32_t B, uint32_t T)
+double naive_gpt_loss(const struct reeve_gpt_shape *s, const double *params, const int32_t *tokens, uint32_t B,
+                      uint32_t T)
 {
     double *logits = array((size_t)T * s->vocab), loss = 0.0;
     for (uint32_t b = 0; b < B; b++) {
@@ -105,7 +113,8 @@ double naive_gpt_loss(const struct reeve_gpt_shape *s, const double *params, con
         naive_gpt_logits(s, params, row, T, logits);
         for (uint32_t t = 0; t < T; t++) {
             double sum = 0.0;
-            for (uint32_t v = 0; v < s->vocab; v++) sum += exp(logits[(size_t)t * s->vocab + v]);
+            for (uint32_t v = 0; v < s->vocab; v++)
+                sum += exp(logits[(size_t)t * s->vocab + v]);
             loss += log(sum) - logits[(size_t)t * s->vocab + (uint32_t)row[t + 1]];
         }
     }

@@ -1,4 +1,5 @@
-/* The same arguments give the same bits: whatever was computed before, in whatever memory, in another process's order. */
+/* The same arguments give the same bits: whatever was computed before, in whatever memory, in another process's order.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -6,7 +7,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <cblas.h>
 #include <cmocka.h>
+#include <omp.h>
 
 #include "fresh.h"
 #include "model/adamw.h"
@@ -14,7 +17,8 @@
 #include "model/gpt/kernels.h"
 
 /* Large enough that OpenBLAS shares its products among threads, and odd. */
-static const struct reeve_gpt_shape shape = {.layers = 2, .heads = 3, .width = 132, .vocab = 257, .sequence = 75, .batch = 3};
+static const struct reeve_gpt_shape shape = {
+    .layers = 2, .heads = 3, .width = 66, .vocab = 257, .sequence = 75, .batch = 3};
 
 static reeve_gpt *create(uint32_t threads)
 {
@@ -28,7 +32,8 @@ static int32_t *make_tokens(void)
 {
     int32_t *tokens = calloc(shape.batch * (shape.sequence + 1), sizeof(*tokens));
     if (tokens == NULL) abort();
-    for (uint32_t i = 0; i < shape.batch * (shape.sequence + 1); i++) tokens[i] = (int32_t)fresh_between(0, shape.vocab - 1);
+    for (uint32_t i = 0; i < shape.batch * (shape.sequence + 1); i++)
+        tokens[i] = (int32_t)fresh_between(0, shape.vocab - 1);
     return tokens;
 }
 
@@ -41,7 +46,10 @@ static double gradient(reeve_gpt *g, const int32_t *tokens, uint32_t B, uint32_t
 }
 
 /* Method: between two equal calls compute other batches, fewer samples, shorter sequences, and a text. */
-static bool take(void *arg, int32_t token) { return arg != NULL && token >= 0; }
+static bool take(void *arg, int32_t token)
+{
+    return arg != NULL && token >= 0;
+}
 
 static void gradient_does_not_depend_on_what_was_computed_before(void **state)
 {
@@ -86,6 +94,29 @@ static void two_models_with_other_threads_do_not_disturb_each_other(void **state
     reeve_gpt_destroy(one), reeve_gpt_destroy(two), reeve_gpt_destroy(fresh);
 }
 
+/* Goal: the threads that were asked for, not those that the process happens to have set. */
+static void each_call_uses_the_threads_of_its_model(void **state)
+{
+    (void)state;
+    int32_t *tokens = make_tokens();
+    for (uint32_t threads = 1; threads <= 3; threads++) {
+        reeve_gpt *g = create(threads);
+        float *grad = poisoned(reeve_gpt_param_count(g));
+        /* Newer versions of OpenBLAS take no more than there are cores, and tell OpenMP so. */
+        uint32_t least = reeve_gpt_threads_possible(threads);
+        openblas_set_num_threads(5);
+        omp_set_num_threads(4);
+        omp_set_dynamic(1);
+        (void)gradient(g, tokens, 3, 75, grad);
+        assert_in_range(openblas_get_num_threads(), least, threads);
+        assert_in_range(omp_get_max_threads(), least, threads);
+        assert_int_equal(omp_get_dynamic(), 0);
+        free(grad);
+        reeve_gpt_destroy(g);
+    }
+    free(tokens);
+}
+
 /* Method: the same call with the gradient at each of 16 addresses modulo 64 bytes, and models at other addresses. */
 static void bits_do_not_depend_on_where_memory_lies(void **state)
 {
@@ -103,7 +134,8 @@ static void bits_do_not_depend_on_where_memory_lies(void **state)
         reeve_gpt_destroy(g);
         g = create(1);
     }
-    for (int i = 0; i < 8; i++) free(hole[i]);
+    for (int i = 0; i < 8; i++)
+        free(hole[i]);
     free(tokens), free(first), free(room);
     reeve_gpt_destroy(g);
 }
@@ -150,7 +182,8 @@ static void a_not_a_number_in_any_tensor_reaches_the_gradient(void **state)
         (void)gradient(g, tokens, 3, 75, grad);
         list[i].data[0] = keep;
         uint64_t found = 0;
-        for (uint64_t e = 0; e < P; e++) found += !isfinite(grad[e]);
+        for (uint64_t e = 0; e < P; e++)
+            found += !isfinite(grad[e]);
         if (found == 0) fail_msg("NaN in %s left no trace", list[i].name);
     }
     free(tokens), free(grad);
@@ -163,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradient_does_not_depend_on_what_was_computed_before),
         cmocka_unit_test(two_models_with_other_threads_do_not_disturb_each_other),
+        cmocka_unit_test(each_call_uses_the_threads_of_its_model),
         cmocka_unit_test(bits_do_not_depend_on_where_memory_lies),
         cmocka_unit_test(kernels_give_the_same_bits_at_each_address),
         cmocka_unit_test(a_not_a_number_in_any_tensor_reaches_the_gradient),

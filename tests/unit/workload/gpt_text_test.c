@@ -18,7 +18,8 @@ static char buffer[256];
 static const char *clean(const char *bytes, size_t n)
 {
     struct gpt_text t = {.text = buffer, .bytes_max = sizeof(buffer), .is_bytes = true};
-    for (size_t i = 0; i < n; i++) assert_true(gpt_text_append(&t, (unsigned char)bytes[i]));
+    for (size_t i = 0; i < n; i++)
+        assert_true(gpt_text_append(&t, (unsigned char)bytes[i]));
     gpt_text_finish(&t);
     return buffer;
 }
@@ -38,18 +39,23 @@ static void control_characters_become_question_marks(void **state)
 {
     (void)state;
     assert_string_equal(CLEAN("\x1b[31m\0\r\x7f"), "?[31m???");
-    assert_string_equal(CLEAN("\xc2\x9b" "31m"), "??31m"); /* C1: the escape of eight bits */
+    assert_string_equal(CLEAN("\xc2\x9b"
+                              "31m"),
+                        "??31m"); /* C1: the escape of eight bits */
 }
 
 static void bytes_that_are_no_utf8_become_question_marks(void **state)
 {
     (void)state;
-    assert_string_equal(CLEAN("\x80" "a\xff" "b"), "?a?b");
-    assert_string_equal(CLEAN("\xc0\xaf\xc1\xbf"), "????");           /* overlong */
+    assert_string_equal(CLEAN("\x80"
+                              "a\xff"
+                              "b"),
+                        "?a?b");
+    assert_string_equal(CLEAN("\xc0\xaf\xc1\xbf"), "????"); /* overlong */
     assert_string_equal(CLEAN("\xe0\x9f\xbf.\xf0\x8f\xbf\xbf."), "???.????.");
-    assert_string_equal(CLEAN("\xed\xa0\x80."), "???.");              /* a surrogate */
+    assert_string_equal(CLEAN("\xed\xa0\x80."), "???.");                  /* a surrogate */
     assert_string_equal(CLEAN("\xf4\x90\x80\x80.\xf5\x80."), "????.??."); /* above U+10FFFF */
-    assert_string_equal(CLEAN("\xe2\x82z"), "??z");                   /* a character that breaks off */
+    assert_string_equal(CLEAN("\xe2\x82z"), "??z");                       /* a character that breaks off */
     assert_string_equal(CLEAN("\xe2\xc3\xa9"), "?\xc3\xa9");
 }
 
@@ -62,7 +68,8 @@ static void a_character_cut_off_by_the_end_is_dropped(void **state)
     assert_string_equal(CLEAN("a\xe0\x80"), "a??"); /* no character begins so */
 }
 
-/* Goal: whatever the bytes, what comes out is valid and harmless. Method: fresh random bytes, judged by mbrtowc's rules. */
+/* Goal: whatever the bytes, what comes out is valid and harmless. Method: fresh random bytes, judged by mbrtowc's
+ * rules. */
 static void any_bytes_become_harmless_text(void **state)
 {
     (void)state;
@@ -73,7 +80,8 @@ static void any_bytes_become_harmless_text(void **state)
         char bytes[24];
         size_t n = (size_t)rand() % sizeof(bytes);
         for (size_t i = 0; i < n; i++) {
-            static const unsigned char likely[] = {0xc2, 0xe0, 0xe2, 0xed, 0xf0, 0xf4, 0x80, 0x9f, 0xa0, 0xbf, 'a', 0x1b};
+            static const unsigned char likely[] = {0xc2, 0xe0, 0xe2, 0xed, 0xf0, 0xf4,
+                                                   0x80, 0x9f, 0xa0, 0xbf, 'a',  0x1b};
             bytes[i] = (char)(rand() % 3 == 0 ? rand() % 256 : likely[(size_t)rand() % sizeof(likely)]);
         }
         const unsigned char *s = (const unsigned char *)clean(bytes, n);

@@ -1,5 +1,6 @@
 /* Workload gpt through the ABI, as the runtime uses it: open, train, save, restore, continue, generate. */
 #include <math.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,8 +21,14 @@ static const struct reeve_workload_ops *ops;
 
 static struct reeve_workload_config config_of(const char *json)
 {
-    return (struct reeve_workload_config){.job_json = json, .seed = 5, .vocab = 256, .sequence = T, .micro_batch = B,
-                                          .steps = 10, .threads = 1, .device = "cpu"};
+    return (struct reeve_workload_config){.job_json = json,
+                                          .seed = 5,
+                                          .vocab = 256,
+                                          .sequence = T,
+                                          .micro_batch = B,
+                                          .steps = 10,
+                                          .threads = 1,
+                                          .device = "cpu"};
 }
 
 static void *open_job(const char *json)
@@ -36,7 +43,8 @@ static void *open_job(const char *json)
 static uint64_t elements(const struct reeve_tensor *t)
 {
     uint64_t n = 1;
-    for (uint32_t i = 0; i < t->rank; i++) n *= t->shape[i];
+    for (uint32_t i = 0; i < t->rank; i++)
+        n *= t->shape[i];
     return n;
 }
 
@@ -71,7 +79,8 @@ static double train(void *self, uint64_t from, uint64_t to)
     struct reeve_error err = {0};
     double loss = 0.0;
     for (uint64_t step = from; step <= to; step++) {
-        for (int i = 0; i < B * (T + 1); i++) tokens[i] = 'a' + (int32_t)((unsigned)i * 7 + step) % 5;
+        for (int i = 0; i < B * (T + 1); i++)
+            tokens[i] = 'a' + (int32_t)((unsigned)i * 7 + step) % 5;
         struct reeve_batch batch = {.tokens = tokens, .sample_count = B, .sequence = T, .step = step, .seed = 5};
         struct reeve_apply_info info;
         assert_int_equal(ops->gradient(self, &batch, grad, &loss, NULL, NULL, &err), REEVE_OK);
@@ -110,7 +119,8 @@ static void tensors_are_aligned_unique_and_the_model_comes_first(void **state)
         assert_int_equal(strspn(list[i].name, "abcdefghijklmnopqrstuvwxyz0123456789_."), strlen(list[i].name));
         for (uint32_t k = 0; k < i; k++) {
             assert_string_not_equal(list[i].name, list[k].name);
-            assert_true(list[i].data >= list[k].data + elements(&list[k]) || list[k].data >= list[i].data + elements(&list[i]));
+            assert_true(list[i].data >= list[k].data + elements(&list[k]) ||
+                        list[k].data >= list[i].data + elements(&list[i]));
         }
     }
     assert_string_equal(list[2].name, "h.0.ln_1.weight");
@@ -140,7 +150,8 @@ static void a_restored_state_continues_to_the_same_bits(void **state)
     (void)train(first, 1, 4);
     copy_state(first, a, false);
     ops->close(first);
-    second = open_job("{\"model\": {\"layers\": 2, \"heads\": 2, \"width\": 24}, \"optimizer\": {\"lr\": 0.01, \"kind\": \"adamw\"}}");
+    second = open_job("{\"model\": {\"layers\": 2, \"heads\": 2, \"width\": 24}, \"optimizer\": {\"lr\": 0.01, "
+                      "\"kind\": \"adamw\"}}");
     (void)train(second, 1, 2);
     copy_state(second, a, true);
     assert_int_equal(ops->restored(second, 4, &err), REEVE_OK);
@@ -160,7 +171,10 @@ static void a_restored_state_that_is_no_state_is_refused(void **state)
     const struct reeve_tensor *list;
     uint32_t count;
     ops->tensors(self, &list, &count);
-    struct { uint32_t tensor; float value; } bad[] = {{0, NAN}, {count / 3, INFINITY}, {count - 1, -1.0f}, {count - 1, -NAN}};
+    struct {
+        uint32_t tensor;
+        float value;
+    } bad[] = {{0, NAN}, {count / 3, INFINITY}, {count - 1, -1.0f}, {count - 1, -NAN}};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct reeve_error err = {0};
         float *last = &list[bad[i].tensor].data[elements(&list[bad[i].tensor]) - 1], keep = *last;
@@ -194,25 +208,26 @@ static void a_job_that_cannot_be_is_refused_with_the_key(void **state)
 {
     (void)state;
 #define MODEL "\"model\": {\"layers\": 2, \"heads\": 2, \"width\": 24}"
-    const struct { const char *json, *says; } bad[] = {
-        {"", "JSON"},
-        {"{\"model\": ", "JSON"},
-        {"[]", "model.layers"},
-        {"{}", "model.layers"},
-        {"{\"model\": {\"layers\": 2, \"heads\": 2}}", "model.width"},
-        {"{\"model\": {\"layers\": \"2\", \"heads\": 2, \"width\": 24}}", "model.layers"},
-        {"{\"model\": {\"layers\": 2.5, \"heads\": 2, \"width\": 24}}", "model.layers"},
-        {"{\"model\": {\"layers\": -2, \"heads\": 2, \"width\": 24}}", "model.layers"},
-        {"{\"model\": {\"layers\": 5000000000, \"heads\": 2, \"width\": 24}}", "model.layers"},
-        {"{\"model\": {\"layers\": 0, \"heads\": 2, \"width\": 24}}", "model.layers"},
-        {"{\"model\": {\"layers\": 2, \"heads\": 5, \"width\": 24}}", "multiple of model.heads"},
-        {"{" MODEL "}", "optimizer.lr"},
-        {"{" MODEL ", \"optimizer\": {\"kind\": \"sgd\", \"lr\": 1}}", "optimizer.kind"},
-        {"{" MODEL ", \"optimizer\": {\"lr\": true}}", "optimizer.lr"},
-        {"{" MODEL ", \"optimizer\": {\"lr\": -1}}", "optimizer.lr"},
-        {"{" MODEL ", \"optimizer\": {\"lr\": 1e-3, \"min_lr\": 1}}", "optimizer.min_lr"},
-        {"{" MODEL ", \"optimizer\": {\"lr\": 1e-3, \"beta2\": 1}}", "optimizer.beta2"},
-        {"{" MODEL ", \"optimizer\": {\"lr\": 1e-3, \"warmup\": -1}}", "optimizer.warmup"}};
+    const struct {
+        const char *json, *says;
+    } bad[] = {{"", "JSON"},
+               {"{\"model\": ", "JSON"},
+               {"[]", "model.layers"},
+               {"{}", "model.layers"},
+               {"{\"model\": {\"layers\": 2, \"heads\": 2}}", "model.width"},
+               {"{\"model\": {\"layers\": \"2\", \"heads\": 2, \"width\": 24}}", "model.layers"},
+               {"{\"model\": {\"layers\": 2.5, \"heads\": 2, \"width\": 24}}", "model.layers"},
+               {"{\"model\": {\"layers\": -2, \"heads\": 2, \"width\": 24}}", "model.layers"},
+               {"{\"model\": {\"layers\": 5000000000, \"heads\": 2, \"width\": 24}}", "model.layers"},
+               {"{\"model\": {\"layers\": 0, \"heads\": 2, \"width\": 24}}", "model.layers"},
+               {"{\"model\": {\"layers\": 2, \"heads\": 5, \"width\": 24}}", "multiple of model.heads"},
+               {"{" MODEL "}", "optimizer.lr"},
+               {"{" MODEL ", \"optimizer\": {\"kind\": \"sgd\", \"lr\": 1}}", "optimizer.kind"},
+               {"{" MODEL ", \"optimizer\": {\"lr\": true}}", "optimizer.lr"},
+               {"{" MODEL ", \"optimizer\": {\"lr\": -1}}", "optimizer.lr"},
+               {"{" MODEL ", \"optimizer\": {\"lr\": 1e-3, \"min_lr\": 1}}", "optimizer.min_lr"},
+               {"{" MODEL ", \"optimizer\": {\"lr\": 1e-3, \"beta2\": 1}}", "optimizer.beta2"},
+               {"{" MODEL ", \"optimizer\": {\"lr\": 1e-3, \"warmup\": -1}}", "optimizer.warmup"}};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct reeve_workload_config config = config_of(bad[i].json);
         struct reeve_error err = {0};
@@ -233,6 +248,36 @@ static void a_job_that_cannot_be_is_refused_with_the_key(void **state)
     ops->close(NULL);
 }
 
+/* Goal: a worker on too few cores ends, instead of computing other bits than the rest. Method: 1,000 threads, which is
+ * more than OpenBLAS is built for; and two, while this process is bound to one core, as mpirun may do. */
+static void more_threads_than_there_can_be_are_refused(void **state)
+{
+    (void)state;
+    struct reeve_workload_config config = config_of(JOB);
+    struct reeve_error err = {0};
+    void *self = NULL;
+    config.threads = 1000;
+    assert_int_equal(ops->open(&config, &self, &err), REEVE_JOB_CONFIG);
+    assert_non_null(strstr(err.text, "resources.threads is 1000"));
+    cpu_set_t all, one;
+    assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+    CPU_ZERO(&one);
+    for (int core = 0; core < CPU_SETSIZE && CPU_COUNT(&one) == 0; core++)
+        if (CPU_ISSET(core, &all)) CPU_SET(core, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+    config.threads = 2;
+    reeve_status bound = ops->open(&config, &self, &err);
+    assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+    assert_int_equal(bound, REEVE_JOB_CONFIG);
+    assert_non_null(strstr(err.text, "can have 1"));
+    config.threads = 0;
+    assert_int_equal(ops->open(&config, &self, &err), REEVE_INPUT_INVALID);
+    assert_null(self);
+    config.threads = 1;
+    assert_int_equal(ops->open(&config, &self, &err), REEVE_OK);
+    ops->close(self);
+}
+
 static void generated_text_begins_with_the_prompt_and_fits(void **state)
 {
     (void)state;
@@ -246,8 +291,9 @@ static void generated_text_begins_with_the_prompt_and_fits(void **state)
     assert_string_equal(text, same);
     assert_int_equal(ops->generate(self, "", 1000, 1, 1.0, text, sizeof(text), &err), REEVE_OK);
     assert_true(strlen(text) < sizeof(text));
-    assert_int_equal(ops->generate(self, "The long prompt of more than sixteen bytes", 5, 1, 0.0, tiny, sizeof(tiny), &err),
-                     REEVE_OK);
+    assert_int_equal(
+        ops->generate(self, "The long prompt of more than sixteen bytes", 5, 1, 0.0, tiny, sizeof(tiny), &err),
+        REEVE_OK);
     assert_string_equal(tiny, "The l");
     assert_int_equal(ops->generate(self, "x", 5, 1, NAN, text, sizeof(text), &err), REEVE_TASK_REJECTED);
     assert_int_equal(ops->generate(self, "x", 5, 1, -0.5, text, sizeof(text), &err), REEVE_TASK_REJECTED);
@@ -266,8 +312,8 @@ static void other_vocabularies_are_written_as_numbers(void **state)
     assert_int_equal(ops->open(&config, &self, &err), REEVE_OK);
     assert_int_equal(ops->generate(self, "999 3", 4, 1, 1.0, text, sizeof(text), &err), REEVE_OK);
     unsigned numbers[6];
-    assert_int_equal(sscanf(text, "%u %u %u %u %u %u", numbers, numbers + 1, numbers + 2, numbers + 3, numbers + 4, numbers + 5),
-                     6);
+    assert_int_equal(
+        sscanf(text, "%u %u %u %u %u %u", numbers, numbers + 1, numbers + 2, numbers + 3, numbers + 4, numbers + 5), 6);
     assert_true(numbers[0] == 999 && numbers[1] == 3 && numbers[5] < 1000);
     assert_int_equal(ops->generate(self, "The ", 4, 1, 1.0, text, sizeof(text), &err), REEVE_TASK_REJECTED);
     ops->close(self);
@@ -285,6 +331,7 @@ int main(void)
         cmocka_unit_test(a_restored_state_that_is_no_state_is_refused),
         cmocka_unit_test(seed_decides_the_initial_state),
         cmocka_unit_test(a_job_that_cannot_be_is_refused_with_the_key),
+        cmocka_unit_test(more_threads_than_there_can_be_are_refused),
         cmocka_unit_test(generated_text_begins_with_the_prompt_and_fits),
         cmocka_unit_test(other_vocabularies_are_written_as_numbers),
     };
