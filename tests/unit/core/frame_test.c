@@ -17,8 +17,13 @@ static void frames_come_back_as_they_were_pushed(void **state)
     (void)state;
     unsigned char message[4096];
     size_t used = 0, offset = 0;
-    struct reeve_frame in = {.kind = REEVE_FRAME_FAILED, .epoch = 3, .worker = 2, .task = 7, .attempt = 1,
-                             .step = 1u << 31, .a = UINT64_MAX};
+    struct reeve_frame in = {.kind = REEVE_FRAME_FAILED,
+                             .epoch = 3,
+                             .worker = 2,
+                             .task = 7,
+                             .attempt = 1,
+                             .step = 1u << 31,
+                             .a = UINT64_MAX};
     assert_true(reeve_frame_push(message, sizeof(message), &used, &in, "seven!!"));
     assert_true(reeve_frame_push(message, sizeof(message), &used, &in, NULL));
     struct reeve_frame out;
@@ -57,7 +62,8 @@ static void damaged_messages_are_refused_or_end(void **state)
     unsigned char good[1024], bad[1024];
     size_t used = 0;
     struct reeve_frame f = {.kind = REEVE_FRAME_DONE};
-    for (int i = 0; i < 5; i++) assert_true(reeve_frame_push(good, sizeof(good), &used, &f, "some words"));
+    for (int i = 0; i < 5; i++)
+        assert_true(reeve_frame_push(good, sizeof(good), &used, &f, "some words"));
     for (size_t cut = 0; cut < used; cut++) {
         size_t offset = 0;
         const char *text;
@@ -67,7 +73,8 @@ static void damaged_messages_are_refused_or_end(void **state)
     for (uint64_t i = 0; i < 20000; i++) {
         memcpy(bad, good, used);
         for (int n = 0; n < 3; n++)
-            bad[reeve_random_below(seed, (uint64_t)n, i, used)] = (unsigned char)reeve_random_u64(seed, 9 + (uint64_t)n, i);
+            bad[reeve_random_below(seed, (uint64_t)n, i, used)] =
+                (unsigned char)reeve_random_u64(seed, 9 + (uint64_t)n, i);
         size_t offset = 0;
         bool end = false;
         const char *text = NULL;

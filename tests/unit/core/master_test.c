@@ -1,6 +1,6 @@
-/* The master, with its real decide and apply, against simulated workers, clock and journal. Everything random comes from
- * a printed seed. The promises: any number of workers, failing tasks, crashes of everything and restarts end in the same
- * weights; every sample is committed exactly once; replaying the durable events gives the live state. */
+/* The master, with its real decide and apply, against simulated workers, clock and journal. Everything random comes
+ * from a printed seed. The promises: any number of workers, failing tasks, crashes of everything and restarts end in
+ * the same weights; every sample is committed exactly once; replaying the durable events gives the live state. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -24,7 +24,7 @@
 #define INBOX_MAX 512
 
 struct sim_worker {
-    uint64_t weights;          /* a hash chain stands for the model */
+    uint64_t weights; /* a hash chain stands for the model */
     uint64_t coverage, samples, tokens;
     int64_t loss;
     struct reeve_frame inbox[INBOX_MAX]; /* ring */
@@ -37,7 +37,7 @@ struct sim {
     uint64_t seed, draws;
     struct reeve_manifest manifest;
     struct reeve_plan_config plan_config;
-    reeve_plan *plan;          /* the master's */
+    reeve_plan *plan; /* the master's */
     reeve_plan *worker_plan;
     reeve_master *master;
     uint32_t workers;
@@ -47,11 +47,11 @@ struct sim {
     uint32_t epoch;
     uint64_t saved[STEPS + 1]; /* weights of the committed checkpoint of a step */
     bool has_saved[STEPS + 1];
-    uint64_t ckpt_done_step;   /* 0: none is being written */
+    uint64_t ckpt_done_step; /* 0: none is being written */
     reeve_time_ns now_ns;
     uint32_t fail_percent;
-    uint64_t poison;           /* micro-batch of step 3 that always fails permanently; UINT64_MAX: none */
-    bool cheat;                /* worker 1 adds its first micro-batch twice */
+    uint64_t poison; /* micro-batch of step 3 that always fails permanently; UINT64_MAX: none */
+    bool cheat;      /* worker 1 adds its first micro-batch twice */
     struct reeve_error err;
 };
 
@@ -68,13 +68,27 @@ static void sim_init(struct sim *s, uint64_t seed)
     s->seed = seed;
     s->poison = UINT64_MAX;
     for (uint32_t i = 0; i < 4; i++)
-        shards[i] = (struct reeve_shard){.path_offset = 2 * i, .file_bytes = 40 + 13 * i, .token_count = 40 + 13 * i,
-                                         .weight = 1, .format = REEVE_SHARD_TEXT, .token_bytes = 1};
-    s->manifest = (struct reeve_manifest){.dataset = "sim", .tokenizer = "bytes", .vocab = 256, .shard_count = 4,
-                                          .shards = shards, .paths = paths, .paths_bytes = sizeof(paths)};
+        shards[i] = (struct reeve_shard){.path_offset = 2 * i,
+                                         .file_bytes = 40 + 13 * i,
+                                         .token_count = 40 + 13 * i,
+                                         .weight = 1,
+                                         .format = REEVE_SHARD_TEXT,
+                                         .token_bytes = 1};
+    s->manifest = (struct reeve_manifest){.dataset = "sim",
+                                          .tokenizer = "bytes",
+                                          .vocab = 256,
+                                          .shard_count = 4,
+                                          .shards = shards,
+                                          .paths = paths,
+                                          .paths_bytes = sizeof(paths)};
     s->manifest.digest = reeve_manifest_digest(&s->manifest);
-    s->plan_config = (struct reeve_plan_config){.seed = 5, .shuffle = REEVE_SHUFFLE_GLOBAL, .block_shards = 2,
-                                                .sequence = 4, .global_batch = 12, .micro_batch = 2, .holdout_ppm = 100000};
+    s->plan_config = (struct reeve_plan_config){.seed = 5,
+                                                .shuffle = REEVE_SHUFFLE_GLOBAL,
+                                                .block_shards = 2,
+                                                .sequence = 4,
+                                                .global_batch = 12,
+                                                .micro_batch = 2,
+                                                .holdout_ppm = 100000};
     assert_int_equal(reeve_plan_create(&s->manifest, &s->plan_config, &s->worker_plan, &s->err), REEVE_OK);
 }
 
@@ -89,9 +103,19 @@ static void sim_free_master(struct sim *s)
 static void new_master(struct sim *s)
 {
     assert_int_equal(reeve_plan_create(&s->manifest, &s->plan_config, &s->plan, &s->err), REEVE_OK);
-    struct reeve_master_config c = {.run_id = 9, .workers_max = WORKERS_MAX, .manifest = &s->manifest, .steps = STEPS,
-                                    .global_batch = 12, .micro_batch = 2, .eval_every = 5, .checkpoint_every = 4,
-                                    .attempts_max = 8, .crash_limit = 3, .refused_max = 3, .credits = 2, .seed = 1,
+    struct reeve_master_config c = {.run_id = 9,
+                                    .workers_max = WORKERS_MAX,
+                                    .manifest = &s->manifest,
+                                    .steps = STEPS,
+                                    .global_batch = 12,
+                                    .micro_batch = 2,
+                                    .eval_every = 5,
+                                    .checkpoint_every = 4,
+                                    .attempts_max = 8,
+                                    .crash_limit = 3,
+                                    .refused_max = 3,
+                                    .credits = 2,
+                                    .seed = 1,
                                     .lease_term_ns = 3600000000000};
     memcpy(&c.manifest_digest64, s->manifest.digest.bytes, 8);
     assert_int_equal(reeve_master_create(&c, s->plan, &s->master, &s->err), REEVE_OK);
@@ -172,10 +196,8 @@ static void compute(struct sim *s, struct sim_worker *w, const struct reeve_fram
 {
     struct reeve_sample samples[2];
     uint32_t count = 2;
-    if (f->a == REEVE_TASK_EVAL)
-        reeve_plan_eval_batch(s->worker_plan, f->arg, samples, &count);
-    else
-        assert_int_equal(reeve_plan_micro_batch(s->worker_plan, f->step, f->arg, samples, &s->err), REEVE_OK);
+    if (f->a == REEVE_TASK_EVAL) reeve_plan_eval_batch(s->worker_plan, f->arg, samples, &count);
+    else assert_int_equal(reeve_plan_micro_batch(s->worker_plan, f->step, f->arg, samples, &s->err), REEVE_OK);
     uint64_t step = f->a == REEVE_TASK_EVAL ? REEVE_PLAN_EVAL_STEP(f->step) : f->step;
     for (uint32_t i = 0; i < count; i++)
         w->loss += (int64_t)reeve_random_below(samples[i].shard.v, samples[i].index, w->weights, 1000);
@@ -197,12 +219,16 @@ static void reduce_if_all_are_there(struct sim *s)
     }
     for (uint32_t w = 1; w <= s->workers; w++) {
         s->worker[w].reducing = false;
-        struct reeve_frame f = {.kind = REEVE_FRAME_REDUCED, .step = s->worker[w].reduce.step, .arg = s->workers,
-                                .a = (uint64_t)loss, .b = coverage, .c = (uint64_t)loss, .d = samples | tokens << 32};
+        struct reeve_frame f = {.kind = REEVE_FRAME_REDUCED,
+                                .step = s->worker[w].reduce.step,
+                                .arg = s->workers,
+                                .a = (uint64_t)loss,
+                                .b = coverage,
+                                .c = (uint64_t)loss,
+                                .d = samples | tokens << 32};
         if (s->worker[w].reduce.a == REEVE_TASK_EVAL)
             s->worker[w].coverage = s->worker[w].samples = s->worker[w].tokens = 0, s->worker[w].loss = 0;
-        else
-            s->worker[w].loss = loss; /* what APPLY will use; the own part is not needed any more */
+        else s->worker[w].loss = loss; /* what APPLY will use; the own part is not needed any more */
         say(s, w, f);
     }
 }
@@ -243,7 +269,10 @@ static void worker_turn(struct sim *s, uint32_t id)
     w->head = (w->head + 1) % INBOX_MAX;
     w->count--;
     switch (f.kind) {
-    case REEVE_FRAME_INIT: w->weights = 1234; say(s, id, (struct reeve_frame){.kind = REEVE_FRAME_READY, .a = w->weights}); break;
+    case REEVE_FRAME_INIT:
+        w->weights = 1234;
+        say(s, id, (struct reeve_frame){.kind = REEVE_FRAME_READY, .a = w->weights});
+        break;
     case REEVE_FRAME_RESTORE:
         assert_true(s->has_saved[f.step]);
         w->weights = s->saved[f.step];
@@ -256,11 +285,15 @@ static void worker_turn(struct sim *s, uint32_t id)
         reduce_if_all_are_there(s);
         break;
     case REEVE_FRAME_APPLY: w->weights = reeve_random_u64(w->weights, (uint64_t)w->loss, f.step); /* fall through */
-    case REEVE_FRAME_DISCARD: w->coverage = w->samples = w->tokens = 0; w->loss = 0; break;
+    case REEVE_FRAME_DISCARD:
+        w->coverage = w->samples = w->tokens = 0;
+        w->loss = 0;
+        break;
     case REEVE_FRAME_CHECKPOINT:
         s->saved[f.step] = w->weights;
         say(s, id, (struct reeve_frame){.kind = REEVE_FRAME_WEIGHTS, .step = f.step, .a = w->weights});
-        say(s, id, (struct reeve_frame){.kind = REEVE_FRAME_CKPT_PART, .step = f.step, .arg = f.arg, .a = 1, .b = 2, .c = 3});
+        say(s, id,
+            (struct reeve_frame){.kind = REEVE_FRAME_CKPT_PART, .step = f.step, .arg = f.arg, .a = 1, .b = 2, .c = 3});
         break;
     case REEVE_FRAME_DRAIN:
         w->gone = true;
@@ -300,7 +333,8 @@ static struct reeve_audit_result sim_audit(struct sim *s)
     reeve_audit *audit = NULL;
     struct reeve_audit_result r;
     assert_int_equal(reeve_audit_create(s->worker_plan, &audit, &s->err), REEVE_OK);
-    for (uint32_t i = 0; i < s->events; i++) assert_int_equal(reeve_audit_event(audit, &s->journal[i], &s->err), REEVE_OK);
+    for (uint32_t i = 0; i < s->events; i++)
+        assert_int_equal(reeve_audit_event(audit, &s->journal[i], &s->err), REEVE_OK);
     assert_int_equal(reeve_audit_finish(audit, &r, &s->err), REEVE_OK);
     reeve_audit_destroy(audit);
     return r;
@@ -339,7 +373,8 @@ static void master_ends_in_the_same_weights_for_any_number_of_workers(void **sta
         struct sim *s = sim_start(100 + workers, workers);
         s->fail_percent = 5;
         assert_true(sim_run(s, 100000));
-        for (uint32_t w = 1; w <= workers; w++) assert_true(s->worker[w].weights == expected);
+        for (uint32_t w = 1; w <= workers; w++)
+            assert_true(s->worker[w].weights == expected);
         struct reeve_audit_result r = sim_audit(s);
         if (!r.exactly_once) fail_msg("audit: %s", r.first_violation);
         assert_int_equal(r.samples_committed, STEPS * 12);
@@ -362,7 +397,8 @@ static void master_ends_in_the_same_weights_through_crashes_of_everything(void *
         }
         struct reeve_master_status status;
         reeve_master_get_status(s->master, &status);
-        if (status.phase != REEVE_PHASE_ENDED && !sim_run(s, 100000)) fail_msg("seed %llu: no end", (unsigned long long)s->seed);
+        if (status.phase != REEVE_PHASE_ENDED && !sim_run(s, 100000))
+            fail_msg("seed %llu: no end", (unsigned long long)s->seed);
         if (s->worker[1].weights != expected) fail_msg("seed %llu: other weights", (unsigned long long)s->seed);
         struct reeve_audit_result r = sim_audit(s);
         if (!r.exactly_once) fail_msg("seed %llu: audit: %s", (unsigned long long)s->seed, r.first_violation);
@@ -378,7 +414,8 @@ static void master_throws_a_step_away_whose_sum_holds_a_micro_batch_twice(void *
     s->cheat = true;
     assert_true(sim_run(s, 100000));
     uint32_t aborted = 0;
-    for (uint32_t i = 0; i < s->events; i++) aborted += s->journal[i].kind == REEVE_EVENT_STEP_ABORTED;
+    for (uint32_t i = 0; i < s->events; i++)
+        aborted += s->journal[i].kind == REEVE_EVENT_STEP_ABORTED;
     assert_int_equal(aborted, 1);
     assert_true(s->worker[1].weights == expected && s->worker[2].weights == expected);
     assert_true(sim_audit(s).exactly_once);
@@ -461,7 +498,8 @@ static void master_refuses_a_journal_that_cannot_be(void **state)
         for (uint32_t i = 0; i < s->events && st == REEVE_OK; i++)
             if (i != drop) st = reeve_master_apply(s->master, &s->journal[i], &s->err);
         refused += st != REEVE_OK;
-        bool effectless = kind == REEVE_EVENT_STEP_WEIGHTS || kind == REEVE_EVENT_RUN_ENDED || kind == REEVE_EVENT_CKPT_COMMIT;
+        bool effectless =
+            kind == REEVE_EVENT_STEP_WEIGHTS || kind == REEVE_EVENT_RUN_ENDED || kind == REEVE_EVENT_CKPT_COMMIT;
         if (st == REEVE_OK && !effectless && reeve_master_digest(s->master) == whole)
             fail_msg("record %u (%s) can be missing unseen", drop + 1, reeve_event_name(kind));
     }

@@ -57,7 +57,8 @@ static void queue_gives_higher_priority_first_and_equals_in_order(void **state)
     fx_add(q, 12, 0, 0, 0);
     fx_add(q, 13, 5, 0, 0);
     uint64_t expected[] = {11, 13, 10, 12};
-    for (int i = 0; i < 4; i++) assert_int_equal(key_of(q, fx_lease(q, 1)), expected[i]);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(key_of(q, fx_lease(q, 1)), expected[i]);
     reeve_task_id id;
     assert_int_equal(reeve_queue_pick(q, W(1), 0, false, &id), REEVE_TASK_NONE_READY);
     reeve_queue_destroy(q);
@@ -84,7 +85,8 @@ static void queue_returns_what_a_lost_worker_held_and_only_that(void **state)
 {
     (void)state;
     reeve_queue *q = fx_queue(8);
-    for (uint64_t k = 0; k < 4; k++) fx_add(q, k, 0, 0, 0);
+    for (uint64_t k = 0; k < 4; k++)
+        fx_add(q, k, 0, 0, 0);
     reeve_task_id a = fx_lease(q, 1), b = fx_lease(q, 1), c = fx_lease(q, 2);
     assert_int_equal(reeve_queue_compute(q, a, W(1), 1), REEVE_OK);
     assert_int_equal(reeve_queue_compute(q, c, W(2), 1), REEVE_OK);
@@ -218,8 +220,9 @@ static void random_transition(reeve_queue *q, uint64_t seed, uint64_t i)
     case 3:
     case 4:
         if (reeve_queue_pick(q, W(worker), worker % 4, false, &picked) == REEVE_OK)
-            assert_int_equal(reeve_queue_lease(q, picked, W(worker), reeve_queue_task(q, picked)->attempt + 1, (int64_t)i),
-                             REEVE_OK);
+            assert_int_equal(
+                reeve_queue_lease(q, picked, W(worker), reeve_queue_task(q, picked)->attempt + 1, (int64_t)i),
+                REEVE_OK);
         break;
     case 5: (void)reeve_queue_done(q, id, W(holder), attempt); break;
     case 6: (void)reeve_queue_compute(q, id, W(holder), attempt); break;
@@ -247,7 +250,8 @@ static void queue_keeps_its_invariants_on_a_random_walk_and_replays_to_the_same_
         const char *wrong = reeve_queue_check(a);
         if (wrong != NULL) fail_msg("transition %llu: %s", (unsigned long long)i, wrong);
     }
-    for (uint64_t i = 1; i <= 20000; i++) random_transition(b, seed, i);
+    for (uint64_t i = 1; i <= 20000; i++)
+        random_transition(b, seed, i);
     assert_true(reeve_queue_digest(a) == reeve_queue_digest(b));
     reeve_queue_destroy(a);
     reeve_queue_destroy(b);
