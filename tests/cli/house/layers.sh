@@ -39,7 +39,7 @@ stdint.h stdio.h stdlib.h stdnoreturn.h string.h"
 core_calls='fopen|fdopen|freopen|fclose|fread|fwrite|fprintf|printf|puts|fputs|fputc|putchar|perror|remove|rename|tmpfile|getenv|setenv|system|rand|srand|random|exit|abort|open|close|read|write|pread|pwrite|time|clock|clock_gettime|gettimeofday|sleep|usleep|nanosleep|pthread_[a-z_]+|MPI_[A-Za-z_]+|H5[A-Z][A-Za-z0-9_]*'
 
 in_list() { # in_list WORD LIST
-    case " $(printf '%s' "$2" | tr '\n' ' ') " in *" $1 "*) return 0 ;; esac
+    case " ${2//$'\n'/ } " in *" $1 "*) return 0 ;; esac
     return 1
 }
 
@@ -69,17 +69,16 @@ check_include() { # check_include FILE LINE FOLDER HEADER FORM
 check_sources() { # check_sources SOURCE_DIR
     local file line text folder form header
     complaints=0 include_count=0
-    while IFS=: read -r file line text; do
+    while IFS=: read -r file line form header; do
         folder=${file#"$1/"} folder=${folder%%/*}
         if [ -z "${may_include[$folder]+known}" ]; then
             complain "$file: the folder src/$folder has no place in the layers: give it one in this test"
             continue
         fi
-        form=$(sed -E 's/^ *# *include *(.).*/\1/' <<<"$text")
-        header=$(sed -E 's/^ *# *include *.([^">]*).*/\1/' <<<"$text")
         include_count=$((include_count + 1))
         check_include "$file" "$line" "$folder" "$header" "$form"
-    done < <(grep -rnE '^ *# *include' --include='*.[ch]' --include='*.cu' --include='*.cuh' "$1")
+    done < <(grep -rnE '^ *# *include' --include='*.[ch]' --include='*.cu' --include='*.cuh' "$1" |
+        sed -E 's/^([^:]*:[0-9]+):[^<"]*([<"])([^">]*).*/\1:\2:\3/')
     while IFS=: read -r file line text; do
         complain "$file:$line: core is pure: $text"
     done < <(strip_comments "$1"/core/*.[ch] | grep -E "(^|[^A-Za-z0-9_.>])($core_calls) *\(")

@@ -16,29 +16,31 @@ complain() {
     complaints=$((complaints + 1))
 }
 
+mapfile -t texts < <(printf '%s\n' "${files[@]}" | grep -vE '\.(png|bin|h5|json)$')
+mapfile -t sources < <(printf '%s\n' "${files[@]}" | grep -E '\.[ch]$')
+mapfile -t scripts < <(printf '%s\n' "${files[@]}" | grep -E '\.sh$|^\.ci/run$')
+
 # Written apart, so that this file does not find itself.
 marks='TO''DO|FIX''ME|XX''X|not imple''mented|for no''w,|HA''CK'
-for file in "${files[@]}"; do
-    case $file in *.png | *.bin | *.h5 | *.json) continue ;; esac
-    [ -f "$file" ] || continue
-    while IFS= read -r line; do complain "$file:$line: put off; do it or file it"; done \
-        < <(grep -nE "\\b($marks)\\b" "$file")
-    case $file in
-    *.c | *.h)
-        lines=$(wc -l <"$file") limit=600
-        case $file in tests/*) limit=900 ;; esac
-        [ "$lines" -le "$limit" ] || complain "$file: $lines lines: it holds more than one thing; split it ($limit at most)"
-        long=$(awk 'length($0) > 140 {print FNR; exit}' "$file")
-        [ -z "$long" ] || complain "$file:$long: more than 140 columns; 120 is the aim"
-        # What a header says need not be said again by the .c beside it.
-        [ -f "${file%.c}.h" ] || head -n 3 "$file" | grep -q '/\*' || complain "$file: open it with a few lines on what it is for"
-        ;;
-    *.sh | .ci/run)
-        bash -n "$file" || complain "$file: not even bash can read it"
-        ;;
-    esac
-    if grep -qP '\t' "$file"; then complain "$file: has tabs; indent with spaces"; fi
-    if grep -qE ' +$' "$file"; then complain "$file: has blanks at the end of a line"; fi
+while IFS= read -r line; do complain "$line: put off; do it or file it"; done \
+    < <(grep -nE "\\b($marks)\\b" "${texts[@]}")
+while IFS= read -r line; do complain "$line: has tabs; indent with spaces"; done < <(grep -lP '\t' "${texts[@]}")
+while IFS= read -r line; do complain "$line: has blanks at the end of a line"; done < <(grep -lE ' +$' "${texts[@]}")
+
+while IFS= read -r line; do complain "$line: more than 140 columns; 120 is the aim"; done \
+    < <(awk 'length($0) > 140 {print FILENAME ":" FNR}' "${sources[@]}")
+while read -r lines file; do
+    [ "$file" != total ] || continue
+    limit=600
+    case $file in tests/*) limit=900 ;; esac
+    [ "$lines" -le "$limit" ] || complain "$file: $lines lines: it holds more than one thing; split it ($limit at most)"
+done < <(wc -l "${sources[@]}")
+while IFS= read -r file; do
+    # What a header says need not be said again by the .c beside it.
+    [ -f "${file%.c}.h" ] && [ "$file" != "${file%.c}.h" ] || complain "$file: open it with a few lines on what it is for"
+done < <(awk 'FNR == 1 {said = 0} FNR <= 3 && /\/\*/ {said = 1} FNR == 3 && !said {print FILENAME}' "${sources[@]}")
+for file in "${scripts[@]}"; do
+    bash -n "$file" || complain "$file: not even bash can read it"
 done
 
 # Every public header can be included alone.
@@ -50,7 +52,6 @@ if command -v gcc >/dev/null; then
 fi
 
 if command -v shellcheck >/dev/null; then
-    mapfile -t scripts < <(printf '%s\n' "${files[@]}" | grep -E '\.sh$|^\.ci/run$')
     shellcheck --external-sources --shell=bash --severity=warning "${scripts[@]}" || complain "shellcheck has objections"
 fi
 
