@@ -26,6 +26,6 @@ print(int(max(e["a"][e["kind"] == 7])) // 1000000)   # TASK_COMPUTED: a is the t
 PYTHON
 )
 echo "longest task: $longest ms"
-[ "$longest" = 0 ] || [ "$longest" -gt 1500 ] || skip "this machine computes too fast for the test: $longest ms"
-expect_no_text run.out 'has said nothing'
+[ "$longest" = 0 ] || [ "$longest" -gt 3000 ] || skip "this machine computes too fast for the test: $longest ms"
+expect_no_text run.out 'giving up'
 audit_ok run
