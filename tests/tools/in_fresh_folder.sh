@@ -7,7 +7,8 @@
 #   PATH            starts with REEVE_BIN
 #
 # mpirun works as root and with more ranks than cores, whatever the user has set. Standard input is empty: a program
-# that waits for it would otherwise wait for a person.
+# that waits for it would otherwise wait for a person. TMPDIR is a folder of the test's own. Whatever the test has
+# started and left running is ended with it: it carries REEVE_TEST_FOLDER in its environment, and nothing else does.
 #
 #   in_fresh_folder.sh SCRIPT [ARGUMENT...]
 set -uo pipefail
@@ -15,14 +16,27 @@ set -uo pipefail
 script=$(realpath "${1:?a test script}")
 shift
 tools=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
-folder=$(mktemp -d "${TMPDIR:-/tmp}/reeve-test-XXXXXX") || exit 73
+base=$(mktemp -d "${TMPDIR:-/tmp}/reeve-test-XXXXXX") || exit 73
+folder=$base/here
+
+end_what_is_left() {
+    local entry
+    for entry in /proc/[0-9]*; do
+        if grep -qzxF "REEVE_TEST_FOLDER=$folder" "$entry/environ" 2>/dev/null; then
+            kill -KILL "${entry#/proc/}" 2>/dev/null
+        fi
+    done
+}
 
 finish() {
+    # Twice: a process may have been started while the first round was looking.
+    end_what_is_left
+    end_what_is_left
     if [ "${REEVE_KEEP:-0}" = 1 ]; then
         echo "kept: $folder"
     else
-        chmod -R u+rwX "$folder" 2>/dev/null
-        rm -rf --one-file-system "$folder"
+        chmod -R u+rwX "$base" 2>/dev/null
+        rm -rf --one-file-system "$base" 2>/dev/null || { sleep 1 && rm -rf --one-file-system "$base"; }
     fi
 }
 trap finish EXIT
@@ -37,5 +51,5 @@ export PATH=$REEVE_BIN:$PATH
 # shellcheck source=tests/tools/mpi_environment.sh
 . "$tools/mpi_environment.sh"
 
-cd "$folder" || exit 73
-bash "$script" "$@" </dev/null
+mkdir "$folder" "$base/tmp" && cd "$folder" || exit 73
+REEVE_TEST_FOLDER=$folder TMPDIR=$base/tmp bash "$script" "$@" </dev/null
