@@ -4,7 +4,7 @@
 #
 #   bash jobs/quickstart.sh [ARGUMENT OF `reeve run`...]
 #
-#   bash jobs/quickstart.sh --set train.steps=600     go on for longer
+#   bash jobs/quickstart.sh --set train.steps=1800    go on for longer
 #   rm -r runs/quickstart                             start again from nothing
 #
 #   REEVE_BUILD_DIR   the build folder (default: build/ in the source tree)
@@ -105,6 +105,6 @@ cat <<TEXT
 Look around:   $reeve inspect runs/quickstart
                $reeve verify runs/quickstart
                h5dump -H runs/quickstart/checkpoint/*/index.h5      (package hdf5-tools)
-Go on:         bash jobs/quickstart.sh --set train.steps=600
+Go on:         bash jobs/quickstart.sh --set train.steps=1800
 TEXT
 exit "$code"
