@@ -199,7 +199,7 @@ static void drop_receive(MPI_Request *receive)
     if (*receive == MPI_REQUEST_NULL) return;
     (void)MPI_Cancel(receive);
     (void)MPI_Wait(receive, MPI_STATUS_IGNORE);
-    (void)MPI_Request_free(receive);
+    if (*receive != MPI_REQUEST_NULL) (void)MPI_Request_free(receive);
 }
 
 /* So short a message has left already, unless its receiver is lost: then MPI keeps what it still needs. */

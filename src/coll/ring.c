@@ -178,7 +178,7 @@ static reeve_status take_piece(struct ring *r, bool *taken, size_t *moved, struc
     if (rc == MPI_SUCCESS) rc = MPI_Test(&b->request, &there, MPI_STATUS_IGNORE);
     r->posted_head = (r->posted_head + 1) % RING_BUFFERS;
     r->posted_count--;
-    if (rc != MPI_SUCCESS) {
+    if (rc != MPI_SUCCESS) { /* nothing more will come from there */
         r->spare[r->spare_count++] = b;
         return coll_fail(err, rc, "receive from the left");
     }
@@ -225,6 +225,7 @@ static void cancel_receives(struct ring *r)
     for (; r->posted_count > 0; r->posted_count--) {
         struct ring_buffer *b = r->posted[r->posted_head];
         r->posted_head = (r->posted_head + 1) % RING_BUFFERS;
+        if (b->request == MPI_REQUEST_NULL) continue;
         (void)MPI_Cancel(&b->request);
         (void)MPI_Wait(&b->request, MPI_STATUS_IGNORE);
     }
@@ -251,7 +252,7 @@ void ring_fini(struct ring *r, reeve_time_ns deadline_ns)
     wait_for_sends(r, deadline_ns);
     cancel_receives(r);
     for (unsigned i = 0; i < r->sending_count; i++) {
-        (void)MPI_Request_free(&r->sending[i]->request);
+        if (r->sending[i]->request != MPI_REQUEST_NULL) (void)MPI_Request_free(&r->sending[i]->request);
         r->sending[i]->bytes = NULL; /* MPI may still read it: it stays until the process ends */
     }
     for (unsigned i = 0; i < RING_BUFFERS; i++) free(r->buffers[i].bytes);

@@ -20,8 +20,7 @@ static int error_class(int mpi_code)
 bool reeve_mpi_is_loss(int mpi_code)
 {
 #ifdef MPIX_ERR_PROC_FAILED
-    int class = error_class(mpi_code);
-    return class == MPIX_ERR_PROC_FAILED || class == MPIX_ERR_REVOKED;
+    return error_class(mpi_code) == MPIX_ERR_PROC_FAILED;
 #else
     return false;
 #endif

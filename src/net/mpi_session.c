@@ -43,6 +43,8 @@ static int make_communicators(struct reeve_mpi_session *s)
     MPI_Comm control = MPI_COMM_NULL, workers = MPI_COMM_NULL, node = MPI_COMM_NULL;
     int rank = 0, size = 1, node_rank = 0, node_size = 1;
     int rc = MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    /* Since MPI 4, errors of calls without a communicator (a null request) go to this one. */
+    if (rc == MPI_SUCCESS) rc = MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
     if (rc == MPI_SUCCESS) rc = MPI_Comm_dup(MPI_COMM_WORLD, &control);
     if (rc == MPI_SUCCESS) rc = MPI_Comm_rank(control, &rank);
     if (rc == MPI_SUCCESS) rc = MPI_Comm_size(control, &size);
@@ -165,12 +167,11 @@ static bool everybody_arrives(MPI_Comm control, reeve_time_ns deadline_ns)
 }
 
 /* After a loss, finalize hangs across hosts. A last barrier of the survivors, then all leave: the launcher takes that
- * for an orderly end. The watchdog bounds it. */
+ * for an orderly end. Nothing is revoked, since others may still be talking. The watchdog bounds it. */
 static void leave_with_survivors(MPI_Comm control)
 {
 #ifdef MPIX_ERR_PROC_FAILED
     MPI_Comm survivors = MPI_COMM_NULL;
-    if (MPIX_Comm_revoke(control) != MPI_SUCCESS) return;
     if (MPIX_Comm_shrink(control, &survivors) != MPI_SUCCESS) return;
     (void)MPI_Barrier(survivors);
 #endif

@@ -7,11 +7,9 @@
  * (benchmarks/messages.c). */
 #include "net/mpi_transport.h"
 
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "net/mpi_error.h"
 #include "net/mpi_transport_state.h"
@@ -68,6 +66,25 @@ static unsigned char *receive_bytes(struct mpi_transport *t, unsigned i)
     return t->receive_bytes + (size_t)i * REEVE_MESSAGE_BYTES_MAX;
 }
 
+/* Post receive i, behind those that are posted. MPI drops a request, persistent or not, that failed with a lost peer. */
+static reeve_status post_receive(struct mpi_transport *t, unsigned i, struct reeve_error *err)
+{
+    int rc = MPI_SUCCESS;
+    if (t->receive[i] == MPI_REQUEST_NULL)
+        rc = MPI_Recv_init(receive_bytes(t, i), REEVE_MESSAGE_BYTES_MAX, MPI_BYTE, MPI_ANY_SOURCE, CONTROL_TAG, t->comm,
+                           &t->receive[i]);
+    if (rc == MPI_SUCCESS) rc = MPI_Start(&t->receive[i]);
+    return rc == MPI_SUCCESS ? REEVE_OK : reeve_mpi_fail(err, rc, "post receive %u", i);
+}
+
+/* The head was handled: it goes to the end of the ring. */
+static reeve_status repost_head(struct mpi_transport *t, struct reeve_error *err)
+{
+    unsigned i = t->head;
+    t->head = (i + 1) % RECEIVE_COUNT;
+    return post_receive(t, i, err);
+}
+
 /* A receive ended in an error: sort out what it means for the transport as a whole. */
 static reeve_status receive_failed(struct mpi_transport *t, int rc, const MPI_Status *status, struct reeve_error *err)
 {
@@ -78,10 +95,16 @@ static reeve_status receive_failed(struct mpi_transport *t, int rc, const MPI_St
     if (!reeve_mpi_is_loss(rc)) return reeve_mpi_fail(err, rc, "receive from any rank");
     learn_of_losses(t);
     if (status->MPI_SOURCE >= 0) transport_peer_lost(t, (uint32_t)status->MPI_SOURCE);
-    rc = MPI_Start(&t->receive[t->head]); /* this message was lost with its sender */
-    if (rc != MPI_SUCCESS) return reeve_mpi_fail(err, rc, "receive again after a loss");
-    t->head = (t->head + 1) % RECEIVE_COUNT;
-    return REEVE_OK;
+    return repost_head(t, err); /* this message was lost with its sender */
+}
+
+/* A receive that was once told to be pending because of a loss may report that again when it ends (Open MPI 5.0 leaves
+ * the old code in the request). The message is there then, and must not be dropped. */
+static bool has_come_after_all(struct mpi_transport *t, int rc, int there, const MPI_Status *status)
+{
+    if (!reeve_mpi_is_loss_pending(rc) || !there || status->MPI_SOURCE < 0) return false;
+    learn_of_losses(t);
+    return true;
 }
 
 /* The message at the head of the ring into `bytes`, if it is there; *n = 0 if not. */
@@ -91,7 +114,7 @@ static reeve_status take_head(struct mpi_transport *t, uint32_t *peer, void *byt
     MPI_Status status = {.MPI_SOURCE = MPI_UNDEFINED};
     *n = 0;
     int rc = MPI_Test(&t->receive[t->head], &there, &status);
-    if (rc != MPI_SUCCESS) return receive_failed(t, rc, &status, err);
+    if (rc != MPI_SUCCESS && !has_come_after_all(t, rc, there, &status)) return receive_failed(t, rc, &status, err);
     if (!there) return REEVE_OK;
     rc = MPI_Get_count(&status, MPI_BYTE, &count);
     if (rc != MPI_SUCCESS) return reeve_mpi_fail(err, rc, "length of a message from rank %d", status.MPI_SOURCE);
@@ -99,10 +122,7 @@ static reeve_status take_head(struct mpi_transport *t, uint32_t *peer, void *byt
     memcpy(bytes, receive_bytes(t, t->head), (size_t)count);
     *peer = (uint32_t)status.MPI_SOURCE;
     *n = (size_t)count;
-    rc = MPI_Start(&t->receive[t->head]);
-    if (rc != MPI_SUCCESS) return reeve_mpi_fail(err, rc, "receive again");
-    t->head = (t->head + 1) % RECEIVE_COUNT;
-    return REEVE_OK;
+    return repost_head(t, err);
 }
 
 /* ---- the inbox: what came while a send or a flush waited ---- */
@@ -159,9 +179,10 @@ static reeve_status transport_poll(reeve_transport *base, uint32_t *peer, void *
 static void cancel_receives(struct mpi_transport *t)
 {
     for (unsigned i = 0; i < t->posted_count; i++) {
+        if (t->receive[i] == MPI_REQUEST_NULL) continue;
         (void)MPI_Cancel(&t->receive[i]);
         (void)MPI_Wait(&t->receive[i], MPI_STATUS_IGNORE);
-        (void)MPI_Request_free(&t->receive[i]);
+        if (t->receive[i] != MPI_REQUEST_NULL) (void)MPI_Request_free(&t->receive[i]);
     }
 }
 
@@ -186,14 +207,13 @@ static const struct reeve_transport_ops transport_ops = {
 
 static reeve_status post_receives(struct mpi_transport *t, struct reeve_error *err)
 {
-    for (unsigned i = 0; i < RECEIVE_COUNT; i++) {
-        int rc = MPI_Recv_init(receive_bytes(t, i), REEVE_MESSAGE_BYTES_MAX, MPI_BYTE, MPI_ANY_SOURCE, CONTROL_TAG,
-                               t->comm, &t->receive[i]);
-        if (rc == MPI_SUCCESS) rc = MPI_Start(&t->receive[i]);
-        if (rc != MPI_SUCCESS) return reeve_mpi_fail(err, rc, "post receive %u", i);
-        t->posted_count = i + 1;
+    reeve_status st = REEVE_OK;
+    for (unsigned i = 0; i < RECEIVE_COUNT; i++) t->receive[i] = MPI_REQUEST_NULL;
+    for (unsigned i = 0; i < RECEIVE_COUNT && st == REEVE_OK; i++) {
+        st = post_receive(t, i, err);
+        if (st == REEVE_OK) t->posted_count = i + 1;
     }
-    return REEVE_OK;
+    return st;
 }
 
 reeve_status reeve_mpi_transport_create(const struct reeve_mpi_session *session, reeve_transport **out,

@@ -18,17 +18,26 @@ expect_equal "exit code of a job with an absent rank" "$code" 5
 expect_text stderr 'not all ranks came to the end'
 
 # Goal: without ULFM a death ends the job. Method: the last rank kills itself; the others wait for its next word.
-run 3 "$program" death
-[ "$code" != 0 ] || fail "a job that lost a rank ended with 0"
-expect_no_text stderr 'FAILED'
+for how in death sum sum-ring; do
+    run 3 "$program" "$how"
+    [ "$code" != 0 ] || fail "a job that lost a rank ended with 0"
+    expect_no_text stderr 'FAILED'
+done
 
-# Goal: with ULFM the others are told, and go on.
+# Goal: with ULFM the others are told, give up what cannot end, and go on. Method: count who says so.
+survive() { # survive RANKS HOW
+    run "$1" --with-ft ulfm "$program" "$2"
+    expect_no_text stderr 'FAILED'
+    expect_equal "$2: ranks that know of the loss" "$(grep -c 'is lost$' stdout)" $(($1 - 1))
+    expect_equal "$2: ranks that went on" "$(grep -c 'goes on$' stdout)" $(($1 - 1))
+}
+
 if mpirun --version | grep -q 'Open MPI) [5-9]'; then
-    for ranks in 3 5; do
-        run "$ranks" --with-ft ulfm "$program" death
-        expect_no_text stderr 'FAILED'
-        expect_equal "ranks that know of the loss" "$(grep -c 'is lost$' stdout)" $((ranks - 1))
-        expect_equal "ranks that went on" "$(grep -c 'goes on$' stdout)" $((ranks - 1))
+    survive 3 death
+    survive 5 death
+    for how in sum sum-ring; do
+        survive 4 "$how"
+        expect_equal "$how: workers that gave it up" "$(grep -c 'gave the sum up$' stdout)" 2
     done
     echo "with ULFM: told and survived"
 else
