@@ -152,6 +152,14 @@ static void ask_stop(const struct reeve_launch *l)
     reeve_cli_note("stopping at the next step boundary; once more to leave at once");
 }
 
+/* A stop that came too late to be seen must not stop the next start. */
+static void take_stop_back(const struct reeve_launch *l)
+{
+    char path[REEVE_PATH_BYTES_MAX + 8];
+    (void)snprintf(path, sizeof(path), "%s/STOP", l->prepared->run_dir);
+    (void)unlink(path);
+}
+
 /* Wait for the launcher; the first signal asks the run to stop, the second ends it. Returns waitpid's status. */
 static int watch(const struct reeve_launch *l, pid_t child, bool *left_at_once)
 {
@@ -222,11 +230,7 @@ int reeve_launch_run(const struct reeve_launch *l)
     if (child < 0) return reeve_cli_fail_text(REEVE_EXIT_INTERNAL, "fork: %m");
     bool left_at_once = false;
     int status = watch(l, child, &left_at_once);
-    if (left_at_once) {
-        char path[REEVE_PATH_BYTES_MAX + 8];
-        (void)snprintf(path, sizeof(path), "%s/STOP", l->prepared->run_dir);
-        (void)unlink(path); /* so that the next start does not stop at once */
-        return REEVE_EXIT_INTERRUPTED;
-    }
+    if (reeve_stop_signals_count() > 0) take_stop_back(l);
+    if (left_at_once) return REEVE_EXIT_INTERRUPTED;
     return last_word(l, began_wall_ns, status);
 }

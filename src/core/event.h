@@ -43,7 +43,7 @@ enum reeve_event_kind {
     REEVE_EVENT_WORKER_REDUCED = 130, /* worker; step; a: sum digest; b: coverage; arg: samples */
     REEVE_EVENT_STEP_REDUCING = 131,  /* step */
     REEVE_EVENT_CKPT_BEGUN = 132,     /* step; arg: parts */
-    REEVE_EVENT_CKPT_PART = 133,      /* step; worker; arg: part */
+    REEVE_EVENT_CKPT_PART = 133,      /* step; worker; arg: part; a: bytes; b: digest; attempt: reeve_status of the write */
     REEVE_EVENT_STOP_ASKED = 134,     /* arg: reason */
     REEVE_EVENT_SAVE_ASKED = 135,
     REEVE_EVENT_HEARTBEAT = 136,      /* worker; a: now */

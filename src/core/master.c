@@ -143,14 +143,16 @@ void reeve_master_reject_checkpoint(reeve_master *m, uint64_t step)
     m->checkpoint_count = kept;
 }
 
-uint32_t reeve_master_silent_worker(const reeve_master *m, reeve_time_ns now_ns, reeve_time_ns *silence_ns)
+uint32_t reeve_master_silent_worker(const reeve_master *m, reeve_time_ns now_ns, reeve_time_ns since_ns,
+                                    reeve_time_ns *silence_ns)
 {
     uint32_t worst = 0;
     *silence_ns = 0;
-    for (uint32_t w = 1; w <= m->config.workers_max; w++) {
-        if (m->workers[w].state != WORKER_JOINED) continue;
-        reeve_time_ns silent = now_ns - m->workers[w].heard_ns;
-        if (worst != 0 && silent <= *silence_ns) continue;
+    for (uint32_t w = 1; w <= m->expected; w++) {
+        const struct master_worker *at = &m->workers[w];
+        bool awaited = at->state == WORKER_JOINED || (at->state == WORKER_ABSENT && m->phase == REEVE_PHASE_GATHER);
+        reeve_time_ns silent = now_ns - (at->heard_ns > since_ns ? at->heard_ns : since_ns);
+        if (!awaited || (worst != 0 && silent <= *silence_ns)) continue;
         worst = w;
         *silence_ns = silent;
     }

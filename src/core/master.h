@@ -141,8 +141,11 @@ uint32_t reeve_master_checkpoints(const reeve_master *m, struct reeve_master_che
 /* A checkpoint on record that turned out unreadable before the run was opened: not to be offered to the workers. */
 void reeve_master_reject_checkpoint(reeve_master *m, uint64_t step);
 
-/* The worker that has been silent longest, for how long; 0: none has joined. Not of workers that said goodbye. */
-uint32_t reeve_master_silent_worker(const reeve_master *m, reeve_time_ns now_ns, reeve_time_ns *silence_ns);
+/* The worker that has been silent longest, for how long; 0: none. Counted from `since_ns` at the earliest (when the
+ * caller began, or came back from an absence of its own). While workers gather, one that has not joined counts too;
+ * one that said goodbye does not. */
+uint32_t reeve_master_silent_worker(const reeve_master *m, reeve_time_ns now_ns, reeve_time_ns since_ns,
+                                    reeve_time_ns *silence_ns);
 /* For addressing frames with to == 0. */
 bool reeve_master_worker_active(const reeve_master *m, uint32_t worker);
 /* Part table and cut of the checkpoint under way (valid from BEGIN to COMMIT). */

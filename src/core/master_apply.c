@@ -40,6 +40,18 @@ void master_update_hungry(reeve_master *m, uint32_t worker)
     }
 }
 
+/* Behind the others that have credit left: work goes round, one task at a time. */
+static void rotate_hungry(reeve_master *m, uint32_t worker)
+{
+    struct master_worker *w = &m->workers[worker];
+    if (!w->hungry || m->hungry_tail == worker) return;
+    uint32_t leased = w->leased;
+    w->leased = m->config.credits;
+    master_update_hungry(m, worker);
+    w->leased = leased;
+    master_update_hungry(m, worker);
+}
+
 static uint32_t node_of(reeve_master *m, uint64_t host)
 {
     for (uint32_t n = 0; n < m->node_count; n++)
@@ -109,6 +121,7 @@ static reeve_status apply_run_opened(reeve_master *m, const struct reeve_event *
     if (m->runs++ > 0) m->restarts++;
     m->phase = REEVE_PHASE_GATHER;
     m->stop_reason = m->dead_reason = REEVE_OK;
+    m->ended = m->sampled = false;
     m->dead = 0; /* what died was dropped with the rest: it is added again, and gets another chance */
     m->save_asked = m->stopped = m->load_asked = false;
     memset(&m->ckpt, 0, sizeof(m->ckpt));
@@ -123,7 +136,6 @@ static reeve_status apply_run_resumed(reeve_master *m, const struct reeve_event 
         m->checkpoint_count--;
     if (m->eval_step > ev->step) m->eval_step = m->checkpoint_eval_step <= ev->step ? m->checkpoint_eval_step : 0;
     m->refused_run = 0;
-    m->ended = m->sampled = false;
     return REEVE_OK;
 }
 
@@ -199,7 +211,8 @@ static reeve_status apply_step_opened(reeve_master *m, const struct reeve_event 
         st = add_compute_task(m, REEVE_TASK_GRADIENT, ev->step, i, m->config.micro_batch, &id);
         m->open_tasks[i] = id.v;
     }
-    for (uint32_t i = 0; i < m->micro_batches && st == REEVE_OK && ev->step < m->config.steps; i++) {
+    for (uint32_t i = 0; i < m->micro_batches && st == REEVE_OK;
+         i++) { /* also after the last: how many steps there are may change */
         st = reeve_plan_micro_batch(m->plan, ev->step + 1, i, m->samples, err);
         for (uint32_t s = 0; s < m->config.micro_batch && st == REEVE_OK; s++)
             st = add_stage(m, m->samples[s].shard.v, false);
@@ -296,6 +309,7 @@ static reeve_status apply_task_leased(reeve_master *m, const struct reeve_event 
         return refuse(ev, err, "the task is not ready, or this is not its next attempt");
     w->leased++;
     master_update_hungry(m, ev->worker);
+    rotate_hungry(m, ev->worker);
     return REEVE_OK;
 }
 
@@ -421,8 +435,9 @@ static void apply_ckpt_part(reeve_master *m, const struct reeve_event *ev)
 {
     if (!m->ckpt.active || ev->step != m->ckpt.step || ev->arg >= m->ckpt.parts || m->part_there[ev->arg]) return;
     m->part_there[ev->arg] = 1;
+    if (ev->attempt != REEVE_OK && m->ckpt.failed == REEVE_OK) m->ckpt.failed = (reeve_status)ev->attempt;
     m->parts[ev->arg] = (struct reeve_master_part){.file_bytes = ev->a, .digest = ev->b, .tensor_count = ev->task};
-    if (++m->ckpt.there == m->ckpt.parts && m->ckpt.weighed == m->ckpt.parts) m->ckpt.committing = true;
+    if (++m->ckpt.there == m->ckpt.parts) m->ckpt.committing = true; /* each worker's weights came before its part */
 }
 
 static void apply_worker_weights(reeve_master *m, const struct reeve_event *ev)
@@ -432,7 +447,7 @@ static void apply_worker_weights(reeve_master *m, const struct reeve_event *ev)
     w->weighed = true;
     w->weights[0] = m->ckpt.weights[0] = ev->a;
     w->weights[1] = m->ckpt.weights[1] = ev->b;
-    if (++m->ckpt.weighed == m->ckpt.parts && m->ckpt.there == m->ckpt.parts) m->ckpt.committing = true;
+    m->ckpt.weighed++;
 }
 
 static reeve_status apply_ckpt_failed(reeve_master *m, const struct reeve_event *ev)

@@ -166,19 +166,18 @@ static void decide_checkpoint_word(const reeve_master *m, const struct reeve_mas
         d->effect = REEVE_EFFECT_STALE;
         return;
     }
-    if (f->kind == REEVE_FRAME_CKPT_PART_FAILED) {
-        struct reeve_event *ev = add_event(d, REEVE_EVENT_CKPT_FAILED);
-        ev->step = f->step;
-        ev->arg = (uint32_t)f->a;
-        d->effect = REEVE_EFFECT_ABANDON_CHECKPOINT;
-        d->effect_step = f->step;
-        return;
-    }
+    bool failed = f->kind == REEVE_FRAME_CKPT_PART_FAILED;
     struct reeve_event *ev =
         add_event(d, f->kind == REEVE_FRAME_WEIGHTS ? REEVE_EVENT_WORKER_WEIGHTS : REEVE_EVENT_CKPT_PART);
     ev->worker = in->worker;
     ev->step = f->step;
     ev->arg = f->arg;
+    if (failed) {
+        /* The others may still be writing: the checkpoint ends when all have answered, and only then is it tried again. */
+        ev->attempt = f->a != REEVE_OK ? (uint32_t)f->a : REEVE_STORE_WRITE;
+        d->effect = REEVE_EFFECT_PROBLEM;
+        return;
+    }
     ev->a = f->a;
     ev->b = f->b;
     ev->task = (uint32_t)f->c;
@@ -192,13 +191,19 @@ static void decide_loaded(const reeve_master *m, const struct reeve_master_input
         return;
     }
     bool ready = in->frame->kind == REEVE_FRAME_READY;
+    bool damaged = (in->frame->arg >= REEVE_STORE_CORRUPT && in->frame->arg < REEVE_JOB_NO_MEMORY) ||
+                   in->frame->arg == REEVE_INPUT_MISSING;
+    if (!ready) d->effect = REEVE_EFFECT_PROBLEM;
+    if (!ready && !damaged) { /* not the checkpoint's fault, so an older one would not help */
+        add_event(d, REEVE_EVENT_STOP_ASKED)->arg = in->frame->arg;
+        return;
+    }
     struct reeve_event *ev = add_event(d, ready ? REEVE_EVENT_WORKER_READY : REEVE_EVENT_RESTORE_FAILED);
     ev->worker = in->worker;
     ev->step = in->frame->step;
     ev->a = in->frame->a;
     ev->b = in->frame->b;
     ev->arg = in->frame->arg;
-    if (!ready) d->effect = REEVE_EFFECT_PROBLEM;
 }
 
 static void decide_frame(const reeve_master *m, const struct reeve_master_input *in, reeve_time_ns now_ns,
@@ -269,8 +274,6 @@ static void ask_load(const reeve_master *m, struct reeve_decision *d)
 {
     if (m->checkpoint_count == 0 && m->checkpoint_seen && m->step > 0) {
         add_event(d, REEVE_EVENT_STOP_ASKED)->arg = REEVE_STORE_CORRUPT;
-        add_event(d, REEVE_EVENT_PHASE)->arg = REEVE_PHASE_DRAIN;
-        (void)add_frame(m, d, 0, REEVE_FRAME_DRAIN);
         return;
     }
     const struct reeve_master_checkpoint *c = m->checkpoint_count > 0 ? &m->checkpoints[m->checkpoint_count - 1] : NULL;
@@ -297,8 +300,6 @@ static void decide_load(const reeve_master *m, struct reeve_decision *d)
     }
     if (diverged) {
         add_event(d, REEVE_EVENT_STOP_ASKED)->arg = REEVE_WORKER_DIVERGED;
-        add_event(d, REEVE_EVENT_PHASE)->arg = REEVE_PHASE_DRAIN;
-        (void)add_frame(m, d, 0, REEVE_FRAME_DRAIN);
         return;
     }
     if (m->runs > 1) {
@@ -496,6 +497,14 @@ static bool decide_lease(const reeve_master *m, reeve_time_ns now_ns, struct ree
 static bool decide_checkpoint_end(const reeve_master *m, struct reeve_decision *d)
 {
     if (!m->ckpt.active || !m->ckpt.committing || m->ckpt.handed) return false;
+    d->effect_step = m->ckpt.step;
+    if (m->ckpt.failed != REEVE_OK) {
+        struct reeve_event *ev = add_event(d, REEVE_EVENT_CKPT_FAILED);
+        ev->step = m->ckpt.step;
+        ev->arg = (uint32_t)m->ckpt.failed;
+        d->effect = REEVE_EFFECT_ABANDON_CHECKPOINT;
+        return true;
+    }
     const struct master_worker *first = NULL;
     for (uint32_t w = 1; w <= m->expected; w++) {
         const struct master_worker *at = &m->workers[w];
@@ -507,12 +516,10 @@ static bool decide_checkpoint_end(const reeve_master *m, struct reeve_decision *
         ev->arg = REEVE_WORKER_DIVERGED;
         add_event(d, REEVE_EVENT_STOP_ASKED)->arg = REEVE_WORKER_DIVERGED;
         d->effect = REEVE_EFFECT_ABANDON_CHECKPOINT;
-        d->effect_step = m->ckpt.step;
         return true;
     }
     add_event(d, REEVE_EVENT_CKPT_HANDED)->step = m->ckpt.step;
     d->effect = REEVE_EFFECT_COMMIT_CHECKPOINT;
-    d->effect_step = m->ckpt.step;
     return true;
 }
 
@@ -523,6 +530,11 @@ static void decide_tick(const reeve_master *m, reeve_time_ns now_ns, struct reev
     bool open = m->open_step != 0;
     bool training = m->phase == REEVE_PHASE_TRAIN || m->phase == REEVE_PHASE_EVAL;
     bool failing = m->stop_reason != REEVE_OK && m->stop_reason != REEVE_JOB_STOPPED;
+    bool beginning = m->phase == REEVE_PHASE_GATHER || m->phase == REEVE_PHASE_LOAD;
+    if (beginning && m->stop_reason != REEVE_OK) {
+        end_run(m, REEVE_EVENT_RUN_STOPPED, d); /* nothing was begun, so there is nothing to save */
+        return;
+    }
     if (m->phase == REEVE_PHASE_GATHER && m->joined == m->expected) ask_load(m, d);
     if (m->phase == REEVE_PHASE_LOAD) decide_load(m, d);
     if (m->dead_reason != REEVE_OK && !failing) {

@@ -74,6 +74,7 @@ struct reeve_master {
         bool active, committing, handed; /* under way; all parts and digests there; the index is being written */
         uint64_t step, lsn, queue_digest, begun_step;
         uint32_t parts, there, weighed, failures;
+        reeve_status failed; /* why a part could not be written; OK: all are there so far */
         uint64_t weights[2];
     } ckpt;
     struct reeve_master_checkpoint checkpoints[MASTER_CHECKPOINTS_MAX]; /* oldest first */

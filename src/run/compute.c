@@ -92,15 +92,7 @@ void reeve_compute_destroy(reeve_compute *c)
         free(c->answers[c->answer_head].text);
         c->answer_head = (c->answer_head + 1) % COMPUTE_ANSWERS_MAX;
     }
-    if (c->fast_acc != NULL) {
-        free(c->words_in);
-        free(c->words_out);
-    }
-    free(c->fast_acc);
-    free(c->fast_sum);
-    free(c->acc);
-    free(c->sum);
-    free(c->grad);
+    compute_free_sums(c);
     free(c->tokens);
     free(c->samples);
     free(c->stage.tensors);

@@ -69,6 +69,7 @@ void compute_execute(reeve_compute *c, const struct reeve_frame *command);
 /* Queue an answer; waits while the ring is full. text may be NULL. */
 void compute_answer(reeve_compute *c, const struct reeve_frame *frame, const char *text);
 void compute_close_workload(reeve_compute *c);
+void compute_free_sums(reeve_compute *c);
 /* Stage and start writing (compute_checkpoint.c). */
 void compute_checkpoint(reeve_compute *c, const struct reeve_frame *command);
 void compute_checkpoint_join(reeve_compute *c);

@@ -42,6 +42,21 @@ static void *aligned_zeros(size_t bytes)
     return p;
 }
 
+void compute_free_sums(reeve_compute *c)
+{
+    if (c->config.job->train.reduce == REEVE_REDUCE_FAST) { /* otherwise they lie within acc and sum */
+        free(c->words_in);
+        free(c->words_out);
+    }
+    free(c->fast_acc);
+    free(c->fast_sum);
+    free(c->acc);
+    free(c->sum);
+    free(c->grad);
+    c->words_in = c->words_out = c->acc = c->sum = NULL;
+    c->fast_acc = c->fast_sum = c->grad = NULL;
+}
+
 static reeve_status allocate_sums(reeve_compute *c, struct reeve_error *err)
 {
     size_t p = c->param_count;
@@ -58,10 +73,11 @@ static reeve_status allocate_sums(reeve_compute *c, struct reeve_error *err)
         c->words_in = c->acc == NULL ? NULL : c->acc + p;
         c->words_out = c->sum == NULL ? NULL : c->sum + p;
     }
-    if (c->grad == NULL || c->words_in == NULL || c->words_out == NULL || (fast && (!c->fast_acc || !c->fast_sum)))
-        return reeve_fail(err, REEVE_JOB_NO_MEMORY, "gradient sums of %zu parameters need %.1f GB", p,
-                          (double)p * 20e-9);
-    return REEVE_OK;
+    bool all = c->grad != NULL && c->words_in != NULL && c->words_out != NULL;
+    if (fast) all = all && c->fast_acc != NULL && c->fast_sum != NULL;
+    if (all) return REEVE_OK;
+    compute_free_sums(c);
+    return reeve_fail(err, REEVE_JOB_NO_MEMORY, "gradient sums of %zu parameters need %.1f GB", p, (double)p * 20e-9);
 }
 
 /* Open the workload (once), size what depends on its parameters. */
@@ -90,7 +106,9 @@ static reeve_status open_workload(reeve_compute *c, struct reeve_error *err)
             n *= c->tensors[i].shape[r];
         c->param_count += n;
     }
-    return c->grad == NULL ? allocate_sums(c, err) : REEVE_OK;
+    st = c->words_out == NULL ? allocate_sums(c, err) : REEVE_OK;
+    if (st != REEVE_OK) compute_close_workload(c); /* so that the next try begins anew */
+    return st;
 }
 
 void compute_close_workload(reeve_compute *c)

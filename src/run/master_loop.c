@@ -18,6 +18,7 @@
 #define TICKS_PER_TURN_MAX 4096
 #define FILES_LOOK_NS (200 * REEVE_MILLISECOND_NS) /* how often STOP and SAVE are looked for */
 #define HEARTBEAT_NS REEVE_SECOND_NS
+#define ABSENCE_NS (2 * REEVE_SECOND_NS) /* longer between two turns: this process did not run */
 #define OUTBOX_BYTES REEVE_MESSAGE_BYTES_MAX
 
 struct outbox {
@@ -38,6 +39,7 @@ struct reeve_master_loop {
     bool sync_due, dirty, stop_sent, skip_told;
     int signals_seen;
     reeve_time_ns looked_ns, heartbeat_ns, silence_ns;
+    reeve_time_ns turn_ns, present_ns;   /* of the last turn; since when turns have come without a long gap */
     uint32_t silent_named;               /* the worker whose silence was already told; 0: none */
     struct reeve_error problem;          /* the last failure that a worker worded */
     char text[REEVE_FRAME_TEXT_MAX + 1]; /* sampled from the model */
@@ -325,12 +327,19 @@ static reeve_status look_outside(reeve_master_loop *l, reeve_time_ns now_ns, str
 
 /* A worker that says nothing: first a warning, much later the end. Without a fault-tolerant MPI there is nobody to give
  * its work to, and a worker that was only stopped goes on where it was. */
+/* Turns come many times a second. After a gap (the whole job was suspended, say) nobody else can be blamed for it. */
+static void note_presence(reeve_master_loop *l, reeve_time_ns now_ns)
+{
+    if (now_ns - l->turn_ns > ABSENCE_NS) l->present_ns = now_ns;
+    l->turn_ns = now_ns;
+}
+
 static reeve_status watch_silence(reeve_master_loop *l, reeve_time_ns now_ns, struct reeve_error *err)
 {
     if (now_ns - l->silence_ns < REEVE_SECOND_NS) return REEVE_OK;
     l->silence_ns = now_ns;
     reeve_time_ns silence = 0;
-    uint32_t worker = reeve_master_silent_worker(l->master, now_ns, &silence);
+    uint32_t worker = reeve_master_silent_worker(l->master, now_ns, l->present_ns, &silence);
     if (worker == 0 || silence < l->config.job->faults.silence_warn_s * REEVE_SECOND_NS) return REEVE_OK;
     long long seconds = (long long)(silence / REEVE_SECOND_NS);
     if (silence >= l->config.job->faults.silence_stop_s * REEVE_SECOND_NS)
@@ -368,6 +377,7 @@ reeve_status reeve_master_loop_turn(reeve_master_loop *l, reeve_time_ns now_ns, 
                                     struct reeve_error *err)
 {
     *ended = false;
+    note_presence(l, now_ns);
     reeve_status st = take_messages(l, now_ns, progress, err);
     if (st == REEVE_OK) st = take_checkpoint_end(l, now_ns, progress, err);
     if (st == REEVE_OK) st = look_outside(l, now_ns, err);
@@ -445,7 +455,8 @@ void reeve_master_loop_destroy(reeve_master_loop *l)
 static int end_of_itself(reeve_master_loop *l, const struct reeve_master_status *s, char *why, size_t why_bytes)
 {
     why[0] = '\0';
-    if (s->ended) {
+    bool failed = s->stop_reason != REEVE_OK && s->stop_reason != REEVE_JOB_STOPPED;
+    if (s->ended && !failed) {
         if (l->has_text) reeve_report_say(l->report, "\nA text sampled from the model:\n%s\n", l->text);
         if (s->dead > 0)
             (void)snprintf(why, why_bytes, "finished, but %u task%s dead (see `reeve inspect %s`)", s->dead,
@@ -454,10 +465,10 @@ static int end_of_itself(reeve_master_loop *l, const struct reeve_master_status 
     }
     if (s->stop_reason == REEVE_JOB_STOPPED) {
         (void)snprintf(why, why_bytes, "checkpointed at step %" PRIu64 "; run the same command again to go on",
-                       s->step);
+                       s->last_checkpoint);
         return REEVE_EXIT_AGAIN;
     }
-    const char *words = l->problem.text[0] != '\0' ? l->problem.text : reeve_status_text(s->stop_reason);
+    const char *words = l->problem.status == s->stop_reason ? l->problem.text : reeve_status_text(s->stop_reason);
     (void)snprintf(why, why_bytes, "stopped at step %" PRIu64 " (checkpoint: step %" PRIu64 "): %s", s->step,
                    s->last_checkpoint, words);
     return reeve_status_exit_code(s->stop_reason);

@@ -13,6 +13,7 @@
 #include "core/task.h"
 
 #define HEARTBEAT_NS REEVE_SECOND_NS
+#define ABSENCE_NS (2 * REEVE_SECOND_NS) /* longer between two turns: this process did not run */
 #define MESSAGES_PER_TURN_MAX 64
 
 enum reduce_stage { REDUCE_NONE = 0, REDUCE_UNSETTLED, REDUCE_FAST, REDUCE_WORDS };
@@ -29,7 +30,7 @@ struct reeve_worker {
     bool reducing_eval;
     uint64_t reduce_step;
     struct reeve_compute_sum sum;
-    reeve_time_ns sent_ns, heard_ns;
+    reeve_time_ns sent_ns, heard_ns, turn_ns;
     size_t outbox_bytes;
     unsigned char outbox[REEVE_MESSAGE_BYTES_MAX];
     unsigned char inbox[REEVE_MESSAGE_BYTES_MAX];
@@ -253,6 +254,8 @@ reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *prog
                                struct reeve_error *err)
 {
     *ended = false;
+    if (now_ns - w->turn_ns > ABSENCE_NS) w->heard_ns = now_ns; /* it was this process that was away */
+    w->turn_ns = now_ns;
     reeve_status st = w->greeted ? REEVE_OK : say_hello(w, now_ns, err);
     if (st == REEVE_OK) st = take_messages(w, now_ns, progress, err);
     if (st == REEVE_OK) st = move_reduce(w, now_ns, progress, err);

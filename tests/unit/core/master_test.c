@@ -50,8 +50,11 @@ struct sim {
     uint64_t ckpt_done_step; /* 0: none is being written */
     reeve_time_ns now_ns;
     uint32_t fail_percent;
-    uint64_t poison; /* micro-batch of step 3 that always fails permanently; UINT64_MAX: none */
-    bool cheat;      /* worker 1 adds its first micro-batch twice */
+    uint64_t poison;     /* micro-batch of step 3 that always fails permanently; UINT64_MAX: none */
+    uint64_t steps;      /* of the job; may change from one start to the next */
+    bool fail_init;      /* worker 1 cannot build its model */
+    uint32_t fail_parts; /* so many parts of worker 1 cannot be written */
+    bool cheat;          /* worker 1 adds its first micro-batch twice */
     struct reeve_error err;
 };
 
@@ -66,6 +69,7 @@ static void sim_init(struct sim *s, uint64_t seed)
     static char paths[] = "a\0b\0c\0d";
     memset(s, 0, sizeof(*s));
     s->seed = seed;
+    s->steps = STEPS;
     s->poison = UINT64_MAX;
     for (uint32_t i = 0; i < 4; i++)
         shards[i] = (struct reeve_shard){.path_offset = 2 * i,
@@ -106,7 +110,7 @@ static void new_master(struct sim *s)
     struct reeve_master_config c = {.run_id = 9,
                                     .workers_max = WORKERS_MAX,
                                     .manifest = &s->manifest,
-                                    .steps = STEPS,
+                                    .steps = s->steps,
                                     .global_batch = 12,
                                     .micro_batch = 2,
                                     .eval_every = 5,
@@ -270,6 +274,10 @@ static void worker_turn(struct sim *s, uint32_t id)
     w->count--;
     switch (f.kind) {
     case REEVE_FRAME_INIT:
+        if (s->fail_init && id == 1) {
+            say(s, id, (struct reeve_frame){.kind = REEVE_FRAME_REDUCE_FAILED, .arg = REEVE_JOB_NO_MEMORY});
+            break;
+        }
         w->weights = 1234;
         say(s, id, (struct reeve_frame){.kind = REEVE_FRAME_READY, .a = w->weights});
         break;
@@ -292,6 +300,13 @@ static void worker_turn(struct sim *s, uint32_t id)
     case REEVE_FRAME_CHECKPOINT:
         s->saved[f.step] = w->weights;
         say(s, id, (struct reeve_frame){.kind = REEVE_FRAME_WEIGHTS, .step = f.step, .a = w->weights});
+        if (id == 1 && s->fail_parts > 0) {
+            s->fail_parts--;
+            say(s, id,
+                (struct reeve_frame){
+                    .kind = REEVE_FRAME_CKPT_PART_FAILED, .step = f.step, .arg = f.arg, .a = REEVE_STORE_WRITE});
+            break;
+        }
         say(s, id,
             (struct reeve_frame){.kind = REEVE_FRAME_CKPT_PART, .step = f.step, .arg = f.arg, .a = 1, .b = 2, .c = 3});
         break;
@@ -507,6 +522,76 @@ static void master_refuses_a_journal_that_cannot_be(void **state)
     sim_end(s);
 }
 
+static void master_goes_on_with_a_run_that_is_given_more_steps(void **state)
+{ /* Method: end after 1 step, then 3, then all, without shuffle, so that each step meets shards not staged before. */
+    (void)state;
+    struct sim *s = malloc(sizeof(*s));
+    assert_non_null(s);
+    sim_init(s, 8);
+    reeve_plan_destroy(s->worker_plan);
+    s->plan_config.shuffle = REEVE_SHUFFLE_NONE;
+    assert_int_equal(reeve_plan_create(&s->manifest, &s->plan_config, &s->worker_plan, &s->err), REEVE_OK);
+    const uint64_t steps[] = {1, 3, STEPS};
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        s->steps = steps[i];
+        restart(s, 1 + (uint32_t)i);
+        assert_true(sim_run(s, 100000));
+        struct reeve_master_status status;
+        reeve_master_get_status(s->master, &status);
+        assert_int_equal(status.step, steps[i]);
+        assert_true(status.ended);
+    }
+    assert_true(sim_audit(s).exactly_once);
+    sim_end(s);
+}
+
+static void master_ends_with_the_reason_when_a_model_cannot_be_built(void **state)
+{
+    (void)state;
+    struct sim *s = sim_start(9, 2);
+    s->fail_init = true;
+    assert_true(sim_run(s, 100000));
+    struct reeve_master_status status;
+    reeve_master_get_status(s->master, &status);
+    assert_int_equal(status.stop_reason, REEVE_JOB_NO_MEMORY);
+    assert_false(status.ended);
+    sim_end(s);
+}
+
+static void master_tries_a_checkpoint_again_only_when_all_parts_were_answered(void **state)
+{
+    (void)state;
+    uint64_t expected = undisturbed_weights();
+    struct sim *s = sim_start(10, 3);
+    s->fail_parts = 2;
+    assert_true(sim_run(s, 100000));
+    uint32_t failed = 0, committed = 0;
+    for (uint32_t i = 0; i < s->events; i++) {
+        failed += s->journal[i].kind == REEVE_EVENT_CKPT_FAILED;
+        committed += s->journal[i].kind == REEVE_EVENT_CKPT_COMMIT;
+    }
+    assert_int_equal(failed, 2);
+    assert_true(committed >= 1);
+    assert_true(s->worker[2].weights == expected);
+    sim_end(s);
+}
+
+static void master_hands_tasks_round_instead_of_filling_one_worker(void **state)
+{
+    (void)state;
+    struct sim *s = sim_start(11, 3);
+    assert_true(sim_run(s, 100000));
+    uint32_t leases[4] = {0};
+    for (uint32_t i = 0, n = 0; i < s->events && n < 3; i++) {
+        if (s->journal[i].kind != REEVE_EVENT_TASK_LEASED || s->journal[i].a != REEVE_TASK_GRADIENT) continue;
+        leases[s->journal[i].worker]++;
+        n++;
+    }
+    for (uint32_t w = 1; w <= 3; w++)
+        assert_int_equal(leases[w], 1);
+    sim_end(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -515,6 +600,10 @@ int main(void)
         cmocka_unit_test(master_throws_a_step_away_whose_sum_holds_a_micro_batch_twice),
         cmocka_unit_test(master_stops_with_the_reason_and_a_checkpoint_when_a_sample_cannot_be_read),
         cmocka_unit_test(master_stops_at_a_step_boundary_with_a_checkpoint_and_goes_on_from_it),
+        cmocka_unit_test(master_goes_on_with_a_run_that_is_given_more_steps),
+        cmocka_unit_test(master_ends_with_the_reason_when_a_model_cannot_be_built),
+        cmocka_unit_test(master_tries_a_checkpoint_again_only_when_all_parts_were_answered),
+        cmocka_unit_test(master_hands_tasks_round_instead_of_filling_one_worker),
         cmocka_unit_test(master_drops_words_of_old_epochs_and_of_strangers),
         cmocka_unit_test(master_refuses_a_journal_that_cannot_be),
     };
