@@ -22,7 +22,7 @@ expect_text run.out 'complete'
 expect_equal "digest after running a complete run again" "$(digest_of run-b)" "$first"
 
 # Signals, in the middle of a longer run that ends with other steps but can be compared with itself.
-sed -i 's/steps: 40/steps: 4000/; s/every: 10,/every: 100,/; s/eval_every: 20/eval_every: 0/' job.yaml
+sed -i 's/steps: 40/steps: 12000/; s/every: 10,/every: 500,/; s/eval_every: 20/eval_every: 0/' job.yaml
 must_run 0 1 run-long
 long=$(digest_of run-long)
 some_steps() { [ "$(committed_step run-c)" -ge "$goal" ]; }
