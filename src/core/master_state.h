@@ -1,4 +1,4 @@
-/* Private to the master: its state, shared by master.c, master_apply.c and master_decide.c. */
+/* Private to the master: its state, shared by the files named master_*.c and written by master_apply.c alone. */
 #ifndef REEVE_CORE_MASTER_STATE_H
 #define REEVE_CORE_MASTER_STATE_H
 
