@@ -1,5 +1,5 @@
 /* The master's memory, its digest, and what others may read of it; thinking is in master_decide.c, changing in
- * master_apply.c. */
+ * master_apply*.c. */
 #include "core/master.h"
 
 #include <stdlib.h>

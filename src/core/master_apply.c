@@ -1,19 +1,19 @@
 /* The only mutator of the master: one function per event. An event that cannot happen in the present state comes from a
  * damaged or foreign journal (or, live, from a bug) and is refused as STORE_CORRUPT. */
-#include "core/master_state.h"
+#include "core/master_change.h"
 
 #include <string.h>
 
 #include "base/error.h"
 
-static reeve_status refuse(const struct reeve_event *ev, struct reeve_error *err, const char *why)
+reeve_status master_refuse(const struct reeve_event *ev, struct reeve_error *err, const char *why)
 {
     return reeve_fail(err, REEVE_STORE_CORRUPT, "event %llu (%s, step %llu, task %u, worker %u, attempt %u): %s",
                       (unsigned long long)ev->lsn, reeve_event_name(ev->kind), (unsigned long long)ev->step, ev->task,
                       ev->worker, ev->attempt, why);
 }
 
-static struct master_worker *known_worker(reeve_master *m, uint32_t worker)
+struct master_worker *master_known_worker(reeve_master *m, uint32_t worker)
 {
     return worker >= 1 && worker <= m->config.workers_max ? &m->workers[worker] : NULL;
 }
@@ -41,7 +41,7 @@ void master_update_hungry(reeve_master *m, uint32_t worker)
 }
 
 /* Behind the others that have credit left: work goes round, one task at a time. */
-static void rotate_hungry(reeve_master *m, uint32_t worker)
+void master_rotate_hungry(reeve_master *m, uint32_t worker)
 {
     struct master_worker *w = &m->workers[worker];
     if (!w->hungry || m->hungry_tail == worker) return;
@@ -62,8 +62,8 @@ static uint32_t node_of(reeve_master *m, uint64_t host)
 
 static reeve_status apply_worker_joined(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
 {
-    struct master_worker *w = known_worker(m, ev->worker);
-    if (w == NULL || w->state != WORKER_ABSENT) return refuse(ev, err, "unknown worker, or joined twice");
+    struct master_worker *w = master_known_worker(m, ev->worker);
+    if (w == NULL || w->state != WORKER_ABSENT) return master_refuse(ev, err, "unknown worker, or joined twice");
     w->state = WORKER_JOINED;
     w->node = node_of(m, ev->a);
     m->joined++;
@@ -73,8 +73,8 @@ static reeve_status apply_worker_joined(reeve_master *m, const struct reeve_even
 
 static reeve_status apply_worker_lost(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
 {
-    struct master_worker *w = known_worker(m, ev->worker);
-    if (w == NULL || w->state != WORKER_JOINED) return refuse(ev, err, "lost a worker that was not there");
+    struct master_worker *w = master_known_worker(m, ev->worker);
+    if (w == NULL || w->state != WORKER_JOINED) return master_refuse(ev, err, "lost a worker that was not there");
     uint32_t computed = reeve_queue_held(m->queue, (reeve_worker_id){ev->worker}) - w->leased;
     reeve_queue_lose_worker(m->queue, (reeve_worker_id){ev->worker}, true);
     m->computed -= computed;
@@ -109,9 +109,9 @@ static void drop_all_tasks(reeve_master *m)
 static reeve_status apply_run_opened(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
 {
     if (ev->a != m->config.run_id || ev->b != m->config.manifest_digest64)
-        return refuse(ev, err, "belongs to another run or manifest");
-    if (ev->arg < 1 || ev->arg > m->config.workers_max) return refuse(ev, err, "number of workers out of range");
-    if (ev->epoch <= m->epoch && m->runs > 0) return refuse(ev, err, "membership epoch does not grow");
+        return master_refuse(ev, err, "belongs to another run or manifest");
+    if (ev->arg < 1 || ev->arg > m->config.workers_max) return master_refuse(ev, err, "number of workers out of range");
+    if (ev->epoch <= m->epoch && m->runs > 0) return master_refuse(ev, err, "membership epoch does not grow");
     drop_all_tasks(m);
     memset(m->workers, 0, sizeof(*m->workers) * ((size_t)m->config.workers_max + 1));
     m->node_count = m->joined = m->gone = 0;
@@ -130,7 +130,7 @@ static reeve_status apply_run_opened(reeve_master *m, const struct reeve_event *
 
 static reeve_status apply_run_resumed(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
 {
-    if (ev->step > m->step) return refuse(ev, err, "resumed after a step that was never committed");
+    if (ev->step > m->step) return master_refuse(ev, err, "resumed after a step that was never committed");
     m->step = ev->step;
     while (m->checkpoint_count > 0 && m->checkpoints[m->checkpoint_count - 1].step > ev->step)
         m->checkpoint_count--;
@@ -139,268 +139,11 @@ static reeve_status apply_run_resumed(reeve_master *m, const struct reeve_event 
     return REEVE_OK;
 }
 
-/* ---- steps and evaluations ---- */
-
-static reeve_status add_stage(reeve_master *m, uint32_t shard, bool now)
-{
-    if (m->shard_task[shard] != MASTER_SHARD_UNKNOWN) return REEVE_OK;
-    int32_t own = m->config.manifest->shards[shard].priority;
-    if (own > MASTER_SHARD_PRIORITY_MAX) own = MASTER_SHARD_PRIORITY_MAX;
-    if (own < -MASTER_SHARD_PRIORITY_MAX) own = -MASTER_SHARD_PRIORITY_MAX;
-    struct reeve_task_spec spec = {
-        .kind = REEVE_TASK_STAGE,
-        .key = shard,
-        .step = m->open_step,
-        .priority = (now ? MASTER_PRIORITY_NOW : MASTER_PRIORITY_AHEAD) + own,
-    };
-    reeve_task_id id;
-    reeve_status st = reeve_queue_add(m->queue, &spec, &id);
-    if (st != REEVE_OK) return st;
-    reeve_queue_start(m->queue, id);
-    m->shard_task[shard] = id.v;
-    return REEVE_OK;
-}
-
-/* One gradient or evaluation task, behind the staging of every shard that it reads. */
-static reeve_status add_compute_task(reeve_master *m, uint8_t kind, uint64_t step, uint32_t key, uint32_t samples,
-                                     reeve_task_id *out)
-{
-    uint32_t holder = m->shard_holder[m->samples[0].shard.v];
-    struct reeve_task_spec spec = {
-        .kind = kind,
-        .key = key,
-        .step = step,
-        .affinity = holder != 0 ? REEVE_AFFINITY_SOFT : REEVE_AFFINITY_NONE,
-        .group = holder,
-    };
-    reeve_status st = reeve_queue_add(m->queue, &spec, out);
-    for (uint32_t i = 0; i < samples && st == REEVE_OK; i++) {
-        uint32_t shard = m->samples[i].shard.v;
-        bool seen = false;
-        for (uint32_t j = 0; j < i && !seen; j++)
-            seen = m->samples[j].shard.v == shard;
-        if (seen) continue;
-        st = add_stage(m, shard, true);
-        if (st == REEVE_OK && m->shard_task[shard] != MASTER_SHARD_STAGED)
-            st = reeve_queue_after(m->queue, *out, (reeve_task_id){m->shard_task[shard]}, false);
-    }
-    if (st == REEVE_OK) reeve_queue_start(m->queue, *out);
-    return st;
-}
-
-static void begin_open(reeve_master *m, uint64_t step, uint32_t count, enum reeve_master_phase phase)
-{
-    m->open_step = step;
-    m->open_count = count;
-    m->computed = 0;
-    m->open_coverage = 0;
-    m->open_samples = 0;
-    m->phase = phase;
-}
-
-static reeve_status apply_step_opened(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
-{
-    if (m->open_step != 0 || ev->step != m->step + 1 || ev->arg != m->micro_batches)
-        return refuse(ev, err, "a step is open already, or this is not the next");
-    begin_open(m, ev->step, m->micro_batches, REEVE_PHASE_TRAIN);
-    reeve_status st = REEVE_OK;
-    for (uint32_t i = 0; i < m->micro_batches && st == REEVE_OK; i++) {
-        st = reeve_plan_micro_batch(m->plan, ev->step, i, m->samples, err);
-        if (st != REEVE_OK) return st;
-        reeve_task_id id;
-        st = add_compute_task(m, REEVE_TASK_GRADIENT, ev->step, i, m->config.micro_batch, &id);
-        m->open_tasks[i] = id.v;
-    }
-    for (uint32_t i = 0; i < m->micro_batches && st == REEVE_OK;
-         i++) { /* also after the last: how many steps there are may change */
-        st = reeve_plan_micro_batch(m->plan, ev->step + 1, i, m->samples, err);
-        for (uint32_t s = 0; s < m->config.micro_batch && st == REEVE_OK; s++)
-            st = add_stage(m, m->samples[s].shard.v, false);
-    }
-    if (st != REEVE_OK)
-        return reeve_fail(err, st, "open step %llu: %s", (unsigned long long)ev->step, reeve_status_text(st));
-    m->open_coverage = reeve_plan_coverage_step(m->plan, ev->step);
-    m->open_samples = m->config.global_batch;
-    return REEVE_OK;
-}
-
-static reeve_status apply_eval_opened(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
-{
-    if (m->open_step != 0 || ev->step != m->step || ev->arg != m->eval_batches)
-        return refuse(ev, err, "something is open already, or this is not the last step");
-    begin_open(m, ev->step, m->eval_batches, REEVE_PHASE_EVAL);
-    for (uint32_t i = 0; i < m->eval_batches; i++) {
-        uint32_t count = 0;
-        reeve_plan_eval_batch(m->plan, i, m->samples, &count);
-        reeve_task_id id;
-        reeve_status st = add_compute_task(m, REEVE_TASK_EVAL, ev->step, i, count, &id);
-        if (st != REEVE_OK) return reeve_fail(err, st, "open evaluation: %s", reeve_status_text(st));
-        m->open_tasks[i] = id.v;
-        m->open_samples += count;
-        m->open_coverage += reeve_plan_coverage_word(m->plan, REEVE_PLAN_EVAL_STEP(ev->step), i);
-    }
-    return REEVE_OK;
-}
-
-static void close_open(reeve_master *m)
-{
-    for (uint32_t i = 0; i < m->open_count; i++) {
-        reeve_task_id id = {m->open_tasks[i]};
-        const struct reeve_task *t = reeve_queue_task(m->queue, id);
-        if (t->state == REEVE_STATE_LEASED) {
-            m->workers[t->holder].leased--;
-            master_update_hungry(m, t->holder);
-        }
-        if (t->state != REEVE_STATE_COMPUTED) (void)reeve_queue_cancel(m->queue, id);
-        reeve_queue_retire(m->queue, id);
-    }
-    m->open_step = 0;
-    m->open_count = m->computed = 0;
-    m->phase = REEVE_PHASE_TRAIN;
-}
-
-static reeve_status apply_step_committed(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
-{
-    if (m->open_step != ev->step || ev->step != m->step + 1 || m->computed != m->open_count)
-        return refuse(ev, err, "committed before every micro-batch was computed");
-    if (ev->b != m->open_coverage || ev->arg != m->open_samples)
-        return refuse(ev, err, "its coverage or its number of samples is not the plan's");
-    close_open(m);
-    m->aborts = 0;
-    m->step = ev->step;
-    m->loss = (int64_t)ev->a;
-    bool refused = (ev->flags & REEVE_EVENT_FLAG_REFUSED) != 0;
-    m->refused_run = refused ? m->refused_run + 1 : 0;
-    m->refused_steps += refused;
-    return REEVE_OK;
-}
-
-static reeve_status apply_eval_committed(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
-{
-    if (m->open_step != ev->step || ev->step != m->step || m->computed != m->open_count)
-        return refuse(ev, err, "committed before every batch was computed");
-    close_open(m);
-    m->aborts = 0;
-    m->eval_step = ev->step;
-    m->eval_loss = (int64_t)ev->a;
-    m->eval_tokens = ev->b;
-    return REEVE_OK;
-}
-
-static reeve_status apply_step_aborted(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
-{
-    if (m->open_step == 0) return refuse(ev, err, "nothing is open");
-    close_open(m);
-    m->aborts++;
-    return REEVE_OK;
-}
-
-/* ---- tasks ---- */
-
-static reeve_status apply_task_leased(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
-{
-    struct master_worker *w = known_worker(m, ev->worker);
-    reeve_task_id id = {ev->task};
-    const struct reeve_task *t = reeve_queue_task(m->queue, id);
-    if (w == NULL || w->state != WORKER_JOINED || t == NULL || t->kind != ev->a || (uint32_t)t->key != ev->arg)
-        return refuse(ev, err, "no such task or worker");
-    if (t->state == REEVE_STATE_DELAYED) (void)reeve_queue_wake(m->queue, id); /* its TASK_WOKEN was volatile */
-    if (reeve_queue_lease(m->queue, id, (reeve_worker_id){ev->worker}, ev->attempt, (reeve_time_ns)ev->b) != REEVE_OK)
-        return refuse(ev, err, "the task is not ready, or this is not its next attempt");
-    w->leased++;
-    master_update_hungry(m, ev->worker);
-    rotate_hungry(m, ev->worker);
-    return REEVE_OK;
-}
-
-/* Common to all ends of a lease: the worker has a credit back. */
-static void lease_ended(reeve_master *m, uint32_t worker)
-{
-    m->workers[worker].leased--;
-    master_update_hungry(m, worker);
-}
-
-static reeve_status apply_task_computed(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
-{
-    if (reeve_queue_compute(m->queue, (reeve_task_id){ev->task}, (reeve_worker_id){ev->worker}, ev->attempt) !=
-        REEVE_OK)
-        return refuse(ev, err, "not under this lease");
-    m->computed++;
-    lease_ended(m, ev->worker);
-    return REEVE_OK;
-}
-
-static reeve_status apply_task_done(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
-{
-    reeve_task_id id = {ev->task};
-    const struct reeve_task *t = reeve_queue_task(m->queue, id);
-    uint64_t key = t != NULL ? t->key : 0;
-    uint8_t kind = t != NULL ? t->kind : 0;
-    if (reeve_queue_done(m->queue, id, (reeve_worker_id){ev->worker}, ev->attempt) != REEVE_OK)
-        return refuse(ev, err, "not under this lease");
-    if (kind == REEVE_TASK_STAGE) {
-        m->shard_task[key] = MASTER_SHARD_STAGED;
-        m->shard_holder[key] = ev->worker;
-    }
-    if (kind == REEVE_TASK_GENERATE) m->sampled = true;
-    reeve_queue_retire(m->queue, id);
-    lease_ended(m, ev->worker);
-    return REEVE_OK;
-}
-
-static reeve_status apply_task_failed(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
-{
-    if (reeve_queue_fail(m->queue, (reeve_task_id){ev->task}, (reeve_worker_id){ev->worker}, ev->attempt,
-                         (reeve_time_ns)ev->a) != REEVE_OK)
-        return refuse(ev, err, "not under this lease");
-    lease_ended(m, ev->worker);
-    return REEVE_OK;
-}
-
-static reeve_status apply_task_released(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
-{
-    if (reeve_queue_release(m->queue, (reeve_task_id){ev->task}, (reeve_worker_id){ev->worker}, ev->attempt) !=
-        REEVE_OK)
-        return refuse(ev, err, "not under this lease");
-    lease_ended(m, ev->worker);
-    return REEVE_OK;
-}
-
-static reeve_status apply_task_dead(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
-{
-    reeve_task_id id = {ev->task};
-    const struct reeve_task *t = reeve_queue_task(m->queue, id);
-    if (t == NULL || t->kind != ev->a) return refuse(ev, err, "no such task");
-    uint32_t holder = t->state == REEVE_STATE_LEASED ? t->holder : 0;
-    uint8_t kind = t->kind;
-    uint64_t key = t->key;
-    if (reeve_queue_kill(m->queue, id) != REEVE_OK) return refuse(ev, err, "the task has ended already");
-    m->dead++;
-    if (holder != 0) lease_ended(m, holder);
-    if (kind == REEVE_TASK_STAGE) m->shard_task[key] = MASTER_SHARD_UNKNOWN;
-    if (kind == REEVE_TASK_GENERATE) m->sampled = true; /* there will be no text; the dead task is on record */
-    if (kind != REEVE_TASK_GENERATE && m->dead_reason == REEVE_OK) m->dead_reason = (reeve_status)ev->arg;
-    if (kind == REEVE_TASK_STAGE || kind == REEVE_TASK_GENERATE) reeve_queue_retire(m->queue, id);
-    return REEVE_OK;
-}
-
-static reeve_status apply_task_added(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
-{
-    if (ev->a != REEVE_TASK_GENERATE || m->sample_task != UINT32_MAX) return refuse(ev, err, "cannot be added here");
-    struct reeve_task_spec spec = {.kind = (uint8_t)ev->a, .key = ev->b, .priority = (int32_t)ev->arg, .step = m->step};
-    reeve_task_id id;
-    if (reeve_queue_add(m->queue, &spec, &id) != REEVE_OK || id.v != ev->task)
-        return refuse(ev, err, "another slot of the queue is free");
-    reeve_queue_start(m->queue, id);
-    m->sample_task = id.v;
-    return REEVE_OK;
-}
-
 /* ---- checkpoints ---- */
 
 static reeve_status apply_ckpt_commit(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
 {
-    if (ev->step > m->step) return refuse(ev, err, "a checkpoint of a step that was not committed");
+    if (ev->step > m->step) return master_refuse(ev, err, "a checkpoint of a step that was not committed");
     while (m->checkpoint_count > 0 && m->checkpoints[m->checkpoint_count - 1].step >= ev->step)
         m->checkpoint_count--;
     if (m->checkpoint_count == MASTER_CHECKPOINTS_MAX) {
@@ -500,7 +243,7 @@ static reeve_status apply_volatile(reeve_master *m, const struct reeve_event *ev
     bool names_worker = ev->kind == REEVE_EVENT_HEARTBEAT || ev->kind == REEVE_EVENT_WORKER_READY ||
                         ev->kind == REEVE_EVENT_WORKER_REDUCED || ev->kind == REEVE_EVENT_WORKER_WEIGHTS ||
                         ev->kind == REEVE_EVENT_WORKER_GONE || ev->kind == REEVE_EVENT_RESTORE_FAILED;
-    if (names_worker && known_worker(m, ev->worker) == NULL) return refuse(ev, err, "unknown worker");
+    if (names_worker && master_known_worker(m, ev->worker) == NULL) return master_refuse(ev, err, "unknown worker");
     struct master_worker *w = names_worker ? &m->workers[ev->worker] : NULL;
     switch (ev->kind) {
     case REEVE_EVENT_HEARTBEAT: w->heard_ns = (reeve_time_ns)ev->a; break;
@@ -543,38 +286,38 @@ static reeve_status apply_volatile(reeve_master *m, const struct reeve_event *ev
     case REEVE_EVENT_LEASE_RENEWED:
         (void)reeve_queue_renew(m->queue, (reeve_task_id){ev->task}, (reeve_time_ns)ev->b);
         break;
-    default: return refuse(ev, err, "unknown kind");
+    default: return master_refuse(ev, err, "unknown kind");
     }
     return REEVE_OK;
 }
 
 static reeve_status apply_durable(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
 {
-    if (m->runs == 0 && ev->kind != REEVE_EVENT_RUN_OPENED) return refuse(ev, err, "before the run was opened");
+    if (m->runs == 0 && ev->kind != REEVE_EVENT_RUN_OPENED) return master_refuse(ev, err, "before the run was opened");
     switch (ev->kind) {
     case REEVE_EVENT_RUN_OPENED: return apply_run_opened(m, ev, err);
     case REEVE_EVENT_RUN_RESUMED: return apply_run_resumed(m, ev, err);
     case REEVE_EVENT_WORKER_JOINED: return apply_worker_joined(m, ev, err);
     case REEVE_EVENT_WORKER_LOST: return apply_worker_lost(m, ev, err);
-    case REEVE_EVENT_STEP_OPENED: return apply_step_opened(m, ev, err);
-    case REEVE_EVENT_EVAL_OPENED: return apply_eval_opened(m, ev, err);
-    case REEVE_EVENT_STEP_COMMITTED: return apply_step_committed(m, ev, err);
-    case REEVE_EVENT_EVAL_COMMITTED: return apply_eval_committed(m, ev, err);
-    case REEVE_EVENT_STEP_ABORTED: return apply_step_aborted(m, ev, err);
-    case REEVE_EVENT_TASK_LEASED: return apply_task_leased(m, ev, err);
-    case REEVE_EVENT_TASK_COMPUTED: return apply_task_computed(m, ev, err);
-    case REEVE_EVENT_TASK_DONE: return apply_task_done(m, ev, err);
-    case REEVE_EVENT_TASK_FAILED: return apply_task_failed(m, ev, err);
-    case REEVE_EVENT_TASK_RELEASED: return apply_task_released(m, ev, err);
-    case REEVE_EVENT_TASK_DEAD: return apply_task_dead(m, ev, err);
-    case REEVE_EVENT_TASK_ADDED: return apply_task_added(m, ev, err);
+    case REEVE_EVENT_STEP_OPENED: return master_apply_step_opened(m, ev, err);
+    case REEVE_EVENT_EVAL_OPENED: return master_apply_eval_opened(m, ev, err);
+    case REEVE_EVENT_STEP_COMMITTED: return master_apply_step_committed(m, ev, err);
+    case REEVE_EVENT_EVAL_COMMITTED: return master_apply_eval_committed(m, ev, err);
+    case REEVE_EVENT_STEP_ABORTED: return master_apply_step_aborted(m, ev, err);
+    case REEVE_EVENT_TASK_LEASED: return master_apply_task_leased(m, ev, err);
+    case REEVE_EVENT_TASK_COMPUTED: return master_apply_task_computed(m, ev, err);
+    case REEVE_EVENT_TASK_DONE: return master_apply_task_done(m, ev, err);
+    case REEVE_EVENT_TASK_FAILED: return master_apply_task_failed(m, ev, err);
+    case REEVE_EVENT_TASK_RELEASED: return master_apply_task_released(m, ev, err);
+    case REEVE_EVENT_TASK_DEAD: return master_apply_task_dead(m, ev, err);
+    case REEVE_EVENT_TASK_ADDED: return master_apply_task_added(m, ev, err);
     case REEVE_EVENT_CKPT_COMMIT: return apply_ckpt_commit(m, ev, err);
     case REEVE_EVENT_CKPT_FAILED: return apply_ckpt_failed(m, ev);
     case REEVE_EVENT_RUN_STOPPED: m->stopped = true; return REEVE_OK;
     case REEVE_EVENT_RUN_ENDED: m->ended = true; return REEVE_OK;
     case REEVE_EVENT_STEP_WEIGHTS:
     case REEVE_EVENT_SEGMENT_STAMP: return REEVE_OK; /* for the reader of the journal only */
-    default: return refuse(ev, err, "unknown kind");
+    default: return master_refuse(ev, err, "unknown kind");
     }
 }
 

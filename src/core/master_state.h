@@ -1,4 +1,4 @@
-/* Private to the master: its state, shared by the files named master_*.c and written by master_apply.c alone. */
+/* Private to the master: its state, shared by the files named master_*.c and written by those named master_apply*.c alone. */
 #ifndef REEVE_CORE_MASTER_STATE_H
 #define REEVE_CORE_MASTER_STATE_H
 
@@ -81,8 +81,5 @@ struct reeve_master {
     uint32_t checkpoint_count;
     uint64_t checkpoints_skipped;
 };
-
-/* Out of the list of workers with spare credit, and into it (at the end) if it has any. */
-void master_update_hungry(reeve_master *m, uint32_t worker);
 
 #endif
