@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/processor.h"
 #include "cli/build_info.h"
 #include "reeve/version.h"
 
@@ -187,9 +188,18 @@ static void probe_openblas(struct reeve_doctor *d)
     if (k == 1)
         reeve_doctor_follows(f, "beside OpenMP code its threads fight for the cores (several times slower when "
                                 "resources.threads > 1): apt-get install libopenblas-openmp-dev, and rebuild");
-    f = reeve_doctor_add(d, "openblas_core", REEVE_DOCTOR_GOOD, "%s", core != NULL ? core() : "unknown");
-    reeve_doctor_follows(f, "the same bits hold among machines with this core type, this build and the same "
-                            "resources.threads; set OPENBLAS_CORETYPE to choose one for a mixed cluster");
+    const char *better = core != NULL ? reeve_processor_better_blas_core(core()) : NULL;
+    f = reeve_doctor_add(d, "openblas_core", better != NULL ? REEVE_DOCTOR_NOTE : REEVE_DOCTOR_GOOD, "%s",
+                         core != NULL ? core() : "unknown");
+    if (better != NULL)
+        reeve_doctor_follows(
+            f,
+            "OpenBLAS does not know this processor and chose kernels without AVX; reeve-rank runs with "
+            "OPENBLAS_CORETYPE=%s unless you set it, and other programs here should too",
+            better);
+    else
+        reeve_doctor_follows(f, "the same bits hold among machines with this core type, this build and the same "
+                                "resources.threads; set OPENBLAS_CORETYPE to choose one for a mixed cluster");
     /* Left open: its threads may still be starting. */
 }
 

@@ -3,6 +3,7 @@
  *
  *   reeve-rank --run-dir RUN [--alone]                     a folder that `reeve run` prepared
  *   reeve-rank --job JOB [--set K=V]... [--run-dir RUN]    rank 0 prepares it (mpirun reeve run JOB ends up here) */
+#include <dlfcn.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "base/error.h"
 #include "base/idle.h"
 #include "base/log.h"
+#include "base/processor.h"
 #include "coll/mpi.h"
 #include "net/mpi_session.h"
 #include "net/mpi_transport.h"
@@ -242,11 +244,23 @@ static int run_in_mpi(const struct options *o, int *argc, char ***argv)
     return code;
 }
 
+/* OpenBLAS has chosen its kernels before main() is reached. Where it did not know the processor, this program starts
+ * itself once more with a word on which to take; whoever has set OPENBLAS_CORETYPE has chosen already. */
+static void choose_blas_kernels(char **argv)
+{
+    if (getenv("OPENBLAS_CORETYPE") != NULL) return;
+    const char *(*core)(void) = NULL;
+    *(void **)&core = dlsym(RTLD_DEFAULT, "openblas_get_corename");
+    const char *better = core != NULL ? reeve_processor_better_blas_core(core()) : NULL;
+    if (better != NULL && setenv("OPENBLAS_CORETYPE", better, 0) == 0) (void)execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char **argv)
 {
     struct options o = {0};
     int code = parse(argc, argv, &o);
     if (code != 0) return code;
+    choose_blas_kernels(argv);              /* before MPI starts: afterwards this process could not be replaced */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a rank never outlives its launcher */
     reeve_h5_library_init();
     return o.alone ? run_alone(&o) : run_in_mpi(&o, &argc, &argv);

@@ -1,6 +1,7 @@
 /* See build_text.h. */
 #include "run/build_text.h"
 
+#include <dlfcn.h>
 #include <gnu/libc-version.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,10 +32,23 @@ static void processor_name(char *name, size_t name_bytes)
     if (family[0] != '\0') (void)snprintf(name + used, name_bytes - used, " (family %s model %s)", family, model);
 }
 
+/* "OpenBLAS 0.3.21 Haswell": the library as it is loaded, and the kernels that it took for this processor. */
+static void blas_name(char *name, size_t name_bytes)
+{
+    const char *(*config)(void) = NULL;
+    const char *(*core)(void) = NULL;
+    *(void **)&config = dlsym(RTLD_DEFAULT, "openblas_get_config");
+    *(void **)&core = dlsym(RTLD_DEFAULT, "openblas_get_corename");
+    char product[32] = "unknown", version[32] = "BLAS";
+    if (config != NULL) (void)sscanf(config(), "%31s %31s", product, version);
+    (void)snprintf(name, name_bytes, "%s %s %.16s", product, version, core != NULL ? core() : "");
+}
+
 void reeve_build_text(char *text, size_t text_bytes)
 {
-    char processor[128];
+    char processor[128], blas[96];
     processor_name(processor, sizeof(processor));
-    (void)snprintf(text, text_bytes, "reeve %s, gcc %d.%d, glibc %s, %s", REEVE_VERSION, __GNUC__, __GNUC_MINOR__,
-                   gnu_get_libc_version(), processor);
+    blas_name(blas, sizeof(blas));
+    (void)snprintf(text, text_bytes, "reeve %s, gcc %d.%d, glibc %s, %s, %s", REEVE_VERSION, __GNUC__, __GNUC_MINOR__,
+                   gnu_get_libc_version(), blas, processor);
 }

@@ -5,7 +5,8 @@
 
 #include <stddef.h>
 
-/* "reeve 0.1.0, gcc 12.2.0, AMD EPYC ..., glibc 2.36": text_bytes with the NUL; cut if it does not fit. */
+/* "reeve 0.1.0, gcc 12.2, glibc 2.36, OpenBLAS 0.3.21 SkylakeX, Intel(R) Xeon(R) Processor (family 6 model 207)":
+ * text_bytes with the NUL; cut if it does not fit. */
 void reeve_build_text(char *text, size_t text_bytes);
 
 #endif
