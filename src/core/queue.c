@@ -37,7 +37,7 @@ reeve_status reeve_queue_add(reeve_queue *q, const struct reeve_task_spec *spec,
     REEVE_ASSERT(spec->group <= q->limits.workers_max + q->limits.nodes_max);
     if (q->free_head == REEVE_HEAP_NONE) return REEVE_JOB_NO_MEMORY;
     uint32_t id = q->free_head;
-    q->free_head = q->tasks[id].held_next;
+    q->free_head = q->tasks[id].next;
     if (q->free_head == REEVE_HEAP_NONE) q->free_tail = REEVE_HEAP_NONE;
     q->tasks[id] = (struct reeve_task){
         .key = spec->key,
@@ -47,8 +47,8 @@ reeve_status reeve_queue_add(reeve_queue *q, const struct reeve_task_spec *spec,
         .priority = spec->priority,
         .group = spec->affinity == REEVE_AFFINITY_NONE ? 0 : spec->group,
         .first_edge = REEVE_HEAP_NONE,
-        .held_next = REEVE_HEAP_NONE,
-        .held_prev = REEVE_HEAP_NONE,
+        .next = REEVE_HEAP_NONE,
+        .prev = REEVE_HEAP_NONE,
         .state = REEVE_STATE_FREE,
         .kind = spec->kind,
         .affinity = spec->group == 0 ? REEVE_AFFINITY_NONE : spec->affinity,
@@ -91,13 +91,12 @@ reeve_status reeve_queue_pick(const reeve_queue *q, reeve_worker_id worker, uint
                               reeve_task_id *out)
 {
     uint32_t best = REEVE_HEAP_NONE;
-    const struct reeve_heap *heaps[3] = {&q->group_ready[worker.v], &q->group_ready[q->limits.workers_max + 1 + node],
-                                         &q->ready};
+    const struct reeve_heap *groups[2] = {&q->group_ready[worker.v], &q->group_ready[q->limits.workers_max + 1 + node]};
     for (int h = 0; h < 3; h++) {
-        const struct reeve_heap_link *links = h == 2 ? q->ready_links : q->group_links;
-        uint32_t at = heaps[h]->root;
+        uint32_t at = h < 2 ? reeve_heap_first(groups[h], q->tasks, queue_ready_before) : queue_ready_first(q);
         if (at != REEVE_HEAP_NONE && q->tasks[at].avoid == worker.v && !alone)
-            at = reeve_heap_second(heaps[h], links, q->tasks, queue_ready_before, 32);
+            at = h < 2 ? reeve_heap_second(groups[h], q->group_links, q->tasks, queue_ready_before, 32)
+                       : queue_ready_second(q);
         if (at == REEVE_HEAP_NONE || (q->tasks[at].avoid == worker.v && !alone)) continue;
         /* Affine tasks were looked at first, so an equal priority keeps them. */
         if (best == REEVE_HEAP_NONE || q->tasks[at].priority > q->tasks[best].priority) best = at;
@@ -265,14 +264,16 @@ void reeve_queue_retire(reeve_queue *q, reeve_task_id task)
 
 bool reeve_queue_due(const reeve_queue *q, reeve_time_ns now_ns, reeve_task_id *out)
 {
-    if (q->timers.root == REEVE_HEAP_NONE || q->tasks[q->timers.root].due_ns > now_ns) return false;
-    *out = (reeve_task_id){q->timers.root};
+    uint32_t first = reeve_rank_heap_first(&q->timers);
+    if (first == REEVE_RANK_NONE || q->tasks[first].due_ns > now_ns) return false;
+    *out = (reeve_task_id){first};
     return true;
 }
 
 reeve_time_ns reeve_queue_next_due(const reeve_queue *q)
 {
-    return q->timers.root == REEVE_HEAP_NONE ? INT64_MAX : q->tasks[q->timers.root].due_ns;
+    uint32_t first = reeve_rank_heap_first(&q->timers);
+    return first == REEVE_RANK_NONE ? INT64_MAX : q->tasks[first].due_ns;
 }
 
 const struct reeve_task *reeve_queue_task(const reeve_queue *q, reeve_task_id task)

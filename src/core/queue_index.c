@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/pages.h"
 
 #define NONE REEVE_HEAP_NONE
 
@@ -17,20 +18,94 @@ bool queue_ready_before(const void *tasks, uint32_t a, uint32_t b)
     return x->sequence < y->sequence;
 }
 
-bool queue_timer_before(const void *tasks, uint32_t a, uint32_t b)
+/* What queue_ready_before says, as a number. */
+static struct reeve_rank ready_rank(const struct reeve_task *t, uint32_t id)
 {
-    const struct reeve_task *x = (const struct reeve_task *)tasks + a;
-    const struct reeve_task *y = (const struct reeve_task *)tasks + b;
-    if (x->due_ns != y->due_ns) return x->due_ns < y->due_ns;
-    return x->sequence < y->sequence;
+    uint64_t priority = (uint64_t)((int64_t)INT32_MAX - t->priority);
+    uint64_t order = (t->redelivered ? 0 : (uint64_t)1 << 63) | t->sequence;
+    return (struct reeve_rank){.high = priority << 32 | order >> 32, .low = order << 32 | id};
 }
+
+/* Earlier first; of those due at one moment, mostly the older. */
+static struct reeve_rank timer_rank(const struct reeve_task *t, uint32_t id)
+{
+    return (struct reeve_rank){.high = (uint64_t)t->due_ns ^ (uint64_t)1 << 63, .low = t->sequence << 32 | id};
+}
+
+/* ---- ready tasks: a list of those that came in their order, a heap of the others ---- */
+
+static bool rank_before(struct reeve_rank a, struct reeve_rank b)
+{
+    return a.high < b.high || (a.high == b.high && a.low < b.low);
+}
+
+static uint32_t earlier(const reeve_queue *q, uint32_t a, uint32_t b)
+{
+    if (a == NONE || b == NONE) return a == NONE ? b : a;
+    return queue_ready_before(q->tasks, b, a) ? b : a;
+}
+
+uint32_t queue_ready_first(const reeve_queue *q)
+{
+    return earlier(q, q->ready_first, reeve_rank_heap_first(&q->ready));
+}
+
+uint32_t queue_ready_second(const reeve_queue *q)
+{
+    uint32_t first = queue_ready_first(q);
+    if (first == NONE) return NONE;
+    if (first == q->ready_first) return earlier(q, q->tasks[first].next, reeve_rank_heap_first(&q->ready));
+    return earlier(q, q->ready_first, reeve_rank_heap_second(&q->ready));
+}
+
+/* What is first now will be asked for next, and among a million tasks it is in no cache: fetch it meanwhile. */
+static void fetch_task(const reeve_queue *q, uint32_t id)
+{
+    if (id == NONE) return;
+    const char *task = (const char *)&q->tasks[id];
+    __builtin_prefetch(task, 1);
+    __builtin_prefetch(task + sizeof(q->tasks[0]) - 1, 1);
+}
+
+static void enter_ready(reeve_queue *q, uint32_t id)
+{
+    struct reeve_task *t = &q->tasks[id];
+    if (q->ready_last != NONE && queue_ready_before(q->tasks, id, q->ready_last)) {
+        reeve_rank_heap_insert(&q->ready, ready_rank(t, id));
+        return;
+    }
+    q->places[id] = QUEUE_LISTED;
+    t->prev = q->ready_last;
+    t->next = NONE;
+    if (q->ready_last != NONE) q->tasks[q->ready_last].next = id;
+    else q->ready_first = id;
+    q->ready_last = id;
+}
+
+static void leave_ready(reeve_queue *q, uint32_t id)
+{
+    struct reeve_task *t = &q->tasks[id];
+    if (q->places[id] != QUEUE_LISTED) {
+        reeve_rank_heap_remove(&q->ready, id);
+        fetch_task(q, reeve_rank_heap_first(&q->ready));
+        return;
+    }
+    if (t->prev != NONE) q->tasks[t->prev].next = t->next;
+    else q->ready_first = t->next;
+    if (t->next != NONE) q->tasks[t->next].prev = t->prev;
+    else q->ready_last = t->prev;
+    fetch_task(q, q->ready_first);
+    t->next = t->prev = NONE;
+}
+
+/* ---- tasks that a worker holds ---- */
 
 static void hold(reeve_queue *q, uint32_t id)
 {
     struct reeve_task *t = &q->tasks[id];
-    t->held_prev = NONE;
-    t->held_next = q->held_head[t->holder];
-    if (t->held_next != NONE) q->tasks[t->held_next].held_prev = id;
+    t->prev = NONE;
+    t->next = q->held_head[t->holder];
+    if (t->next != NONE) q->tasks[t->next].prev = id;
     q->held_head[t->holder] = id;
     q->held_count[t->holder]++;
 }
@@ -38,10 +113,10 @@ static void hold(reeve_queue *q, uint32_t id)
 static void unhold(reeve_queue *q, uint32_t id)
 {
     struct reeve_task *t = &q->tasks[id];
-    if (t->held_prev != NONE) q->tasks[t->held_prev].held_next = t->held_next;
-    else q->held_head[t->holder] = t->held_next;
-    if (t->held_next != NONE) q->tasks[t->held_next].held_prev = t->held_prev;
-    t->held_next = t->held_prev = NONE;
+    if (t->prev != NONE) q->tasks[t->prev].next = t->next;
+    else q->held_head[t->holder] = t->next;
+    if (t->next != NONE) q->tasks[t->next].prev = t->prev;
+    t->next = t->prev = NONE;
     q->held_count[t->holder]--;
 }
 
@@ -51,13 +126,12 @@ void queue_enter(reeve_queue *q, uint32_t id, enum reeve_task_state state)
     t->state = (uint8_t)state;
     q->counts[t->kind][state]++;
     if (state == REEVE_STATE_READY) {
-        if (t->affinity != REEVE_AFFINITY_HARD)
-            reeve_heap_insert(&q->ready, q->ready_links, q->tasks, queue_ready_before, id);
+        if (t->affinity != REEVE_AFFINITY_HARD) enter_ready(q, id);
         if (t->affinity != REEVE_AFFINITY_NONE)
             reeve_heap_insert(&q->group_ready[t->group], q->group_links, q->tasks, queue_ready_before, id);
     }
     if (state == REEVE_STATE_DELAYED || state == REEVE_STATE_LEASED)
-        reeve_heap_insert(&q->timers, q->timer_links, q->tasks, queue_timer_before, id);
+        reeve_rank_heap_insert(&q->timers, timer_rank(t, id));
     if (state == REEVE_STATE_LEASED || state == REEVE_STATE_COMPUTED) hold(q, id);
 }
 
@@ -67,13 +141,14 @@ void queue_leave(reeve_queue *q, uint32_t id)
     REEVE_ASSERT(q->counts[t->kind][t->state] > 0);
     q->counts[t->kind][t->state]--;
     if (t->state == REEVE_STATE_READY) {
-        if (t->affinity != REEVE_AFFINITY_HARD)
-            reeve_heap_remove(&q->ready, q->ready_links, q->tasks, queue_ready_before, id);
+        if (t->affinity != REEVE_AFFINITY_HARD) leave_ready(q, id);
         if (t->affinity != REEVE_AFFINITY_NONE)
             reeve_heap_remove(&q->group_ready[t->group], q->group_links, q->tasks, queue_ready_before, id);
     }
-    if (t->state == REEVE_STATE_DELAYED || t->state == REEVE_STATE_LEASED)
-        reeve_heap_remove(&q->timers, q->timer_links, q->tasks, queue_timer_before, id);
+    if (t->state == REEVE_STATE_DELAYED || t->state == REEVE_STATE_LEASED) {
+        reeve_rank_heap_remove(&q->timers, id);
+        fetch_task(q, reeve_rank_heap_first(&q->timers));
+    }
     if (t->state == REEVE_STATE_LEASED || t->state == REEVE_STATE_COMPUTED) unhold(q, id);
 }
 
@@ -88,9 +163,9 @@ void queue_move(reeve_queue *q, uint32_t id, enum reeve_task_state state)
 void queue_free_slot(reeve_queue *q, uint32_t id)
 {
     q->tasks[id].state = REEVE_STATE_FREE;
-    q->tasks[id].held_next = NONE;
+    q->tasks[id].next = NONE;
     if (q->free_tail == NONE) q->free_head = id;
-    else q->tasks[q->free_tail].held_next = id;
+    else q->tasks[q->free_tail].next = id;
     q->free_tail = id;
 }
 
@@ -103,25 +178,26 @@ reeve_status reeve_queue_create(const struct reeve_queue_limits *limits, reeve_q
     size_t n = limits->tasks_max;
     size_t groups = (size_t)limits->workers_max + 1 + limits->nodes_max + 1;
     size_t workers = (size_t)limits->workers_max + 1;
-    q->tasks = calloc(n, sizeof(*q->tasks));
-    q->ready_links = calloc(n, sizeof(*q->ready_links));
-    q->group_links = calloc(n, sizeof(*q->group_links));
-    q->timer_links = calloc(n, sizeof(*q->timer_links));
-    q->edges_pending = calloc(n, sizeof(*q->edges_pending));
+    q->tasks = reeve_pages_take(n, sizeof(*q->tasks));
+    q->places = reeve_pages_take(n, sizeof(*q->places));
+    q->group_links = reeve_pages_take(n, sizeof(*q->group_links));
+    q->edges_pending = reeve_pages_take(n, sizeof(*q->edges_pending));
     q->group_ready = calloc(groups, sizeof(*q->group_ready));
     q->held_head = calloc(workers, sizeof(*q->held_head));
     q->held_count = calloc(workers, sizeof(*q->held_count));
     q->edges = calloc((size_t)limits->edges_max + 1, sizeof(*q->edges));
-    if (!q->tasks || !q->ready_links || !q->group_links || !q->timer_links || !q->edges_pending || !q->group_ready ||
-        !q->held_head || !q->held_count || !q->edges) {
+    bool heaps = reeve_rank_heap_init(&q->ready, limits->tasks_max, q->places) &&
+                 reeve_rank_heap_init(&q->timers, limits->tasks_max, q->places);
+    if (!heaps || !q->tasks || !q->places || !q->group_links || !q->edges_pending || !q->group_ready || !q->held_head ||
+        !q->held_count || !q->edges) {
         reeve_queue_destroy(q);
         return reeve_fail(err, REEVE_JOB_NO_MEMORY, "queue of %zu tasks: out of memory", n);
     }
-    q->ready.root = q->timers.root = NONE;
     for (size_t g = 0; g < groups; g++)
-        q->group_ready[g].root = NONE;
+        reeve_heap_init(&q->group_ready[g]);
     for (size_t w = 0; w < workers; w++)
         q->held_head[w] = NONE;
+    q->ready_first = q->ready_last = NONE;
     q->free_head = q->free_tail = q->free_edge = NONE;
     for (uint32_t i = 0; i < limits->tasks_max; i++)
         queue_free_slot(q, i);
@@ -136,22 +212,36 @@ reeve_status reeve_queue_create(const struct reeve_queue_limits *limits, reeve_q
 void reeve_queue_destroy(reeve_queue *q)
 {
     if (q == NULL) return;
+    size_t n = q->limits.tasks_max;
     free(q->edges);
     free(q->held_count);
     free(q->held_head);
     free(q->group_ready);
-    free(q->edges_pending);
-    free(q->timer_links);
-    free(q->group_links);
-    free(q->ready_links);
-    free(q->tasks);
+    reeve_pages_give_back(q->edges_pending, n, sizeof(*q->edges_pending));
+    reeve_pages_give_back(q->group_links, n, sizeof(*q->group_links));
+    reeve_rank_heap_fini(&q->timers);
+    reeve_rank_heap_fini(&q->ready);
+    reeve_pages_give_back(q->places, n, sizeof(*q->places));
+    reeve_pages_give_back(q->tasks, n, sizeof(*q->tasks));
     free(q);
 }
 
-/* Number of items in a heap, or UINT32_MAX when its order or links are broken. Walks without recursion. */
-static uint32_t heap_size(const reeve_queue *q, const struct reeve_heap *h, const struct reeve_heap_link *l,
-                          reeve_heap_before *before)
+/* Number of items in the list beside a group's heap, or UINT32_MAX when its order or links are broken. */
+static uint32_t list_size(const reeve_queue *q, const struct reeve_heap *h)
 {
+    const struct reeve_heap_link *l = q->group_links;
+    uint32_t n = 0, prev = NONE;
+    for (uint32_t at = h->list_first; at != NONE; prev = at, at = l[at].next, n++)
+        if (n >= q->limits.tasks_max || l[at].child != REEVE_HEAP_LISTED || l[at].prev != prev ||
+            (prev != NONE && !queue_ready_before(q->tasks, prev, at)))
+            return UINT32_MAX;
+    return prev == h->list_last ? n : UINT32_MAX;
+}
+
+/* The same for the heap itself. Walks without recursion. */
+static uint32_t heap_size(const reeve_queue *q, const struct reeve_heap *h)
+{
+    const struct reeve_heap_link *l = q->group_links;
     if (h->root == NONE) return 0;
     uint32_t n = 1;
     uint32_t at = h->root;
@@ -159,7 +249,7 @@ static uint32_t heap_size(const reeve_queue *q, const struct reeve_heap *h, cons
         uint32_t parent = at;
         if (l[at].child != NONE) {
             at = l[at].child;
-            if (l[at].prev != parent || before(q->tasks, at, parent)) return UINT32_MAX;
+            if (l[at].prev != parent || queue_ready_before(q->tasks, at, parent)) return UINT32_MAX;
             n++;
             continue;
         }
@@ -175,6 +265,31 @@ static uint32_t heap_size(const reeve_queue *q, const struct reeve_heap *h, cons
         n++;
     }
     return UINT32_MAX;
+}
+
+/* Number of tasks in the list beside `ready`, or UINT32_MAX. */
+static uint32_t ready_list_size(const reeve_queue *q)
+{
+    uint32_t n = 0, prev = NONE;
+    for (uint32_t at = q->ready_first; at != NONE; prev = at, at = q->tasks[at].next, n++)
+        if (n >= q->limits.tasks_max || q->places[at] != QUEUE_LISTED || q->tasks[at].prev != prev ||
+            q->tasks[at].state != REEVE_STATE_READY || (prev != NONE && !queue_ready_before(q->tasks, prev, at)))
+            return UINT32_MAX;
+    return prev == q->ready_last ? n : UINT32_MAX;
+}
+
+static bool rank_heap_sound(const reeve_queue *q, const struct reeve_rank_heap *h,
+                            struct reeve_rank (*rank_of)(const struct reeve_task *t, uint32_t id))
+{
+    for (uint32_t i = 0; i < h->count; i++) {
+        struct reeve_rank rank = h->ranks[i], parent = h->ranks[i > 0 ? (i - 1) / 4 : 0];
+        uint32_t id = (uint32_t)rank.low;
+        if (id >= q->limits.tasks_max || q->places[id] != i) return false;
+        struct reeve_rank expected = rank_of(&q->tasks[id], id);
+        if (rank.high != expected.high || rank.low != expected.low) return false;
+        if (rank_before(rank, parent)) return false;
+    }
+    return true;
 }
 
 const char *reeve_queue_check(const reeve_queue *q)
@@ -198,14 +313,20 @@ const char *reeve_queue_check(const reeve_queue *q)
         held += holding;
     }
     if (memcmp(counts, q->counts, sizeof(counts)) != 0) return "counts differ from the tasks";
-    if (heap_size(q, &q->ready, q->ready_links, queue_ready_before) != soft_or_none) return "ready heap";
-    if (heap_size(q, &q->timers, q->timer_links, queue_timer_before) != timed) return "timer heap";
+    uint32_t ready_listed = ready_list_size(q);
+    if (ready_listed == UINT32_MAX) return "ready list";
+    if (q->ready.count + ready_listed != soft_or_none || !rank_heap_sound(q, &q->ready, ready_rank))
+        return "ready heap";
+    if (q->timers.count != timed || !rank_heap_sound(q, &q->timers, timer_rank)) return "timer heap";
     uint32_t in_groups = 0, in_lists = 0;
-    for (uint32_t g = 0; g < q->limits.workers_max + 1 + q->limits.nodes_max + 1; g++)
-        in_groups += heap_size(q, &q->group_ready[g], q->group_links, queue_ready_before);
+    for (uint32_t g = 0; g < q->limits.workers_max + 1 + q->limits.nodes_max + 1; g++) {
+        uint32_t listed = list_size(q, &q->group_ready[g]), melded = heap_size(q, &q->group_ready[g]);
+        if (listed == UINT32_MAX || melded == UINT32_MAX) return "an affinity heap";
+        in_groups += listed + melded;
+    }
     if (in_groups != grouped) return "affinity heaps";
     for (uint32_t w = 0; w <= q->limits.workers_max; w++)
-        for (uint32_t at = q->held_head[w], n = 0; at != NONE && n <= held; at = q->tasks[at].held_next, n++) {
+        for (uint32_t at = q->held_head[w], n = 0; at != NONE && n <= held; at = q->tasks[at].next, n++) {
             if (q->tasks[at].holder != w) return "in the list of another holder";
             in_lists++;
         }

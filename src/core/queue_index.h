@@ -1,6 +1,6 @@
 /* Private to the queue: which index holds a task in which state. Every change of state goes through leave and enter.
  *
- *   READY     in `ready` (unless its affinity is hard), and in its group's heap (if it has one)
+ *   READY     in `ready` or its list (unless its affinity is hard), and in its group's heap (if it has one)
  *   DELAYED   in `timers`
  *   LEASED    in `timers`, and in the list of its holder
  *   COMPUTED  in the list of its holder */
@@ -9,6 +9,7 @@
 
 #include "core/heap.h"
 #include "core/queue.h"
+#include "core/rank_heap.h"
 
 struct queue_edge {
     uint32_t task; /* waits for the task whose list this is in */
@@ -16,17 +17,19 @@ struct queue_edge {
     bool any; /* however the predecessor ends */
 };
 
+#define QUEUE_LISTED UINT32_MAX /* in the list beside `ready` */
+
 struct reeve_queue {
     struct reeve_queue_limits limits;
-    struct reeve_task *tasks;            /* (tasks_max,) owned */
-    struct reeve_heap_link *ready_links; /* (tasks_max,) owned */
+    struct reeve_task *tasks;             /* (tasks_max,) owned */
+    struct reeve_rank_heap ready, timers; /* no task is in both */
+    uint32_t ready_first, ready_last;    /* list of tasks that became ready in their order: most do, and need no heap */
+    uint32_t *places;                    /* (tasks_max,) owned; in ready or in timers, or QUEUE_LISTED */
     struct reeve_heap_link *group_links; /* (tasks_max,) owned */
-    struct reeve_heap_link *timer_links; /* (tasks_max,) owned */
-    struct reeve_heap ready, timers;
-    struct reeve_heap *group_ready;   /* (workers_max + 1 + nodes_max + 1,) owned */
-    uint32_t *held_head, *held_count; /* (workers_max + 1,) owned */
-    struct queue_edge *edges;         /* (edges_max,) owned */
-    uint32_t *edges_pending;          /* (tasks_max,) owned; work list of end_task */
+    struct reeve_heap *group_ready;      /* (workers_max + 1 + nodes_max + 1,) owned */
+    uint32_t *held_head, *held_count;    /* (workers_max + 1,) owned */
+    struct queue_edge *edges;            /* (edges_max,) owned */
+    uint32_t *edges_pending;             /* (tasks_max,) owned; work list of end_task */
     uint32_t pending_count;
     uint32_t free_head, free_tail, free_edge;
     uint64_t next_sequence;
@@ -34,8 +37,9 @@ struct reeve_queue {
 };
 
 bool queue_ready_before(const void *tasks, uint32_t a, uint32_t b);
-bool queue_timer_before(const void *tasks, uint32_t a, uint32_t b);
-void queue_leave(reeve_queue *q, uint32_t id); /* out of all indices; state FREE in counts */
+uint32_t queue_ready_first(const reeve_queue *q);  /* REEVE_HEAP_NONE: none is ready (with hard affinity apart) */
+uint32_t queue_ready_second(const reeve_queue *q); /* the one after it */
+void queue_leave(reeve_queue *q, uint32_t id);     /* out of all indices; state FREE in counts */
 void queue_enter(reeve_queue *q, uint32_t id, enum reeve_task_state state); /* into those of `state` */
 void queue_move(reeve_queue *q, uint32_t id,
                 enum reeve_task_state state); /* leave and enter; holder is kept by LEASED, COMPUTED */

@@ -32,7 +32,7 @@ enum reeve_task_state {
 
 enum reeve_affinity { REEVE_AFFINITY_NONE = 0, REEVE_AFFINITY_SOFT = 1, REEVE_AFFINITY_HARD = 2 };
 
-/* 80 bytes; with its heap links and list links the queue spends under 150 a task. */
+/* 80 bytes; with its places in heaps and lists the queue spends under 150 a task. */
 struct reeve_task {
     uint64_t key;
     uint64_t step;
@@ -45,7 +45,7 @@ struct reeve_task {
     uint32_t avoid;                /* worker where the last attempt failed; 0: none */
     uint32_t waits_for;            /* predecessors that have not ended */
     uint32_t first_edge;           /* tasks that wait for this one */
-    uint32_t held_next, held_prev; /* list of what the holder holds */
+    uint32_t next, prev;           /* the list that it is in: ready in their order, held by one worker, or free */
     uint16_t failures;
     uint16_t crashes; /* workers lost in a row while they ran it */
     uint8_t state, kind, affinity, redelivered;

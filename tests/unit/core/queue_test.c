@@ -2,6 +2,7 @@
  * invariant after every transition. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -239,6 +240,76 @@ static void random_transition(reeve_queue *q, uint64_t seed, uint64_t i)
     }
 }
 
+/* The fast picks' naive twin: look at every task. 0 is the worker's own group, 1 its node's, 2 all. */
+static uint32_t naive_pick(const reeve_queue *q, uint32_t worker, uint32_t node)
+{
+    const struct reeve_task *best = NULL;
+    uint32_t best_id = UINT32_MAX, best_class = 0;
+    for (uint32_t i = 0; i < reeve_queue_capacity(q); i++) {
+        const struct reeve_task *t = reeve_queue_task(q, (reeve_task_id){i});
+        if (t == NULL || t->state != REEVE_STATE_READY) continue;
+        uint32_t class = t->group == 0 ? 2 : t->group == worker ? 0 : t->group == 8 + 1 + node ? 1 : 2;
+        if (class == 2 && t->affinity == REEVE_AFFINITY_HARD) continue;
+        bool better = best == NULL || t->priority > best->priority;
+        if (!better && t->priority == best->priority) {
+            if (class != best_class) better = class < best_class;
+            else if (t->redelivered != best->redelivered) better = t->redelivered > best->redelivered;
+            else better = t->sequence < best->sequence;
+        }
+        if (!better) continue;
+        best = t;
+        best_id = i;
+        best_class = class;
+    }
+    return best_id;
+}
+
+static void queue_picks_what_a_search_through_all_tasks_finds(void **state)
+{ /* Method: a random walk; after each transition every worker picks both ways. Nobody avoids a task: that is bounded. */
+    (void)state;
+    uint64_t seed = (uint64_t)time(NULL);
+    print_message("seed %llu\n", (unsigned long long)seed);
+    reeve_queue *q = fx_queue(64);
+    for (uint64_t i = 1; i <= 5000; i++) {
+        random_transition(q, seed, i);
+        for (uint32_t worker = 1; worker <= 8; worker++) {
+            reeve_task_id id = {UINT32_MAX};
+            reeve_status st = reeve_queue_pick(q, W(worker), worker % 4, true, &id);
+            assert_int_equal(id.v, naive_pick(q, worker, worker % 4));
+            assert_int_equal(st, id.v == UINT32_MAX ? REEVE_TASK_NONE_READY : REEVE_OK);
+        }
+    }
+    reeve_queue_destroy(q);
+}
+
+static void queue_wakes_delayed_tasks_in_the_order_of_their_time(void **state)
+{ /* Method: 1000 tasks due at random times, some at the same, and half of them cancelled from the middle. */
+    (void)state;
+    reeve_queue *q = fx_queue(1000);
+    for (uint64_t i = 0; i < 1000; i++) {
+        struct reeve_task_spec spec = {.kind = REEVE_TASK_STAGE,
+                                       .not_before_ns = 1 + (int64_t)reeve_random_below(7, 1, i, 500)};
+        reeve_task_id id;
+        assert_int_equal(reeve_queue_add(q, &spec, &id), REEVE_OK);
+        reeve_queue_start(q, id);
+    }
+    for (uint32_t i = 0; i < 1000; i += 2)
+        assert_int_equal(reeve_queue_cancel(q, (reeve_task_id){i}), REEVE_OK);
+    assert_null(reeve_queue_check(q));
+    reeve_time_ns last = 0;
+    uint32_t woken = 0;
+    for (reeve_task_id id; reeve_queue_due(q, INT64_MAX - 1, &id); woken++) {
+        reeve_time_ns due = reeve_queue_task(q, id)->due_ns;
+        assert_true(due >= last);
+        assert_int_equal(due, reeve_queue_next_due(q));
+        assert_int_equal(reeve_queue_wake(q, id), REEVE_OK);
+        last = due;
+    }
+    assert_int_equal(woken, 500);
+    assert_null(reeve_queue_check(q));
+    reeve_queue_destroy(q);
+}
+
 static void queue_keeps_its_invariants_on_a_random_walk_and_replays_to_the_same_digest(void **state)
 {
     (void)state;
@@ -267,6 +338,8 @@ int main(void)
         cmocka_unit_test(queue_retries_elsewhere_unless_there_is_nobody_else),
         cmocka_unit_test(queue_releases_dependents_by_how_their_predecessor_ended),
         cmocka_unit_test(queue_refuses_what_is_beyond_its_limits_without_harm),
+        cmocka_unit_test(queue_picks_what_a_search_through_all_tasks_finds),
+        cmocka_unit_test(queue_wakes_delayed_tasks_in_the_order_of_their_time),
         cmocka_unit_test(queue_keeps_its_invariants_on_a_random_walk_and_replays_to_the_same_digest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
