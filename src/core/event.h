@@ -16,10 +16,10 @@
     X(STEP_OPENED,       5, "step; arg: micro-batches; a: first position; b: samples")                          \
     X(TASK_LEASED,       6, "task, worker, attempt, step; arg: key (micro-batch); a: kind; b: lapses at, ns")   \
     X(TASK_COMPUTED,     7, "task, worker, attempt, step; arg: micro-batch; a: compute ns")                     \
-    X(TASK_DONE,         8, "task, worker, attempt; a: task kind; b: result word")                              \
-    X(TASK_FAILED,       9, "task, worker, attempt; arg: reason (reeve_status); a: retry at, ns")               \
+    X(TASK_DONE,         8, "task, worker, attempt; a: task kind; b: result word; step: ended, listed")         \
+    X(TASK_FAILED,       9, "task, worker, attempt; arg: reason; a: retry at, ns; b: result, step: ended, listed") \
     X(TASK_RELEASED,    10, "task, worker, attempt: lease ended without a verdict")                             \
-    X(TASK_DEAD,        11, "task; arg: reason (reeve_status); a: task kind; b: its key")                       \
+    X(TASK_DEAD,        11, "task; arg: reason (reeve_status); a: task kind; b: its key; listed: as TASK_FAILED") \
     X(TASK_ADDED,       12, "task; arg: priority; a: task kind; b: its key; worker: affinity")                  \
     X(TASK_CANCELLED,   13, "task")                                                                             \
     X(STEP_COMMITTED,   14, "step; arg: samples; a: loss (exact); b: coverage; flags: refused")                 \
@@ -28,10 +28,12 @@
     X(CKPT_COMMIT,      17, "step; a: index digest, first 8 bytes; b: lsn of the cut; arg: files")              \
     X(CKPT_FAILED,      18, "step; arg: reason (reeve_status)")                                                 \
     X(RUN_STOPPED,      19, "step: last committed; arg: reason (reeve_status)")                                 \
-    X(RUN_ENDED,        20, "step: last; arg: dead tasks")                                                      \
+    X(RUN_ENDED,        20, "step: last (of a list: tasks done); arg: dead tasks")                             \
     X(STEP_ABORTED,     21, "step: thrown away before its commit; arg: reason (reeve_status)")                  \
     X(EVAL_OPENED,      22, "step; arg: batches")                                                               \
-    X(SEGMENT_STAMP,    23, "a: wall clock ns; arg: 0")
+    X(SEGMENT_STAMP,    23, "a: wall clock ns; arg: 0")                                                         \
+    X(TASKS_ADDED,      40, "task: the first; arg: so many of the task list, in its order")                      \
+    X(TASKS_STARTED,    41, "task: the first; arg: so many know what they wait for, and run when it has ended")
 
 enum reeve_event_kind {
     REEVE_EVENT_NONE = 0, /* an unused slot of a segment */

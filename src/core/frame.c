@@ -69,6 +69,8 @@ const char *reeve_frame_name(uint16_t kind)
     case REEVE_FRAME_COMPUTED: return "COMPUTED";
     case REEVE_FRAME_DONE: return "DONE";
     case REEVE_FRAME_FAILED: return "FAILED";
+    case REEVE_FRAME_RELEASED: return "RELEASED";
+    case REEVE_FRAME_WIND_DOWN: return "WIND_DOWN";
     case REEVE_FRAME_REDUCED: return "REDUCED";
     case REEVE_FRAME_REDUCE_FAILED: return "REDUCE_FAILED";
     case REEVE_FRAME_APPLIED: return "APPLIED";

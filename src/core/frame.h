@@ -18,8 +18,8 @@ enum reeve_frame_kind {
     REEVE_FRAME_READY = 2,          /* step; a, b: weights digest: initialised or restored */
     REEVE_FRAME_RESTORE_FAILED = 3, /* step; arg: status; text: why */
     REEVE_FRAME_COMPUTED = 4,       /* task, attempt, step; arg: micro-batch; a: compute ns */
-    REEVE_FRAME_DONE = 5,           /* task, attempt; a: result word; text: result */
-    REEVE_FRAME_FAILED = 6,         /* task, attempt, step; arg: status; text: why */
+    REEVE_FRAME_DONE = 5,           /* task, attempt; a: result word; b: wall clock ns (listed); text: result */
+    REEVE_FRAME_FAILED = 6,         /* task, attempt, step; arg: status; a, b as DONE (listed); text: why */
     REEVE_FRAME_REDUCED =
         7, /* step; a: digest of the sum; b: coverage; c: loss; d: samples | tokens << 32; arg: members;
                                   attempt: non-finite + overflow elements, saturated */
@@ -30,17 +30,19 @@ enum reeve_frame_kind {
     REEVE_FRAME_CKPT_PART_FAILED = 12, /* step; arg: part; a: status; text */
     REEVE_FRAME_HEARTBEAT = 13,        /* arg: state; a: resident bytes; b: tasks waiting here */
     REEVE_FRAME_GOODBYE = 14,          /* arg: status; text */
+    REEVE_FRAME_RELEASED = 15,         /* task, attempt: not begun, or ended on request; b: wall clock ns */
     /* master -> worker */
     REEVE_FRAME_WELCOME = 32, /* worker: its id; arg: workers */
     REEVE_FRAME_INIT = 33,    /* step 0: start from the seed */
     REEVE_FRAME_RESTORE = 34, /* step; a: index digest, first 8 bytes */
-    REEVE_FRAME_LEASE = 35,   /* task, attempt, step; arg: micro-batch, shard or batch; a: task kind; text: argument */
+    REEVE_FRAME_LEASE = 35,   /* task, attempt, step; arg: micro-batch, shard, batch, index; a: kind; b: time limit, s */
     REEVE_FRAME_REVOKE = 36,  /* task, attempt: give it back if not started */
     REEVE_FRAME_REDUCE = 37,  /* step; arg: members; a: kind (train or eval) */
     REEVE_FRAME_APPLY = 38,   /* step; a: micro-batches; flags by arg: 1 refused */
     REEVE_FRAME_DISCARD = 39, /* step: throw the accumulator away */
     REEVE_FRAME_CHECKPOINT = 40, /* step; arg: part; a: parts */
     REEVE_FRAME_DRAIN = 41,      /* finish what you write, say goodbye, end */
+    REEVE_FRAME_WIND_DOWN = 42,  /* begin nothing more; what runs has arg seconds left, then it is ended and released */
 };
 
 struct reeve_frame {

@@ -13,6 +13,13 @@
 static reeve_status create_queue(reeve_master *m, struct reeve_error *err)
 {
     const struct reeve_master_config *c = &m->config;
+    if (c->tasks != NULL) {
+        const struct reeve_queue_limits list = {.tasks_max = c->tasks->task_count,
+                                                .edges_max = c->tasks->after_count,
+                                                .workers_max = c->workers_max,
+                                                .nodes_max = c->workers_max};
+        return reeve_queue_create(&list, &m->queue, err);
+    }
     uint64_t step_samples = (uint64_t)m->open_max * c->micro_batch;
     uint64_t staging = step_samples + c->global_batch;
     if (staging > c->manifest->shard_count) staging = c->manifest->shard_count;
@@ -30,38 +37,49 @@ static reeve_status create_queue(reeve_master *m, struct reeve_error *err)
     return reeve_queue_create(&limits, &m->queue, err);
 }
 
+/* What training needs besides: the open step, and who holds which shard. */
+static reeve_status create_training(reeve_master *m, struct reeve_error *err)
+{
+    const struct reeve_master_config *c = &m->config;
+    REEVE_ASSERT(c->micro_batch >= 1);
+    m->micro_batches = reeve_plan_micro_batches(m->plan);
+    m->eval_batches = reeve_plan_eval_batches(m->plan);
+    m->open_max = m->micro_batches > m->eval_batches ? m->micro_batches : m->eval_batches;
+    m->shard_task = malloc(sizeof(*m->shard_task) * c->manifest->shard_count);
+    m->shard_holder = calloc(c->manifest->shard_count, sizeof(*m->shard_holder));
+    m->open_tasks = calloc(m->open_max, sizeof(*m->open_tasks));
+    m->samples = calloc(c->micro_batch, sizeof(*m->samples));
+    if (!m->shard_task || !m->shard_holder || !m->open_tasks || !m->samples)
+        return reeve_fail(err, REEVE_JOB_NO_MEMORY, "master for %u shards: out of memory", c->manifest->shard_count);
+    for (uint32_t s = 0; s < c->manifest->shard_count; s++)
+        m->shard_task[s] = MASTER_SHARD_UNKNOWN;
+    return REEVE_OK;
+}
+
 reeve_status reeve_master_create(const struct reeve_master_config *config, reeve_plan *plan, reeve_master **out,
                                  struct reeve_error *err)
 {
-    REEVE_ASSERT(config->workers_max >= 1 && config->micro_batch >= 1 && config->credits >= 1);
+    REEVE_ASSERT(config->workers_max >= 1 && config->credits >= 1 && (plan == NULL) == (config->tasks != NULL));
+    REEVE_ASSERT(config->tasks == NULL || (config->slots >= 1 && config->slots <= config->credits));
     reeve_master *m = calloc(1, sizeof(*m));
     if (m == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "master: out of memory");
     m->config = *config;
     m->plan = plan;
-    m->micro_batches = reeve_plan_micro_batches(plan);
-    m->eval_batches = reeve_plan_eval_batches(plan);
-    m->open_max = m->micro_batches > m->eval_batches ? m->micro_batches : m->eval_batches;
     m->sample_task = UINT32_MAX;
     size_t workers = (size_t)config->workers_max + 1;
     m->workers = calloc(workers, sizeof(*m->workers));
     m->nodes = calloc(workers, sizeof(*m->nodes));
     m->parts = calloc(workers, sizeof(*m->parts));
     m->part_there = calloc(workers, sizeof(*m->part_there));
-    m->shard_task = malloc(sizeof(*m->shard_task) * config->manifest->shard_count);
-    m->shard_holder = calloc(config->manifest->shard_count, sizeof(*m->shard_holder));
-    m->open_tasks = calloc(m->open_max, sizeof(*m->open_tasks));
-    m->samples = calloc(config->micro_batch, sizeof(*m->samples));
     reeve_status st = REEVE_OK;
-    if (!m->workers || !m->nodes || !m->parts || !m->part_there || !m->shard_task || !m->shard_holder ||
-        !m->open_tasks || !m->samples)
-        st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "master for %u shards: out of memory", config->manifest->shard_count);
+    if (!m->workers || !m->nodes || !m->parts || !m->part_there)
+        st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "master for %u workers: out of memory", config->workers_max);
+    if (st == REEVE_OK && config->tasks == NULL) st = create_training(m, err);
     if (st == REEVE_OK) st = create_queue(m, err);
     if (st != REEVE_OK) {
         reeve_master_destroy(m);
         return st;
     }
-    for (uint32_t s = 0; s < config->manifest->shard_count; s++)
-        m->shard_task[s] = MASTER_SHARD_UNKNOWN;
     *out = m;
     return REEVE_OK;
 }
@@ -92,6 +110,7 @@ uint64_t reeve_master_digest(const reeve_master *m)
         m->eval_tokens, m->checkpoint_count,
         m->ended,       m->sampled,
         m->epoch,       m->runs,
+        m->list_added,  m->list_started,
     };
     uint64_t sum = reeve_digest64(words, sizeof(words), 0);
     for (uint32_t i = 0; i < m->checkpoint_count; i++)
@@ -112,8 +131,12 @@ void reeve_master_get_status(const reeve_master *m, struct reeve_master_status *
         .leased = reeve_queue_count(m->queue, REEVE_STATE_LEASED),
         .blocked = reeve_queue_count(m->queue, REEVE_STATE_BLOCKED),
         .computed = m->computed,
-        .dead = m->dead,
-        .tasks_total = m->open_count,
+        .dead = m->config.tasks != NULL ? reeve_queue_count(m->queue, REEVE_STATE_DEAD) : m->dead,
+        .done = reeve_queue_count(m->queue, REEVE_STATE_DONE),
+        .delayed = reeve_queue_count(m->queue, REEVE_STATE_DELAYED),
+        .cancelled = reeve_queue_count(m->queue, REEVE_STATE_CANCELLED),
+        .attempts_failed = m->attempts_failed,
+        .tasks_total = m->config.tasks != NULL ? m->config.tasks->task_count : m->open_count,
         .loss = m->loss,
         .eval_step = m->eval_step,
         .eval_loss = m->eval_loss,
@@ -125,6 +148,11 @@ void reeve_master_get_status(const reeve_master *m, struct reeve_master_status *
         .ended = m->ended,
         .sampled = m->sampled,
     };
+}
+
+const struct reeve_task *reeve_master_task(const reeve_master *m, uint32_t task)
+{
+    return reeve_queue_task(m->queue, (reeve_task_id){task});
 }
 
 uint32_t reeve_master_checkpoints(const reeve_master *m, struct reeve_master_checkpoint *out, uint32_t max)

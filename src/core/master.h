@@ -16,6 +16,7 @@
 #include "core/manifest.h"
 #include "core/plan.h"
 #include "core/queue.h"
+#include "core/task_list.h"
 
 struct reeve_master_config {
     uint64_t run_id;
@@ -32,6 +33,12 @@ struct reeve_master_config {
     bool fast;              /* reduced in fp32 */
     uint64_t seed;          /* of the retry jitter */
     reeve_time_ns lease_term_ns;
+    /* A run that works a list off instead of training: then plan and manifest are NULL, and of the above only run_id,
+     * manifest_digest64 (of the list), workers_max, crash_limit, credits, seed and lease_term_ns count. */
+    const struct reeve_task_list *tasks; /* borrowed until destroy; checked */
+    uint32_t slots;                      /* tasks that a worker runs at once, 1..credits */
+    uint32_t drain_s;                    /* after a stop was asked, what runs may go on so long */
+    reeve_time_ns retry_ns;              /* first back-off; doubles with each failure, with jitter */
 };
 
 enum reeve_master_phase {
@@ -42,6 +49,7 @@ enum reeve_master_phase {
     REEVE_PHASE_REDUCE,     /* all computed; workers sum */
     REEVE_PHASE_EVAL,
     REEVE_PHASE_EVAL_REDUCE,
+    REEVE_PHASE_LIST,  /* a task list is worked off */
     REEVE_PHASE_DRAIN, /* the end is on record; workers finish and say goodbye */
     REEVE_PHASE_ENDED,
 };
@@ -91,7 +99,8 @@ struct reeve_decision {
     struct reeve_outgoing frames[REEVE_DECISION_FRAMES_MAX];
     enum reeve_master_effect effect;
     uint64_t effect_step;
-    bool sync; /* must be durable before the frames leave, whatever the policy (commits, ends, epochs) */
+    bool sync;  /* must be durable before the frames leave, whatever the policy (commits, ends, epochs) */
+    bool yield; /* a large piece of work: the turn should end with it */
 };
 
 typedef struct reeve_master reeve_master;
@@ -120,7 +129,9 @@ struct reeve_master_status {
     uint64_t last_checkpoint; /* step; 0: none */
     uint32_t workers, workers_expected;
     uint32_t ready, leased, blocked, computed, dead;
-    uint64_t tasks_total; /* of the open step or evaluation */
+    uint32_t done, delayed, cancelled; /* of a task list; `ready` has the delayed ones too */
+    uint64_t attempts_failed;          /* of a task list */
+    uint64_t tasks_total; /* of the open step or evaluation, or of the list */
     int64_t loss;         /* exact, of the last committed step */
     uint64_t eval_step;   /* 0: none yet */
     int64_t eval_loss;
@@ -132,6 +143,9 @@ struct reeve_master_status {
     bool sampled;
 };
 void reeve_master_get_status(const reeve_master *m, struct reeve_master_status *out);
+
+/* A task of the queue as it is now: of a list, its index. NULL: there is none; borrowed until the next apply. */
+const struct reeve_task *reeve_master_task(const reeve_master *m, uint32_t task);
 
 /* Checkpoints on record, newest first: step and index digest. Returns how many were written to out. */
 struct reeve_master_checkpoint {

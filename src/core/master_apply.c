@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "core/master_list.h"
 
 reeve_status master_refuse(const struct reeve_event *ev, struct reeve_error *err, const char *why)
 {
@@ -23,7 +24,7 @@ struct master_worker *master_known_worker(reeve_master *m, uint32_t worker)
 void master_update_hungry(reeve_master *m, uint32_t worker)
 {
     struct master_worker *w = &m->workers[worker];
-    bool hungry = w->state == WORKER_JOINED && w->leased < m->config.credits;
+    bool hungry = w->state == WORKER_JOINED && w->leased < w->credit;
     if (hungry == w->hungry) return;
     w->hungry = hungry;
     if (hungry) {
@@ -46,7 +47,7 @@ void master_rotate_hungry(reeve_master *m, uint32_t worker)
     struct master_worker *w = &m->workers[worker];
     if (!w->hungry || m->hungry_tail == worker) return;
     uint32_t leased = w->leased;
-    w->leased = m->config.credits;
+    w->leased = w->credit;
     master_update_hungry(m, worker);
     w->leased = leased;
     master_update_hungry(m, worker);
@@ -65,6 +66,7 @@ static reeve_status apply_worker_joined(reeve_master *m, const struct reeve_even
     struct master_worker *w = master_known_worker(m, ev->worker);
     if (w == NULL || w->state != WORKER_ABSENT) return master_refuse(ev, err, "unknown worker, or joined twice");
     w->state = WORKER_JOINED;
+    w->credit = m->config.tasks != NULL ? m->config.slots : m->config.credits;
     w->node = node_of(m, ev->a);
     m->joined++;
     master_update_hungry(m, ev->worker);
@@ -112,7 +114,8 @@ static reeve_status apply_run_opened(reeve_master *m, const struct reeve_event *
         return master_refuse(ev, err, "belongs to another run or manifest");
     if (ev->arg < 1 || ev->arg > m->config.workers_max) return master_refuse(ev, err, "number of workers out of range");
     if (ev->epoch <= m->epoch && m->runs > 0) return master_refuse(ev, err, "membership epoch does not grow");
-    drop_all_tasks(m);
+    if (m->config.tasks != NULL) master_list_reopen(m);
+    else drop_all_tasks(m);
     memset(m->workers, 0, sizeof(*m->workers) * ((size_t)m->config.workers_max + 1));
     m->node_count = m->joined = m->gone = 0;
     m->hungry_head = m->hungry_tail = 0;
@@ -311,6 +314,9 @@ static reeve_status apply_durable(reeve_master *m, const struct reeve_event *ev,
     case REEVE_EVENT_TASK_RELEASED: return master_apply_task_released(m, ev, err);
     case REEVE_EVENT_TASK_DEAD: return master_apply_task_dead(m, ev, err);
     case REEVE_EVENT_TASK_ADDED: return master_apply_task_added(m, ev, err);
+    case REEVE_EVENT_TASK_CANCELLED: return master_apply_task_cancelled(m, ev, err);
+    case REEVE_EVENT_TASKS_ADDED: return master_apply_tasks_added(m, ev, err);
+    case REEVE_EVENT_TASKS_STARTED: return master_apply_tasks_started(m, ev, err);
     case REEVE_EVENT_CKPT_COMMIT: return apply_ckpt_commit(m, ev, err);
     case REEVE_EVENT_CKPT_FAILED: return apply_ckpt_failed(m, ev);
     case REEVE_EVENT_RUN_STOPPED: m->stopped = true; return REEVE_OK;

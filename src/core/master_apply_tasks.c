@@ -1,6 +1,7 @@
 /* What the events of a task change: the queue, the credit of the worker that holds it, and what its end means to
  * the run. */
 #include "core/master_change.h"
+#include "core/master_list.h"
 
 reeve_status master_apply_task_leased(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
 {
@@ -48,7 +49,8 @@ reeve_status master_apply_task_done(reeve_master *m, const struct reeve_event *e
         m->shard_holder[key] = ev->worker;
     }
     if (kind == REEVE_TASK_GENERATE) m->sampled = true;
-    reeve_queue_retire(m->queue, id);
+    if (reeve_task_is_listed(kind)) master_list_set_credit(m, ev->worker, true, ev->b);
+    else reeve_queue_retire(m->queue, id);
     lease_ended(m, ev->worker);
     return REEVE_OK;
 }
@@ -58,6 +60,8 @@ reeve_status master_apply_task_failed(reeve_master *m, const struct reeve_event 
     if (reeve_queue_fail(m->queue, (reeve_task_id){ev->task}, (reeve_worker_id){ev->worker}, ev->attempt,
                          (reeve_time_ns)ev->a) != REEVE_OK)
         return master_refuse(ev, err, "not under this lease");
+    if (m->config.tasks != NULL) master_list_set_credit(m, ev->worker, false, ev->b);
+    m->attempts_failed++;
     lease_ended(m, ev->worker);
     return REEVE_OK;
 }
@@ -67,6 +71,7 @@ reeve_status master_apply_task_released(reeve_master *m, const struct reeve_even
     if (reeve_queue_release(m->queue, (reeve_task_id){ev->task}, (reeve_worker_id){ev->worker}, ev->attempt) !=
         REEVE_OK)
         return master_refuse(ev, err, "not under this lease");
+    if (m->config.tasks != NULL) master_list_set_credit(m, ev->worker, false, 0);
     lease_ended(m, ev->worker);
     return REEVE_OK;
 }
@@ -81,7 +86,10 @@ reeve_status master_apply_task_dead(reeve_master *m, const struct reeve_event *e
     uint64_t key = t->key;
     if (reeve_queue_kill(m->queue, id) != REEVE_OK) return master_refuse(ev, err, "the task has ended already");
     m->dead++;
+    if (holder != 0) m->attempts_failed++;
+    if (holder != 0 && m->config.tasks != NULL) master_list_set_credit(m, holder, false, 0);
     if (holder != 0) lease_ended(m, holder);
+    if (reeve_task_is_listed(kind)) return REEVE_OK; /* the others go on without it */
     if (kind == REEVE_TASK_STAGE) m->shard_task[key] = MASTER_SHARD_UNKNOWN;
     if (kind == REEVE_TASK_GENERATE) m->sampled = true; /* there will be no text; the dead task is on record */
     if (kind != REEVE_TASK_GENERATE && m->dead_reason == REEVE_OK) m->dead_reason = (reeve_status)ev->arg;

@@ -26,8 +26,10 @@ static void begin_checkpoint(const reeve_master *m, struct reeve_decision *d)
 void master_end_run(const reeve_master *m, uint16_t kind, struct reeve_decision *d)
 {
     struct reeve_event *ev = master_add_event(d, kind);
-    ev->step = m->step;
-    ev->arg = kind == REEVE_EVENT_RUN_ENDED ? m->dead : (uint32_t)m->stop_reason;
+    bool list = m->config.tasks != NULL;
+    uint32_t dead = list ? reeve_queue_count(m->queue, REEVE_STATE_DEAD) : m->dead;
+    ev->step = list ? reeve_queue_count(m->queue, REEVE_STATE_DONE) : m->step;
+    ev->arg = kind == REEVE_EVENT_RUN_ENDED ? dead : (uint32_t)m->stop_reason;
     master_add_event(d, REEVE_EVENT_PHASE)->arg = REEVE_PHASE_DRAIN;
     (void)master_add_frame(m, d, 0, REEVE_FRAME_DRAIN);
     d->sync = true;

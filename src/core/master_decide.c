@@ -3,7 +3,7 @@
  * The life of a step:  STEP_OPENED -> (lease, compute) x M -> STEP_REDUCING -> all REDUCED and equal, coverage as the
  * plan says -> STEP_COMMITTED -> APPLY. Before STEP_COMMITTED everything can be thrown away (STEP_ABORTED); after it
  * every worker holds the same sum, so applying it gives the same bits on each and there is nothing to roll back. */
-#include "core/master_decision.h"
+#include "core/master_list.h"
 
 #include <string.h>
 
@@ -219,6 +219,10 @@ static bool decide_checkpoint_end(const reeve_master *m, struct reeve_decision *
 static void decide_tick(const reeve_master *m, reeve_time_ns now_ns, struct reeve_decision *d)
 {
     if (decide_due(m, now_ns, d)) return;
+    if (m->config.tasks != NULL) {
+        master_list_tick(m, now_ns, d);
+        return;
+    }
     if (decide_checkpoint_end(m, d)) return;
     bool open = m->open_step != 0;
     bool training = m->phase == REEVE_PHASE_TRAIN || m->phase == REEVE_PHASE_EVAL;
@@ -283,11 +287,14 @@ void reeve_master_decide(const reeve_master *m, const struct reeve_master_input 
     d->event_count = d->frame_count = 0;
     d->effect = REEVE_EFFECT_NONE;
     d->effect_step = 0;
-    d->sync = false;
+    d->sync = d->yield = false;
     switch (in->kind) {
     case REEVE_INPUT_TICK: decide_tick(m, now_ns, d); break;
     case REEVE_INPUT_FRAME: master_decide_frame(m, in, now_ns, d); break;
-    case REEVE_INPUT_STOP: master_add_event(d, REEVE_EVENT_STOP_ASKED)->arg = (uint32_t)in->status; break;
+    case REEVE_INPUT_STOP:
+        master_add_event(d, REEVE_EVENT_STOP_ASKED)->arg = (uint32_t)in->status;
+        if (m->config.tasks != NULL) master_list_stop(m, d);
+        break;
     case REEVE_INPUT_SAVE: master_add_event(d, REEVE_EVENT_SAVE_ASKED); break;
     case REEVE_INPUT_CKPT_DONE: decide_ckpt_done(m, in, d); break;
     case REEVE_INPUT_WORKER_LOST: {

@@ -20,6 +20,7 @@ struct master_worker {
     bool ready, restore_failed, reduced, weighed;
     uint32_t node;
     uint32_t leased;                   /* tasks it holds leases on */
+    uint32_t credit;                   /* leases that it may hold */
     uint32_t hungry_next, hungry_prev; /* list of workers with spare credit */
     bool hungry;
     uint64_t sum_digest;
@@ -80,6 +81,8 @@ struct reeve_master {
     struct reeve_master_checkpoint checkpoints[MASTER_CHECKPOINTS_MAX]; /* oldest first */
     uint32_t checkpoint_count;
     uint64_t checkpoints_skipped;
+    uint32_t list_added, list_started; /* tasks of config.tasks, in its order */
+    uint64_t attempts_failed;
 };
 
 #endif

@@ -1,6 +1,6 @@
 /* What a word of a worker means to the master: a frame that came in, and the events that follow from it. A word of a
  * worker given up for dead, of another epoch, or about a lease that is no longer its own changes nothing. */
-#include "core/master_decision.h"
+#include "core/master_list.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -100,6 +100,11 @@ static void decide_task_word(const reeve_master *m, const struct reeve_master_in
         d->effect = REEVE_EFFECT_STALE;
         return;
     }
+    if (reeve_task_is_listed(t->kind)) {
+        master_list_word(m, in, t, now_ns, d);
+        return;
+    }
+    if (in->frame->kind == REEVE_FRAME_RELEASED) d->effect = REEVE_EFFECT_MALFORMED;
     if (in->frame->kind == REEVE_FRAME_COMPUTED) decide_computed(in, t, d);
     if (in->frame->kind == REEVE_FRAME_DONE) decide_done(in, t, d);
     if (in->frame->kind == REEVE_FRAME_FAILED) decide_failed(m, in, t, now_ns, d);
@@ -182,15 +187,18 @@ void master_decide_frame(const reeve_master *m, const struct reeve_master_input 
         d->effect = REEVE_EFFECT_STALE; /* a word of somebody given up for dead, or of another epoch */
         return;
     }
-    struct reeve_event *heard = master_add_event(d, REEVE_EVENT_HEARTBEAT);
-    heard->worker = in->worker;
-    heard->a = (uint64_t)now_ns;
+    if (m->workers[in->worker].heard_ns != now_ns) { /* once a turn, however many words it says */
+        struct reeve_event *heard = master_add_event(d, REEVE_EVENT_HEARTBEAT);
+        heard->worker = in->worker;
+        heard->a = (uint64_t)now_ns;
+    }
     switch (f->kind) {
     case REEVE_FRAME_HELLO: decide_hello(m, in, d); break;
     case REEVE_FRAME_READY:
     case REEVE_FRAME_RESTORE_FAILED: decide_loaded(m, in, d); break;
     case REEVE_FRAME_COMPUTED:
     case REEVE_FRAME_DONE:
+    case REEVE_FRAME_RELEASED:
     case REEVE_FRAME_FAILED: decide_task_word(m, in, now_ns, d); break;
     case REEVE_FRAME_REDUCED: decide_reduced(m, in, d); break;
     case REEVE_FRAME_REDUCE_FAILED:

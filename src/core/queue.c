@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "core/queue_index.h"
 
-static const char *const kind_names[REEVE_TASK_KINDS] = {"?", "gradient", "stage", "eval", "generate"};
+static const char *const kind_names[REEVE_TASK_KINDS] = {"?", "gradient", "stage", "eval", "generate", "exec", "null"};
 static const char *const state_names[REEVE_STATE_STATES] = {"free",     "blocked", "ready", "delayed",  "leased",
                                                             "computed", "done",    "dead",  "cancelled"};
 

@@ -2,6 +2,7 @@
 #ifndef REEVE_CORE_TASK_H
 #define REEVE_CORE_TASK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "reeve/ids.h"
@@ -11,6 +12,8 @@ enum reeve_task_kind {
     REEVE_TASK_STAGE = 2,    /* key: shard; checks (and caches) it before a gradient task reads it */
     REEVE_TASK_EVAL = 3,     /* key: evaluation batch; accumulates like a gradient task */
     REEVE_TASK_GENERATE = 4, /* text sampled from the model by one worker */
+    REEVE_TASK_EXEC = 5,     /* key: index in the task list; a command */
+    REEVE_TASK_NULL = 6,     /* key: index in the task list; nothing at all: what the dispatch alone costs */
     REEVE_TASK_KINDS
 };
 
@@ -50,6 +53,12 @@ struct reeve_task {
     uint16_t crashes; /* workers lost in a row while they ran it */
     uint8_t state, kind, affinity, redelivered;
 };
+
+/* Comes from a task list (core/task_list.h), and stays in the queue when it has ended. */
+static inline bool reeve_task_is_listed(uint8_t kind)
+{
+    return kind == REEVE_TASK_EXEC || kind == REEVE_TASK_NULL;
+}
 
 const char *reeve_task_kind_name(uint8_t kind);   /* "gradient" */
 const char *reeve_task_state_name(uint8_t state); /* "leased" */

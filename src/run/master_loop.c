@@ -268,7 +268,7 @@ static reeve_status tick_all(reeve_master_loop *l, reeve_time_ns now_ns, bool *p
         if (d.event_count == 0) return REEVE_OK;
         *progress = true;
         reeve_status st = carry_out(l, &tick, &d, now_ns, err);
-        if (st != REEVE_OK) return st;
+        if (st != REEVE_OK || d.yield) return st;
     }
     return REEVE_OK;
 }

@@ -17,7 +17,7 @@ static void event_names_are_distinct_and_unknown_kinds_have_none(void **state)
     }
     assert_string_equal(reeve_event_name(REEVE_EVENT_NONE), "?");
     assert_string_equal(reeve_event_name(REEVE_EVENT_VOLATILE), "?");
-    assert_int_equal(named, 23 + 17);
+    assert_int_equal(named, 25 + 17);
 }
 
 static void event_numbers_of_the_format_stay(void **state)
@@ -27,6 +27,8 @@ static void event_numbers_of_the_format_stay(void **state)
     assert_string_equal(reeve_event_name(14), "STEP_COMMITTED");
     assert_string_equal(reeve_event_name(17), "CKPT_COMMIT");
     assert_string_equal(reeve_event_name(23), "SEGMENT_STAMP");
+    assert_string_equal(reeve_event_name(40), "TASKS_ADDED");
+    assert_string_equal(reeve_event_name(41), "TASKS_STARTED");
     assert_int_equal(offsetof(struct reeve_event, epoch), 8);
     assert_int_equal(offsetof(struct reeve_event, step), 16);
     assert_int_equal(offsetof(struct reeve_event, a), 40);
