@@ -4,7 +4,7 @@
 #   tests/run.sh [CTEST_ARGUMENT...]
 #
 #   tests/run.sh                     everything
-#   tests/run.sh -L unit             one family: unit golden mpi cli fault bench
+#   tests/run.sh -L unit             one family: unit golden mpi cli fault slurm bench
 #   tests/run.sh -R cli.house        tests whose name matches
 #   tests/run.sh -L unit --rerun-failed
 #
@@ -34,6 +34,7 @@ install_missing() {
     fi
     # What only some tests need is worth asking for, but not worth stopping for: those tests are skipped.
     bash "$source_dir/tests/tools/install_packages.sh" test || say "some tests will be skipped for want of packages"
+    bash "$source_dir/tests/tools/install_packages.sh" slurm || say "the tests with Slurm will be skipped"
 }
 
 build() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install what is missing for building Reeve (and, with `test`, for its test suite) on Debian 12 or 13.
 #
-#   install_packages.sh [build] [test] [quickstart] [--check]
+#   install_packages.sh [build] [test] [slurm] [quickstart] [--check]
 #
 # Without a set: build. --check only says what is missing (exit 1 if anything is). Nothing is downloaded, and no right is
 # asked for, when everything is there. Exit codes: 0 all there; 69 no apt, or it failed; 77 something is missing, and
@@ -13,6 +13,8 @@ packages_build=(build-essential cmake pkg-config openmpi-bin libopenmpi-dev libh
     libyaml-dev libjansson-dev libxxhash-dev libcmocka-dev)
 # h5py and h5dump are the independent readers that the files are opened with; perl-doc is the text that is trained on.
 packages_test=(hdf5-tools python3 python3-h5py perl-doc procps shellcheck)
+# For tests/slurm: the daemons of a cluster, and what makes several hosts of one machine. Nothing of it is configured.
+packages_slurm=(slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge iproute2 util-linux)
 packages_quickstart=(perl-doc)
 
 usage() {
@@ -28,6 +30,7 @@ for word in "$@"; do
     case $word in
     build) wanted+=("${packages_build[@]}") ;;
     test) wanted+=("${packages_test[@]}") ;;
+    slurm) wanted+=("${packages_slurm[@]}") ;;
     quickstart) wanted+=("${packages_quickstart[@]}") ;;
     --check) check_only=true ;;
     -h | --help) usage; exit 0 ;;

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Promise P1 on four hosts: started by mpirun in a batch job and by srun with PMIx, a run ends in the bits of one on this
+# machine alone. Method: the tiny job, five ranks on four hosts, and the digest of the weights.
+# shellcheck source=tests/slurm/on_cluster.sh
+. "$REEVE_SOURCE/tests/slurm/on_cluster.sh"
+make_tiny
+must_run 0 4 alone
+first=$(digest_of alone)
+
+batch() { # batch NAME COMMAND: a job of four hosts that runs one line of shell
+    slurm sbatch --parsable --nodes=4 --ntasks-per-node=2 --time=5 --output="$1.out" --job-name="$1" \
+        --wrap "$2" || fail "sbatch $1"
+}
+
+by_mpirun=$(batch by-mpirun "mpirun -n 5 --map-by node reeve run job.yaml --run-dir by-mpirun -q")
+wait_job 90 "$by_mpirun" COMPLETED
+by_srun=$(batch by-srun "srun --mpi=pmix -n 5 --distribution=cyclic reeve run job.yaml --run-dir by-srun -q")
+wait_job 90 "$by_srun" COMPLETED
+
+for run in by-mpirun by-srun; do
+    expect_equal "digest of $run" "$(digest_of $run)" "$first"
+    expect_equal "workers of $run" "$(json inspect.json workers_seen)" 4
+    audit_ok $run
+done
