@@ -25,7 +25,7 @@ struct reeve_metrics_row {
     int64_t wall_ns;     /* 0: the writer takes the clock */
 };
 
-typedef struct reeve_metrics_file reeve_metrics_file;
+typedef struct reeve_line_file reeve_metrics_file;
 
 /* Open for adding, made if it is not there. A line that a crash cut short is ended. STORE_CREATE | STORE_WRITE. */
 reeve_status reeve_metrics_open(const char *path, reeve_metrics_file **out, struct reeve_error *err);

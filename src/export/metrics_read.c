@@ -1,15 +1,10 @@
 /* Reading metrics.jsonl back: rows are a stack, and a resume takes the later steps off it. */
-#include <errno.h>
-#include <jansson.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/error.h"
+#include "export/line_file.h"
 #include "export/metrics_file.h"
-
-#define LINE_BYTES_MAX 65536 /* a longer one is none of ours */
 
 struct rows {
     struct reeve_metrics_row *row;
@@ -71,8 +66,9 @@ static bool take_row(const json_t *object, struct reeve_metrics_row *row)
 }
 
 /* Returns false when there is no memory left. */
-static bool take_line(struct rows *rows, const json_t *object)
+static bool take_line(void *arg, const json_t *object)
 {
+    struct rows *rows = arg;
     const char *event = json_string_value(json_object_get(object, "event"));
     uint64_t step;
     struct reeve_metrics_row row;
@@ -94,34 +90,11 @@ static bool take_line(struct rows *rows, const json_t *object)
     return true; /* events of a later version are passed over */
 }
 
-static reeve_status read_lines(const char *path, FILE *file, struct rows *rows, struct reeve_error *err)
-{
-    char *line = malloc(LINE_BYTES_MAX);
-    if (line == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "%s: out of memory", path);
-    bool in_memory = true, whole_before = true;
-    while (in_memory && fgets(line, LINE_BYTES_MAX, file) != NULL) {
-        size_t length = strlen(line);
-        bool whole = length > 0 && line[length - 1] == '\n', begins = whole_before;
-        whole_before = whole;
-        json_t *object = begins && whole ? json_loadb(line, length, JSON_REJECT_DUPLICATES, NULL) : NULL;
-        if (json_is_object(object)) in_memory = take_line(rows, object);
-        else if (begins) rows->skipped++;
-        json_decref(object);
-    }
-    free(line);
-    if (!in_memory) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "%s: out of memory", path);
-    if (ferror(file)) return reeve_fail(err, REEVE_STORE_READ, "%s: %m", path);
-    return REEVE_OK;
-}
-
 reeve_status reeve_metrics_read(const char *path, struct reeve_metrics_row **out, uint64_t *count, uint64_t *skipped,
                                 struct reeve_error *err)
 {
-    FILE *file = fopen(path, "re");
-    if (file == NULL) return reeve_fail(err, reeve_status_from_errno_read(errno), "%s: %m", path);
     struct rows rows = {0};
-    reeve_status st = read_lines(path, file, &rows, err);
-    (void)fclose(file);
+    reeve_status st = reeve_lines_read(path, take_line, &rows, &rows.skipped, err);
     if (st != REEVE_OK) {
         free(rows.row);
         return st;
