@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/pages.h"
 #include "base/random.h"
 #include "core/permutation.h"
 
@@ -32,6 +33,7 @@ struct plan_epoch {
     uint32_t *order;       /* (shard_count,) owned; shuffle `block`: the shard at each place */
     uint64_t *order_first; /* (shard_count + 1,) owned; visits before each place of `order` */
     uint64_t block;        /* of `permutation`, BLOCK_NONE: none yet; shuffle `block` */
+    uint64_t begin, end;   /* its shards: places of `order` */
     struct reeve_permutation permutation;
 };
 
@@ -40,7 +42,10 @@ struct reeve_plan {
     struct reeve_plan_config config;
     uint64_t *visit_first;   /* (shard_count + 1,) owned; training visits before each shard, in manifest order */
     uint64_t *heldout_first; /* (shard_count + 1,) owned; held-out samples before each shard */
-    uint64_t visits;         /* N */
+    uint32_t *guide; /* (guide_count + 1,) owned; the shard of visit g << guide_shift, the last shard at the end */
+    uint64_t guide_count;
+    unsigned guide_shift;
+    uint64_t visits; /* N */
     uint64_t dropped_tokens;
     uint64_t identity;           /* digest of the manifest and the configuration */
     struct plan_epoch epochs[2]; /* epoch e is in slot e % 2 */
@@ -128,6 +133,25 @@ static reeve_status check_heldout(const reeve_plan *p, struct reeve_error *err)
     return REEVE_OK;
 }
 
+/* Where to look for a visit: the shards between two entries of the guide, mostly one or two, instead of all of them.
+ * Source: Chen, Asau, "On generating random variates from an empirical distribution", AIIE Trans. 6 (1974). */
+static bool make_guide(reeve_plan *p)
+{
+    uint32_t shards = p->manifest->shard_count;
+    while ((p->visits - 1) >> p->guide_shift >= shards)
+        p->guide_shift++;
+    p->guide_count = ((p->visits - 1) >> p->guide_shift) + 1;
+    p->guide = reeve_pages_take(p->guide_count + 1, sizeof(*p->guide));
+    if (p->guide == NULL) return false;
+    for (uint64_t g = 0, shard = 0; g < p->guide_count; g++) {
+        while (p->visit_first[shard + 1] <= g << p->guide_shift)
+            shard++;
+        p->guide[g] = (uint32_t)shard;
+    }
+    p->guide[p->guide_count] = shards - 1;
+    return true;
+}
+
 static uint64_t identity_of(const struct reeve_manifest *m, const struct reeve_plan_config *c)
 {
     struct reeve_digest manifest = reeve_manifest_digest(m);
@@ -146,15 +170,20 @@ static uint64_t identity_of(const struct reeve_manifest *m, const struct reeve_p
 static bool allocate(reeve_plan *p)
 {
     size_t n = p->manifest->shard_count;
-    p->visit_first = calloc(n + 1, sizeof(*p->visit_first));
-    p->heldout_first = calloc(n + 1, sizeof(*p->heldout_first));
+    p->visit_first = reeve_pages_take(n + 1, sizeof(*p->visit_first));
+    p->heldout_first = reeve_pages_take(n + 1, sizeof(*p->heldout_first));
     if (p->visit_first == NULL || p->heldout_first == NULL) return false;
     for (int e = 0; e < 2 && p->config.shuffle == REEVE_SHUFFLE_BLOCK; e++) {
-        p->epochs[e].order = calloc(n, sizeof(*p->epochs[e].order));
-        p->epochs[e].order_first = calloc(n + 1, sizeof(*p->epochs[e].order_first));
+        p->epochs[e].order = reeve_pages_take(n, sizeof(*p->epochs[e].order));
+        p->epochs[e].order_first = reeve_pages_take(n + 1, sizeof(*p->epochs[e].order_first));
         if (p->epochs[e].order == NULL || p->epochs[e].order_first == NULL) return false;
     }
     return true;
+}
+
+static reeve_status out_of_memory(const struct reeve_manifest *m, struct reeve_error *err)
+{
+    return reeve_fail(err, REEVE_JOB_NO_MEMORY, "plan of %" PRIu32 " shards: out of memory", m->shard_count);
 }
 
 reeve_status reeve_plan_create(const struct reeve_manifest *manifest, const struct reeve_plan_config *config,
@@ -167,10 +196,10 @@ reeve_status reeve_plan_create(const struct reeve_manifest *manifest, const stru
     if (p == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "plan: out of memory");
     p->manifest = manifest;
     p->config = *config;
-    if (!allocate(p))
-        st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "plan of %" PRIu32 " shards: out of memory", manifest->shard_count);
+    if (!allocate(p)) st = out_of_memory(manifest, err);
     if (st == REEVE_OK) st = count_samples(p, err);
     if (st == REEVE_OK) st = check_heldout(p, err);
+    if (st == REEVE_OK && !make_guide(p)) st = out_of_memory(manifest, err);
     if (st != REEVE_OK) {
         reeve_plan_destroy(p);
         return st;
@@ -183,12 +212,14 @@ reeve_status reeve_plan_create(const struct reeve_manifest *manifest, const stru
 void reeve_plan_destroy(reeve_plan *p)
 {
     if (p == NULL) return;
+    size_t n = p->manifest->shard_count;
     for (int e = 0; e < 2; e++) {
-        free(p->epochs[e].order_first);
-        free(p->epochs[e].order);
+        reeve_pages_give_back(p->epochs[e].order_first, n + 1, sizeof(*p->epochs[e].order_first));
+        reeve_pages_give_back(p->epochs[e].order, n, sizeof(*p->epochs[e].order));
     }
-    free(p->heldout_first);
-    free(p->visit_first);
+    reeve_pages_give_back(p->guide, p->guide_count + 1, sizeof(*p->guide));
+    reeve_pages_give_back(p->heldout_first, n + 1, sizeof(*p->heldout_first));
+    reeve_pages_give_back(p->visit_first, n + 1, sizeof(*p->visit_first));
     free(p);
 }
 
@@ -237,9 +268,12 @@ uint32_t reeve_plan_eval_batches(const reeve_plan *p)
     return (uint32_t)(heldout / p->config.micro_batch + (heldout % p->config.micro_batch != 0));
 }
 
+/* Each of them is visited `weight` times an epoch. */
 static uint64_t shard_training(const reeve_plan *p, uint32_t shard)
 {
-    return reeve_plan_shard_samples(p, (reeve_shard_id){shard}) - reeve_plan_shard_heldout(p, (reeve_shard_id){shard});
+    uint64_t visits = p->visit_first[shard + 1] - p->visit_first[shard];
+    uint32_t weight = p->manifest->shards[shard].weight;
+    return weight == 1 ? visits : visits / weight;
 }
 
 /* ---- the shuffle ---- */
@@ -291,27 +325,30 @@ static void fill_sample(const reeve_plan *p, uint64_t epoch, uint32_t shard, uin
 {
     uint64_t training = shard_training(p, shard);
     out->shard = (reeve_shard_id){shard};
-    out->visit = (uint32_t)(within / training);
-    out->index = within % training;
+    out->visit = within < training ? 0 : (uint32_t)(within / training);
+    out->index = within - out->visit * training;
     out->token_offset = out->index * p->config.sequence;
     out->epoch = epoch;
     out->ordinal = p->visit_first[shard] + within;
 }
 
-static void sample_in_block(const reeve_plan *p, struct plan_epoch *e, uint64_t place, struct reeve_sample *out)
+static void enter_block(const reeve_plan *p, struct plan_epoch *e, uint64_t block)
 {
     uint64_t shards = p->manifest->shard_count;
-    uint64_t block = find_range(e->order_first, 0, shards, place) / p->config.block_shards;
-    uint64_t begin = block * p->config.block_shards;
-    uint64_t end = begin + p->config.block_shards < shards ? begin + p->config.block_shards : shards;
-    uint64_t first = e->order_first[begin];
-    if (e->block != block) {
-        uint64_t key = reeve_random_u64(e->key, STREAM_BLOCK, block);
-        reeve_permutation_init(&e->permutation, key, e->order_first[end] - first);
-        e->block = block;
-    }
+    e->block = block;
+    e->begin = block * p->config.block_shards;
+    e->end = e->begin + p->config.block_shards < shards ? e->begin + p->config.block_shards : shards;
+    uint64_t key = reeve_random_u64(e->key, STREAM_BLOCK, block);
+    reeve_permutation_init(&e->permutation, key, e->order_first[e->end] - e->order_first[e->begin]);
+}
+
+static void sample_in_block(const reeve_plan *p, struct plan_epoch *e, uint64_t place, struct reeve_sample *out)
+{
+    if (e->block == BLOCK_NONE || place < e->order_first[e->begin] || place >= e->order_first[e->end])
+        enter_block(p, e, find_range(e->order_first, 0, p->manifest->shard_count, place) / p->config.block_shards);
+    uint64_t first = e->order_first[e->begin];
     uint64_t visit = first + reeve_permutation_image(&e->permutation, place - first);
-    uint64_t at = find_range(e->order_first, begin, end, visit);
+    uint64_t at = find_range(e->order_first, e->begin, e->end, visit);
     fill_sample(p, e->epoch, e->order[at], visit - e->order_first[at], out);
 }
 
@@ -323,7 +360,8 @@ static void sample_at(const reeve_plan *p, struct plan_epoch *e, uint64_t place,
         return;
     }
     if (p->config.shuffle == REEVE_SHUFFLE_GLOBAL) place = reeve_permutation_image(&e->permutation, place);
-    uint32_t shard = (uint32_t)find_range(p->visit_first, 0, p->manifest->shard_count, place);
+    const uint32_t *guide = &p->guide[place >> p->guide_shift];
+    uint32_t shard = (uint32_t)find_range(p->visit_first, guide[0], (uint64_t)guide[1] + 1, place);
     fill_sample(p, e->epoch, shard, place - p->visit_first[shard], out);
 }
 
