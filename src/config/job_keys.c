@@ -104,6 +104,12 @@ static const struct reeve_key keys[] = {
     U32("faults", "silence_stop_s", faults.silence_stop_s, 1, 604800, "600", "s",
         "without a word of a worker before the run stops; at least silence_warn_s"),
     U32("faults", "credits", faults.credits, 1, 64, "2", "tasks", "that a worker holds ahead"),
+    U32("faults", "restarts_max", faults.restarts_max, 0, 1000000, "10", "restarts",
+        "by `reeve run`, in a row without progress, before it gives up; 0: it never starts again"),
+    U32("faults", "restart_wait_s", faults.restart_wait_s, 0, 86400, "60", "s",
+        "longest wait before a restart; it doubles from half a second while there is no progress"),
+    U32("faults", "hang_min_s", faults.hang_min_s, 1, 604800, "120", "s",
+        "without any progress, at least, before `reeve run` ends a hung job and starts it again"),
 
     TEXT(REEVE_KEY_SPEECH, "sample", "prompt", sample.prompt, 0, "\n", "what the trained model continues at the end"),
     U32("sample", "tokens", sample.tokens, 0, 65536, "0", "tokens", "to continue by; 0: no sample"),

@@ -51,6 +51,9 @@ struct reeve_job {
         uint32_t silence_warn_s;    /* a worker this silent is named in a warning */
         uint32_t silence_stop_s;    /* and after this long the run stops */
         uint32_t credits;           /* tasks a worker holds ahead */
+        uint32_t restarts_max;      /* by `reeve run`, in a row and without progress; 0: never */
+        uint32_t restart_wait_s; /* the back-off before a restart ends here */
+        uint32_t hang_min_s;        /* a job in which nothing moves for so long, at least, counts as hung */
     } faults;
     struct { char prompt[REEVE_JOB_PROMPT_BYTES]; uint32_t tokens; double temperature; } sample; /* tokens 0: none */
 };

@@ -99,6 +99,9 @@ static void job_defaults_are_the_documented_ones(void **state)
     assert_int_equal(job.faults.silence_warn_s, 30);
     assert_int_equal(job.faults.silence_stop_s, 600);
     assert_int_equal(job.faults.credits, 2);
+    assert_int_equal(job.faults.restarts_max, 10);
+    assert_int_equal(job.faults.restart_wait_s, 60);
+    assert_int_equal(job.faults.hang_min_s, 120);
     assert_string_equal(job.sample.prompt, "\n");
     assert_int_equal(job.sample.tokens, 0);
     assert_true(job.sample.temperature == 0.8);

@@ -91,7 +91,8 @@ CHANGE(set_rest, j->name[0] = 'x'; j->data.manifest[0] = 'x'; j->data.cache[0] =
        j->train.eval_every++; j->train.refused_max++; j->checkpoint.every++; j->checkpoint.keep++;
        j->resources.workers++; j->resources.threads++; j->resources.device++; j->journal.sync++;
        j->faults.attempts_max++; j->faults.crash_limit++; j->faults.silence_warn_s++; j->faults.silence_stop_s++;
-       j->faults.credits++; j->sample.prompt[0] = 'x'; j->sample.tokens++; j->sample.temperature++)
+       j->faults.credits++; j->faults.restarts_max++; j->faults.restart_wait_s++;
+       j->faults.hang_min_s++; j->sample.prompt[0] = 'x'; j->sample.tokens++; j->sample.temperature++)
 
 static void identity_leaves_out_what_may_change_between_two_runs(void **state)
 {

@@ -1,0 +1,83 @@
+/* See stall.h. */
+#include "core/stall.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+
+#define STEPS_OF_PATIENCE 20 /* of the median step: a slow one is no hang */
+#define LONGER_WORK 10       /* times that while it starts, evaluates or saves */
+#define ABSENCE_NS (5 * REEVE_SECOND_NS)
+
+void reeve_stall_init(struct reeve_stall *s, reeve_time_ns floor_ns)
+{
+    *s = (struct reeve_stall){.floor_ns = floor_ns};
+}
+
+void reeve_stall_begin(struct reeve_stall *s, reeve_time_ns now_ns)
+{
+    s->looked_ns = s->moved_ns = now_ns;
+    s->stepped_ns = 0;
+    s->mark = (struct reeve_stall_mark){.work = REEVE_STALL_STARTING};
+}
+
+static bool same(const struct reeve_stall_mark *a, const struct reeve_stall_mark *b)
+{
+    return a->work == b->work && a->step == b->step && a->tasks_done == b->tasks_done &&
+           a->tasks_left == b->tasks_left && a->checkpoint == b->checkpoint && a->evaluated == b->evaluated &&
+           a->workers == b->workers;
+}
+
+/* Several steps between two looks: their mean is one figure. The first of a launch holds its start, and is none. */
+static void measure(struct reeve_stall *s, uint64_t step, reeve_time_ns now_ns)
+{
+    if (step <= s->mark.step) return;
+    if (s->stepped_ns != 0)
+        s->step_took_ns[s->step_count++ % REEVE_STALL_STEPS] =
+            (now_ns - s->stepped_ns) / (reeve_time_ns)(step - s->mark.step);
+    s->stepped_ns = now_ns;
+}
+
+void reeve_stall_look(struct reeve_stall *s, const struct reeve_stall_mark *mark, reeve_time_ns now_ns)
+{
+    reeve_time_ns gap = now_ns - s->looked_ns;
+    s->looked_ns = now_ns;
+    if (gap > ABSENCE_NS) {
+        s->moved_ns += gap;
+        if (s->stepped_ns != 0) s->stepped_ns += gap;
+    }
+    if (same(mark, &s->mark)) return;
+    measure(s, mark->step, now_ns);
+    s->moved_ns = now_ns;
+    s->mark = *mark;
+}
+
+static reeve_time_ns median_step(const struct reeve_stall *s)
+{
+    reeve_time_ns sorted[REEVE_STALL_STEPS];
+    uint32_t count = s->step_count < REEVE_STALL_STEPS ? s->step_count : REEVE_STALL_STEPS;
+    for (uint32_t i = 0; i < count; i++) { /* insertion: there are few */
+        uint32_t at = i;
+        for (; at > 0 && sorted[at - 1] > s->step_took_ns[i]; at--)
+            sorted[at] = sorted[at - 1];
+        sorted[at] = s->step_took_ns[i];
+    }
+    return count > 0 ? sorted[count / 2] : 0;
+}
+
+reeve_time_ns reeve_stall_patience(const struct reeve_stall *s)
+{
+    reeve_time_ns patience = STEPS_OF_PATIENCE * median_step(s);
+    if (patience < s->floor_ns) patience = s->floor_ns;
+    return s->mark.work == REEVE_STALL_STEPPING ? patience : LONGER_WORK * patience;
+}
+
+reeve_time_ns reeve_stall_idle(const struct reeve_stall *s)
+{
+    return s->looked_ns - s->moved_ns;
+}
+
+bool reeve_stall_is_hung(const struct reeve_stall *s)
+{
+    return reeve_stall_idle(s) > reeve_stall_patience(s);
+}
