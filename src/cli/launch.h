@@ -1,5 +1,6 @@
-/* Launching the ranks of a run from outside MPI, and watching them: mpirun with the right flags, Ctrl-C turned into a
- * stop at the next step boundary, and an exit code taken from the run's own last word rather than from mpirun's. */
+/* Running a job from outside MPI: its ranks are launched, watched, and launched again when some of them are lost. Which
+ * end of a launch leads to which of these is decided by core/relaunch and core/stall; what the command line looks like is
+ * in launch_mpirun.c; the loop is in supervise.c. */
 #ifndef REEVE_CLI_LAUNCH_H
 #define REEVE_CLI_LAUNCH_H
 
@@ -8,15 +9,31 @@
 
 #include "run/prepare.h"
 
-struct reeve_launch {
-    const struct reeve_prepared *prepared; /* borrowed */
-    uint32_t workers;                      /* 1: master and worker in one process, without mpirun */
-    uint64_t stop_at;                      /* 0: no */
-    bool quiet;                            /* no progress */
+/* Where a launch puts its ranks. */
+struct reeve_placement {
+    uint32_t workers;  /* 1: master and worker in one process, without mpirun */
+    const char *hosts; /* as mpirun's --host takes it, "node1:8,node2:8"; NULL: mpirun finds out (this machine, or the
+                          allocation that it was started in) */
 };
 
-/* Run to the end. Returns the exit code; what went wrong was told on stderr. */
-int reeve_launch_run(const struct reeve_launch *launch);
+struct reeve_launch {
+    const struct reeve_prepared *prepared; /* borrowed */
+    struct reeve_placement placement;      /* of the first launch */
+    /* May be NULL. Called before each launch but the first, `restart` counting from 1: put into *placement what is left
+     * of the allocation, where that changes (any number of workers gives the same bits). false: there is nothing left
+     * to run on; the supervisor then gives up. */
+    bool (*replace)(void *arg, uint32_t restart, struct reeve_placement *placement);
+    void *arg;
+    uint64_t stop_at; /* 0: no */
+    bool quiet;       /* no progress */
+};
+
+struct reeve_launch_result {
+    uint32_t restarts;
+};
+
+/* Run to the end. Returns the exit code; what went wrong was told on stderr. result may be NULL. */
+int reeve_launch_run(const struct reeve_launch *launch, struct reeve_launch_result *result);
 
 /* True inside an MPI launch (mpirun, srun --mpi=pmix): then this process is a rank already. */
 bool reeve_launch_inside_mpi(void);

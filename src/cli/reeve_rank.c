@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/idle.h"
+#include "base/launch_id.h"
 #include "base/log.h"
 #include "base/processor.h"
 #include "coll/mpi.h"
@@ -219,6 +220,7 @@ static int run_in_mpi(const struct options *o, int *argc, char ***argv)
 {
     struct reeve_mpi_session session;
     struct reeve_error err = {0};
+    reeve_launch_shared_begin();
     if (reeve_mpi_session_open(argc, argv, &session, &err) != REEVE_OK) {
         (void)fprintf(stderr, "reeve-rank: %s\n", err.text);
         return reeve_status_exit_code(err.status);
@@ -241,6 +243,7 @@ static int run_in_mpi(const struct options *o, int *argc, char ***argv)
     t->ops->destroy(t);
     if (o->watched && told) code = REEVE_EXIT_DONE;
     (void)reeve_mpi_session_close(&session, reeve_clock_now() + CLOSE_NS, code);
+    reeve_launch_shared_end();
     return code;
 }
 

@@ -14,12 +14,12 @@
 
 #define SETS_MAX 64
 
-enum { OPT_HELP_KEYS = 300, OPT_STOP_AT, OPT_RUN_DIR, OPT_SET };
+enum { OPT_HELP_KEYS = 300, OPT_STOP_AT, OPT_RUN_DIR, OPT_SET, OPT_HOSTS };
 
 struct run_options {
     const char *sets[SETS_MAX];
     uint32_t set_count;
-    const char *run_dir;
+    const char *run_dir, *hosts;
     unsigned long long workers, stop_at;
     bool quiet, json, help_keys;
 };
@@ -33,6 +33,7 @@ static int parse(const struct reeve_verb *verb, int argc, char **argv, struct ru
         case 'n': code = reeve_verb_number(verb, "-n", value, 1, 65535, &o->workers); break;
         case OPT_STOP_AT: code = reeve_verb_number(verb, "--stop-at", value, 1, UINT64_MAX, &o->stop_at); break;
         case OPT_RUN_DIR: o->run_dir = value; break;
+        case OPT_HOSTS: o->hosts = value; break;
         case OPT_SET:
             if (o->set_count == SETS_MAX)
                 return reeve_verb_usage(verb, "--set can be given %d times at most", SETS_MAX);
@@ -73,7 +74,7 @@ static int become_rank(const struct run_options *o, const char *job)
     return reeve_launch_exec_rank(argv);
 }
 
-static int print_json(const struct reeve_prepared *p, int exit_code)
+static int print_json(const struct reeve_prepared *p, int exit_code, uint32_t restarts)
 {
     char path[REEVE_PATH_BYTES_MAX + 16];
     (void)snprintf(path, sizeof(path), "%s/status.json", p->run_dir);
@@ -86,6 +87,7 @@ static int print_json(const struct reeve_prepared *p, int exit_code)
     (void)json_object_set_new(object, "state", reeve_cli_json_text(reeve_run_state_name(report.state)));
     (void)json_object_set_new(object, "step", reeve_cli_json_u64(report.step));
     (void)json_object_set_new(object, "samples", reeve_cli_json_u64(report.samples));
+    (void)json_object_set_new(object, "restarts", json_integer(restarts));
     (void)json_object_set_new(object, "exit_code", json_integer(exit_code));
     (void)json_object_set_new(object, "message", reeve_cli_json_text(report.message));
     return reeve_cli_print_json(object);
@@ -125,18 +127,19 @@ static int run_main(const struct reeve_verb *verb, int argc, char **argv)
     if (reeve_prepare(argv[optind], o.sets, o.set_count, o.run_dir, (uint32_t)o.workers, &p, &err) != REEVE_OK)
         return reeve_cli_fail(&err);
     if (p.complete) {
-        code = o.json ? print_json(&p, REEVE_EXIT_DONE) : say_complete(&p);
+        code = o.json ? print_json(&p, REEVE_EXIT_DONE, 0) : say_complete(&p);
         reeve_prepared_fini(&p);
         return code;
     }
     struct reeve_launch launch = {
         .prepared = &p,
-        .workers = p.job.resources.workers,
+        .placement = {.workers = p.job.resources.workers, .hosts = o.hosts},
         .stop_at = o.stop_at,
         .quiet = o.quiet || o.json,
     };
-    code = reeve_launch_run(&launch);
-    if (o.json && code != REEVE_EXIT_UNAVAILABLE && code != REEVE_EXIT_CONFIG) (void)print_json(&p, code);
+    struct reeve_launch_result result;
+    code = reeve_launch_run(&launch, &result);
+    if (o.json && code != REEVE_EXIT_UNAVAILABLE && code != REEVE_EXIT_CONFIG) (void)print_json(&p, code, result.restarts);
     reeve_prepared_fini(&p);
     return code;
 }
@@ -144,6 +147,7 @@ static int run_main(const struct reeve_verb *verb, int argc, char **argv)
 static const struct reeve_opt run_opts[] = {
     {'n', "workers", "N", "workers to train with (default: resources.workers of the job)"},
     {OPT_RUN_DIR, "run-dir", "DIR", "the run's folder (default: runs/<name of the job>)"},
+    {OPT_HOSTS, "hosts", "LIST", "hosts for the ranks, as mpirun's --host takes them (default: mpirun finds out)"},
     {OPT_SET, "set", "KEY=VALUE", "replace a key of the job, e.g. train.steps=100; can be repeated"},
     {OPT_STOP_AT, "stop-at", "STEP", "checkpoint and stop (exit 75) once this step is committed"},
     {'q', "quiet", NULL, "no progress on stdout"},

@@ -7,10 +7,11 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/launch_id.h"
 #include "base/log.h"
 #include "coll/border.h"
 
-#define NAME_BYTES 64
+#define NAME_BYTES 96
 
 /* Every worker says which rank is its host's first; the hosts are the distinct answers in order. */
 static int list_hosts(struct places *p, MPI_Comm comm, int size, int rank, int first_rank)
@@ -41,7 +42,9 @@ static int share_memory(MPI_Comm host, int local_rank, int local_size, struct sh
     char name[NAME_BYTES] = "";
     int made = 1;
     if (local_rank == 0) {
-        (void)snprintf(name, sizeof(name), "/reeve-%ld-%llx", (long)getpid(), (unsigned long long)reeve_clock_wall_ns());
+        const char *launch = getenv(REEVE_LAUNCH_VARIABLE); /* should this process be killed now, it can be swept */
+        (void)snprintf(name, sizeof(name), "/reeve-%.40s-%ld-%llx", launch != NULL ? launch : "own", (long)getpid(),
+                       (unsigned long long)reeve_clock_wall_ns());
         made = shared_make(shared, name, 0, (uint32_t)local_size, true, why) == REEVE_OK;
     }
     int rc = MPI_Bcast(name, NAME_BYTES, MPI_CHAR, 0, host);
@@ -69,8 +72,7 @@ static int find(struct places *p, MPI_Comm comm, uint32_t host_size, struct shar
     p->local_rank = (uint32_t)local_rank;
     p->local_size = (uint32_t)local_size;
     bool shared_ok = true;
-    if (rc == MPI_SUCCESS && local_size > 1)
-        rc = share_memory(host, local_rank, local_size, shared, &shared_ok, why);
+    if (rc == MPI_SUCCESS && local_size > 1) rc = share_memory(host, local_rank, local_size, shared, &shared_ok, why);
     int shares = shared_ok;
     if (rc == MPI_SUCCESS) rc = MPI_Allreduce(&shares, &all_share, 1, MPI_INT, MPI_MIN, comm);
     if (rc == MPI_SUCCESS) rc = list_hosts(p, comm, size, rank, first_rank);

@@ -224,7 +224,8 @@ reeve_status reeve_prepare(const char *job_path, const char *const *overrides, u
     char job_yaml[REEVE_PATH_BYTES_MAX];
     if (st == REEVE_OK) st = in_run(out, "job.yaml", job_yaml, err);
     char holder[256];
-    if (st == REEVE_OK && reeve_owner_peek(out->run_dir, holder, sizeof(holder)))
+    if (st == REEVE_OK && (reeve_owner_peek_as(out->run_dir, REEVE_OWNER_SUPERVISOR, holder, sizeof(holder)) ||
+                           reeve_owner_peek(out->run_dir, holder, sizeof(holder))))
         st = reeve_fail(err, REEVE_STORE_IN_USE,
                         "%s is in use by %s: wait for it, stop it (touch %s/STOP), or choose another "
                         "--run-dir",

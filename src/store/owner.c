@@ -22,6 +22,7 @@
 #include "store/owner_record.h"
 
 #define LOCK_NAME "LOCK"
+#define SUPERVISOR_NAME "LOCK.supervisor"
 #define TEMPORARY_PREFIX "LOCK.new-"
 #define TEMPORARY_OLD_S 600
 #define CLAIM_DEPTH_MAX 4 /* takers that died while they were taking over, one after the other */
@@ -215,7 +216,12 @@ static void sweep(const reeve_owner *o)
     (void)closedir(dir);
 }
 
-static reeve_status owner_init(reeve_owner *o, const char *run_dir, struct reeve_error *err)
+static const char *name_of(enum reeve_owner_role role)
+{
+    return role == REEVE_OWNER_SUPERVISOR ? SUPERVISOR_NAME : LOCK_NAME;
+}
+
+static reeve_status owner_init(reeve_owner *o, const char *run_dir, enum reeve_owner_role role, struct reeve_error *err)
 {
     struct reeve_owner_record r;
     if (strlen(run_dir) + ROOM_FOR_NAMES >= REEVE_PATH_BYTES_MAX)
@@ -223,7 +229,7 @@ static reeve_status owner_init(reeve_owner *o, const char *run_dir, struct reeve
     reeve_owner_record_make(&r);
     (void)reeve_owner_record_print(&r, o->text);
     (void)snprintf(o->run_dir, sizeof(o->run_dir), "%s", run_dir);
-    reeve_status st = reeve_path_join(o->lock, sizeof(o->lock), run_dir, LOCK_NAME, err);
+    reeve_status st = reeve_path_join(o->lock, sizeof(o->lock), run_dir, name_of(role), err);
     char name[ROOM_FOR_NAMES];
     (void)snprintf(name, sizeof(name), TEMPORARY_PREFIX "%s", r.nonce);
     if (st == REEVE_OK) st = reeve_path_join(o->temporary, sizeof(o->temporary), run_dir, name, err);
@@ -232,10 +238,16 @@ static reeve_status owner_init(reeve_owner *o, const char *run_dir, struct reeve
 
 reeve_status reeve_owner_acquire(const char *run_dir, reeve_owner **out, bool *took_over, struct reeve_error *err)
 {
+    return reeve_owner_acquire_as(run_dir, REEVE_OWNER_MASTER, out, took_over, err);
+}
+
+reeve_status reeve_owner_acquire_as(const char *run_dir, enum reeve_owner_role role, reeve_owner **out, bool *took_over,
+                                    struct reeve_error *err)
+{
     reeve_owner *o = calloc(1, sizeof(*o));
     if (o == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "own %s: out of memory", run_dir);
     bool over = false;
-    reeve_status st = owner_init(o, run_dir, err);
+    reeve_status st = owner_init(o, run_dir, role, err);
     if (st == REEVE_OK && !record_write_new(o, o->temporary, &o->now_s)) st = cannot("create", o->temporary, err);
     if (st == REEVE_OK) {
         st = take(o, o->lock, 0, &over, err);
@@ -289,10 +301,15 @@ void reeve_owner_release(reeve_owner *o)
 
 bool reeve_owner_peek(const char *run_dir, char *text, size_t text_bytes)
 {
+    return reeve_owner_peek_as(run_dir, REEVE_OWNER_MASTER, text, text_bytes);
+}
+
+bool reeve_owner_peek_as(const char *run_dir, enum reeve_owner_role role, char *text, size_t text_bytes)
+{
     char lock[REEVE_PATH_BYTES_MAX];
     struct holder h;
     if (text_bytes > 0) text[0] = '\0';
-    if (reeve_path_join(lock, sizeof(lock), run_dir, LOCK_NAME, NULL) != REEVE_OK || !holder_read(lock, &h))
+    if (reeve_path_join(lock, sizeof(lock), run_dir, name_of(role), NULL) != REEVE_OK || !holder_read(lock, &h))
         return false;
     time_t now_s = time(NULL);
     if (!holder_lives(&h, now_s)) return false;

@@ -1,0 +1,103 @@
+/* See launch_id.h. */
+#include "base/launch_id.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/digest.h"
+#include "base/path.h"
+
+#define SHARED "/dev/shm"
+#define PREFIX "reeve-"
+#define FOLDER_BYTES (sizeof(SHARED "/" PREFIX) + REEVE_LAUNCH_ID_BYTES)
+
+void reeve_launch_id_make(const char *run_dir, uint64_t nonce, char id[REEVE_LAUNCH_ID_BYTES])
+{
+    (void)snprintf(id, REEVE_LAUNCH_ID_BYTES, "%016" PRIx64 "-%016" PRIx64, reeve_digest64(run_dir, strlen(run_dir), 0),
+                   nonce);
+}
+
+static bool is_id(const char *text)
+{
+    return strlen(text) == REEVE_LAUNCH_ID_BYTES - 1 &&
+           strspn(text, "0123456789abcdef") == REEVE_LAUNCH_RUN_CHARS - 1 && text[REEVE_LAUNCH_RUN_CHARS - 1] == '-' &&
+           strspn(text + REEVE_LAUNCH_RUN_CHARS, "0123456789abcdef") == 16;
+}
+
+/* Remove all names of /dev/shm that begin as `match` does, n characters long, but not those that begin with `spare`. */
+static void sweep(const char *match, size_t n, const char *spare)
+{
+    DIR *dir = opendir(SHARED);
+    if (dir == NULL) return;
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        const char *name = entry->d_name;
+        if (strncmp(name, match, n) != 0 || (spare != NULL && strncmp(name, spare, strlen(spare)) == 0)) continue;
+        char path[REEVE_PATH_BYTES_MAX];
+        if (unlinkat(dirfd(dir), name, 0) != 0 && (errno == EISDIR || errno == EPERM) &&
+            reeve_path_join(path, sizeof(path), SHARED, name, NULL) == REEVE_OK)
+            (void)reeve_remove_tree(path, NULL);
+    }
+    (void)closedir(dir);
+}
+
+void reeve_launch_shared_sweep(const char *id)
+{
+    char match[sizeof(PREFIX) + REEVE_LAUNCH_ID_BYTES];
+    if (!is_id(id)) return;
+    int n = snprintf(match, sizeof(match), PREFIX "%s", id);
+    sweep(match, (size_t)n, NULL);
+}
+
+/* This launch's folder; false: this process belongs to none. */
+static bool own_folder(char path[FOLDER_BYTES])
+{
+    const char *id = getenv(REEVE_LAUNCH_VARIABLE);
+    if (id == NULL || !is_id(id)) return false;
+    (void)snprintf(path, FOLDER_BYTES, SHARED "/" PREFIX "%s", id);
+    return true;
+}
+
+void reeve_launch_shared_begin(void)
+{
+    char path[FOLDER_BYTES];
+    if (!own_folder(path)) return;
+    const char *own = path + sizeof(SHARED);
+    sweep(own, sizeof(PREFIX) - 1 + REEVE_LAUNCH_RUN_CHARS, own);
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) return;
+    (void)setenv("OMPI_MCA_btl_vader_backing_directory", path, 0); /* Open MPI 4 */
+    (void)setenv("OMPI_MCA_btl_sm_backing_directory", path, 0);    /* Open MPI 5 */
+}
+
+void reeve_launch_shared_end(void)
+{
+    char path[FOLDER_BYTES];
+    if (own_folder(path)) (void)rmdir(path); /* which others still use: then it is not empty */
+}
+
+static void remove_session(const char *base, const char *host, pid_t launcher)
+{
+    char path[REEVE_PATH_BYTES_MAX];
+    unsigned user = (unsigned)geteuid();
+    int n = snprintf(path, sizeof(path), "%s/ompi.%s.%u/pid.%ld", base, host, user, (long)launcher); /* Open MPI 4 */
+    if (n > 0 && (size_t)n < sizeof(path)) (void)reeve_remove_tree(path, NULL);
+    n = snprintf(path, sizeof(path), "%s/prterun.%s.%ld.%u", base, host, (long)launcher, user); /* Open MPI 5 */
+    if (n > 0 && (size_t)n < sizeof(path)) (void)reeve_remove_tree(path, NULL);
+}
+
+void reeve_launch_session_sweep(pid_t launcher)
+{
+    char host[256];
+    const char *base = getenv("TMPDIR");
+    if (gethostname(host, sizeof(host)) != 0) return;
+    host[sizeof(host) - 1] = '\0';
+    remove_session(base != NULL ? base : "/tmp", host, launcher);
+    host[strcspn(host, ".")] = '\0'; /* Open MPI takes the short name */
+    remove_session(base != NULL ? base : "/tmp", host, launcher);
+}

@@ -1,0 +1,175 @@
+/* See launch_mpirun.h. Open MPI 4.1 and 5.0 take the same words. */
+#include "cli/launch_mpirun.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/launch_id.h"
+#include "cli/output.h"
+#include "export/progress.h"
+
+#define ARGUMENTS_MAX 40
+
+/* reeve-rank lies beside reeve; after `cmake --install` too. */
+static int find_rank_program(char *path, size_t path_bytes)
+{
+    ssize_t n = readlink("/proc/self/exe", path, path_bytes - 1);
+    if (n > 0) {
+        path[n] = '\0';
+        char *slash = strrchr(path, '/');
+        if (slash != NULL && (size_t)(slash - path) + sizeof("/reeve-rank") <= path_bytes) {
+            memcpy(slash, "/reeve-rank", sizeof("/reeve-rank"));
+            if (access(path, X_OK) == 0) return 0;
+        }
+    }
+    return reeve_cli_fail_text(REEVE_EXIT_UNAVAILABLE, "reeve-rank is not beside reeve (%s): build or install both",
+                               path);
+}
+
+bool reeve_launch_inside_mpi(void)
+{
+    static const char *const marks[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"};
+    for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+        if (getenv(marks[i]) != NULL) return true;
+    return false;
+}
+
+int reeve_launch_exec_rank(const char **argv)
+{
+    char path[REEVE_PATH_BYTES_MAX];
+    int code = find_rank_program(path, sizeof(path));
+    if (code != 0) return code;
+    argv[0] = path;
+    (void)execv(path, (char *const *)(uintptr_t)argv); /* execv changes nothing; its type is older than const */
+    return reeve_cli_fail_text(REEVE_EXIT_UNAVAILABLE, "start %s: %m", path);
+}
+
+static bool on_path(const char *program)
+{
+    const char *path = getenv("PATH");
+    char *copy = strdup(path != NULL ? path : "/usr/bin:/bin");
+    bool found = false;
+    for (char *at = copy, *dir; copy != NULL && !found && (dir = strsep(&at, ":")) != NULL;) {
+        char full[REEVE_PATH_BYTES_MAX];
+        if (snprintf(full, sizeof(full), "%s/%s", dir, program) < (int)sizeof(full)) found = access(full, X_OK) == 0;
+    }
+    free(copy);
+    return found;
+}
+
+/* Open MPI refuses root unless told twice; that is the user's word to give, not ours. */
+int reeve_launch_check(const struct reeve_placement *placement)
+{
+    char rank_program[REEVE_PATH_BYTES_MAX];
+    int code = find_rank_program(rank_program, sizeof(rank_program));
+    if (code != 0 || placement->workers == 1) return code;
+    if (!on_path("mpirun"))
+        return reeve_cli_fail_text(REEVE_EXIT_UNAVAILABLE,
+                                   "mpirun is not on PATH: install Open MPI (Debian: openmpi-bin), or use -n 1");
+    if (geteuid() == 0 &&
+        (getenv("OMPI_ALLOW_RUN_AS_ROOT") == NULL || getenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM") == NULL))
+        return reeve_cli_fail_text(REEVE_EXIT_CONFIG,
+                                   "mpirun refuses to run as root: run as another user, or, in a container, set "
+                                   "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1");
+    return 0;
+}
+
+struct arguments {
+    char *list[ARGUMENTS_MAX + 1];
+    int count;
+    char text[16][32];
+    int text_count;
+};
+
+static void add(struct arguments *a, const char *word)
+{
+    REEVE_ASSERT(a->count < ARGUMENTS_MAX);
+    a->list[a->count++] = (char *)word;
+    a->list[a->count] = NULL;
+}
+
+static void add_number(struct arguments *a, uint64_t number)
+{
+    char *text = a->text[a->text_count++];
+    (void)snprintf(text, sizeof(a->text[0]), "%" PRIu64, number);
+    add(a, text);
+}
+
+static void add_mpirun(struct arguments *a, const struct reeve_placement *placement)
+{
+    add(a, "mpirun");
+    add(a, "-n");
+    add_number(a, (uint64_t)placement->workers + 1);
+    if (placement->hosts != NULL) {
+        add(a, "--host");
+        add(a, placement->hosts);
+    }
+    /* On one machine more ranks than cores are usual (the master mostly sleeps); in an allocation Slurm decides. */
+    if (getenv("SLURM_JOB_ID") == NULL) add(a, "--oversubscribe");
+    add(a, "--bind-to");
+    add(a, "none");
+    add(a, "-x"); /* also to other hosts */
+    add(a, REEVE_LAUNCH_VARIABLE);
+}
+
+static void build_arguments(const struct reeve_launch *l, const struct reeve_placement *placement,
+                            const char *rank_program, struct arguments *a)
+{
+    bool alone = placement->workers == 1;
+    if (!alone) add_mpirun(a, placement);
+    add(a, rank_program);
+    add(a, "--run-dir");
+    add(a, l->prepared->run_dir);
+    add(a, alone ? "--alone" : "--watched");
+    if (l->quiet) add(a, "--quiet");
+    if (l->stop_at > 0) {
+        add(a, "--stop-at");
+        add_number(a, l->stop_at);
+    }
+}
+
+static _Noreturn void become_launcher(const struct arguments *a, pid_t parent, const char *id, int words)
+{
+    char columns[16];
+    /* Its own session: Ctrl-C is ours to translate; and it never outlives us. */
+    (void)setsid();
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent) _exit(REEVE_EXIT_INTERNAL);
+    (void)snprintf(columns, sizeof(columns), "%u", reeve_progress_columns(STDOUT_FILENO));
+    (void)setenv("REEVE_PROGRESS_COLUMNS", columns, 1); /* mpirun's pipes hide the terminal from the ranks */
+    if (isatty(STDERR_FILENO)) (void)setenv("REEVE_STDERR_IS_TERMINAL", "1", 1);
+    (void)setenv(REEVE_LAUNCH_VARIABLE, id, 1);
+    if (words >= 0) (void)dup2(words, STDERR_FILENO);
+    (void)execvp(a->list[0], a->list);
+    (void)fprintf(stderr, "reeve: start %s: %s\n", a->list[0], strerror(errno));
+    _exit(REEVE_EXIT_UNAVAILABLE);
+}
+
+pid_t reeve_launch_start(const struct reeve_launch *l, const struct reeve_placement *placement, const char *id,
+                         int *words_fd)
+{
+    char rank_program[REEVE_PATH_BYTES_MAX];
+    struct arguments a = {0};
+    int words[2] = {-1, -1};
+    *words_fd = -1;
+    if (find_rank_program(rank_program, sizeof(rank_program)) != 0) return -1;
+    build_arguments(l, placement, rank_program, &a);
+    if (placement->workers > 1 && pipe2(words, O_CLOEXEC) != 0) return -1;
+    pid_t parent = getpid();
+    pid_t child = fork();
+    if (child == 0) become_launcher(&a, parent, id, words[1]);
+    int kept = errno;
+    if (words[1] >= 0) (void)close(words[1]);
+    if (child >= 0) *words_fd = words[0];
+    else if (words[0] >= 0) (void)close(words[0]);
+    errno = kept;
+    return child;
+}

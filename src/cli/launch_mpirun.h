@@ -1,0 +1,18 @@
+/* One launch: the command line of mpirun (or of a single reeve-rank), and its start as a child. */
+#ifndef REEVE_CLI_LAUNCH_MPIRUN_H
+#define REEVE_CLI_LAUNCH_MPIRUN_H
+
+#include <sys/types.h>
+
+#include "cli/launch.h"
+
+/* Can this placement be launched from here? 0, or an exit code after a message. */
+int reeve_launch_check(const struct reeve_placement *placement);
+
+/* Start it in a session of its own, with `id` in its environment (see base/launch_id.h). Should this process die, the
+ * child gets SIGTERM: the run checkpoints if it can, and ends. *words_fd: what the launcher says on stderr, to be read;
+ * -1 where there is none. Returns the child's process number; -1: errno. */
+pid_t reeve_launch_start(const struct reeve_launch *launch, const struct reeve_placement *placement, const char *id,
+                         int *words_fd);
+
+#endif

@@ -1,0 +1,296 @@
+/* One launch: started, watched, ended if it hangs, and cleaned up behind. What it did is read from the run's own files,
+ * status.json while it runs and the journal afterwards. See supervise.h. */
+#include "cli/supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/path.h"
+#include "cli/launch_mpirun.h"
+#include "cli/output.h"
+#include "cli/processes.h"
+#include "export/status_file.h"
+#include "run/stop_signals.h"
+#include "store/journal.h"
+
+#define TURN_MS 50
+#define STATUS_NS (500 * REEVE_MILLISECOND_NS)
+#define KILL_AFTER_NS (5 * REEVE_SECOND_NS) /* from a polite end to SIGKILL */
+#define LEAVE_NS REEVE_SECOND_NS            /* for ranks to follow a launcher that has ended */
+#define CLEAN_NS (30 * REEVE_SECOND_NS)     /* for the kernel to be done with what was killed */
+
+struct watch {
+    struct reeve_supervisor *s;
+    char id[REEVE_LAUNCH_ID_BYTES];
+    pid_t child;
+    int words_fd;
+    struct reeve_launch_words words;
+    int status; /* waitpid's, once the child has ended */
+    int signals_seen;
+    bool left_at_once, taken_over, hung;
+    char hung_text[96];
+    reeve_time_ns looked_ns, kill_at_ns; /* 0: nothing is to be killed */
+    uint64_t oom_kills;                  /* of this host, before */
+};
+
+/* ---- what the run says of itself ---- */
+
+static bool read_status(const struct watch *w, struct reeve_status_report *report)
+{
+    char path[REEVE_PATH_BYTES_MAX];
+    return reeve_path_join(path, sizeof(path), w->s->launch->prepared->run_dir, "status.json", NULL) == REEVE_OK &&
+           reeve_status_file_read(path, report, NULL) == REEVE_OK && report->membership_epoch > w->s->epoch_before;
+}
+
+static enum reeve_stall_work work_of(const struct reeve_job *job, const struct reeve_status_report *r)
+{
+    if (r->state == REEVE_RUN_STARTING) return REEVE_STALL_STARTING;
+    if (r->state != REEVE_RUN_RUNNING) return REEVE_STALL_SAVING;
+    bool due = r->step == job->train.steps || (job->train.eval_every > 0 && r->step % job->train.eval_every == 0);
+    return due && r->eval_step != r->step ? REEVE_STALL_EVALUATING : REEVE_STALL_STEPPING;
+}
+
+static void look_for_progress(struct watch *w, reeve_time_ns now_ns)
+{
+    struct reeve_stall *stall = &w->s->stall;
+    struct reeve_status_report r;
+    struct reeve_stall_mark mark = stall->mark; /* unreadable just now: nothing has changed */
+    if (read_status(w, &r))
+        mark = (struct reeve_stall_mark){.work = work_of(&w->s->launch->prepared->job, &r),
+                                         .step = r.step,
+                                         .tasks_done = r.tasks_done,
+                                         .tasks_left = r.tasks_ready + r.tasks_blocked,
+                                         .checkpoint = r.last_checkpoint_step,
+                                         .evaluated = r.eval_step,
+                                         .workers = r.workers};
+    reeve_stall_look(stall, &mark, now_ns);
+}
+
+static reeve_status visit(void *arg, const struct reeve_event *ev, struct reeve_error *err)
+{
+    (void)err;
+    struct {
+        struct reeve_relaunch_end *facts;
+        uint32_t epoch_before;
+    } *fold = arg;
+    reeve_relaunch_event(fold->facts, fold->epoch_before, ev);
+    return REEVE_OK;
+}
+
+void reeve_supervise_read_journal(const char *run_dir, uint32_t epoch_before, struct reeve_relaunch_end *facts,
+                                  uint32_t *last_epoch)
+{
+    struct {
+        struct reeve_relaunch_end *facts;
+        uint32_t epoch_before;
+    } fold = {facts, epoch_before};
+    struct reeve_journal_info info = {0};
+    /* A damaged journal is the next launch's to find: it says what is wrong, and ends with 65. */
+    if (reeve_journal_replay(run_dir, visit, &fold, &info, NULL) == REEVE_OK) *last_epoch = info.last_epoch;
+}
+
+/* ---- ending it ---- */
+
+static void ask_stop(const struct watch *w)
+{
+    char path[REEVE_PATH_BYTES_MAX];
+    if (reeve_path_join(path, sizeof(path), w->s->launch->prepared->run_dir, "STOP", NULL) != REEVE_OK) return;
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd >= 0) (void)close(fd);
+    if (isatty(STDERR_FILENO)) (void)fputc('\n', stderr); /* behind the terminal's ^C and the progress line */
+    reeve_supervise_say(w->s, "stopping at the next step boundary; once more to leave at once");
+}
+
+static void end_it(struct watch *w)
+{
+    if (w->kill_at_ns != 0) return;
+    (void)kill(w->child, SIGTERM);
+    w->kill_at_ns = reeve_clock_now() + KILL_AFTER_NS;
+}
+
+static void heed_signals(struct watch *w)
+{
+    int count = reeve_stop_signals_count();
+    if (count > w->signals_seen && w->signals_seen == 0) ask_stop(w);
+    if (count > 1 && !w->left_at_once) {
+        w->left_at_once = true;
+        end_it(w);
+    }
+    w->signals_seen = count;
+}
+
+static void heed_clock(struct watch *w)
+{
+    reeve_time_ns now_ns = reeve_clock_now();
+    if (w->kill_at_ns != 0 && now_ns > w->kill_at_ns) {
+        (void)reeve_processes_signal(w->id, SIGKILL); /* also what is stopped, and would not hear SIGTERM */
+        w->kill_at_ns = now_ns + KILL_AFTER_NS;
+    }
+    if (now_ns - w->looked_ns < STATUS_NS) return;
+    w->looked_ns = now_ns;
+    look_for_progress(w, now_ns);
+    if (!reeve_supervise_refresh(w->s)) {
+        w->taken_over = true;
+        end_it(w);
+    }
+    const struct reeve_stall *stall = &w->s->stall;
+    if (w->kill_at_ns != 0 || !reeve_stall_is_hung(stall)) return;
+    w->hung = true;
+    (void)snprintf(w->hung_text, sizeof(w->hung_text), "it hung: nothing moved for %lld s after step %" PRIu64,
+                   (long long)(reeve_stall_idle(stall) / REEVE_SECOND_NS), stall->mark.step);
+    reeve_supervise_say(w->s,
+                        "%s (that is longer than %lld s: faults.hang_min_s, or 20 median steps, and ten times that "
+                        "while starting, evaluating or saving); ending it",
+                        w->hung_text, (long long)(reeve_stall_patience(stall) / REEVE_SECOND_NS));
+    end_it(w);
+}
+
+/* ---- the watch ---- */
+
+/* Wait for words of the launcher, for a turn's length at most. */
+static void hear(struct watch *w)
+{
+    char text[4096];
+    struct pollfd poller = {.fd = w->words_fd, .events = POLLIN}; /* a negative fd: poll only waits */
+    int ready = poll(&poller, 1, TURN_MS);
+    if (ready == 0) reeve_launch_words_flush(&w->words, stderr);
+    if (ready <= 0) return;
+    ssize_t n = read(w->words_fd, text, sizeof(text));
+    if (n > 0) reeve_launch_words_take(&w->words, text, (size_t)n, stderr, w->s->log);
+    if (n > 0 || (n < 0 && errno == EINTR)) return;
+    (void)close(w->words_fd);
+    w->words_fd = -1;
+}
+
+static bool has_ended(struct watch *w)
+{
+    int status = 0;
+    for (pid_t got; (got = waitpid(-1, &status, WNOHANG)) > 0;) {
+        if (got != w->child) continue; /* an orphan of a killed launcher came to us */
+        w->status = status;
+        return true;
+    }
+    return false;
+}
+
+/* The launcher is gone. Its ranks follow it by themselves, or are made to; then nobody uses what they shared. */
+static void clean_up(struct watch *w)
+{
+    for (reeve_time_ns end_ns = reeve_clock_now() + LEAVE_NS; reeve_clock_now() < end_ns;) {
+        struct reeve_process one;
+        hear(w);
+        if (reeve_processes_find(w->id, &one, 1) == 0) break;
+        while (waitpid(-1, NULL, WNOHANG) > 0) {}
+    }
+    if (!reeve_processes_end(w->id, CLEAN_NS))
+        reeve_supervise_say(w->s,
+                            "processes of the launch that ended do not die (waiting for a disk, perhaps); going on");
+    for (int turns = 0; w->words_fd >= 0 && turns < 4; turns++)
+        hear(w);
+    reeve_launch_words_flush(&w->words, stderr);
+    if (w->words_fd >= 0) (void)close(w->words_fd);
+    reeve_launch_shared_sweep(w->id);
+    reeve_launch_session_sweep(w->child);
+}
+
+/* ---- how it ended ---- */
+
+static uint64_t count_oom_kills(void)
+{
+    char line[128];
+    unsigned long long count = 0;
+    FILE *file = fopen("/proc/vmstat", "re");
+    if (file == NULL) return 0;
+    while (fgets(line, sizeof(line), file) != NULL && sscanf(line, "oom_kill %llu", &count) != 1) {}
+    (void)fclose(file);
+    return count;
+}
+
+static void word_signal(const struct watch *w, const char *who, int number, char cause[REEVE_CAUSE_BYTES])
+{
+    const char *name = sigabbrev_np(number);
+    bool oom = number == SIGKILL && count_oom_kills() > w->oom_kills;
+    (void)snprintf(cause, REEVE_CAUSE_BYTES, "%s was killed by signal %d (SIG%s)%s", who, number,
+                   name != NULL ? name : "?", oom ? "; the kernel ran out of memory here meanwhile" : "");
+}
+
+static void word_cause(const struct watch *w, const struct reeve_relaunch_end *facts, char cause[REEVE_CAUSE_BYTES])
+{
+    const struct reeve_launch_death *death = &w->words.death;
+    char who[300];
+    if (w->hung) (void)snprintf(cause, REEVE_CAUSE_BYTES, "%s", w->hung_text);
+    else if (death->known) {
+        if (death->rank == 0) (void)snprintf(who, sizeof(who), "the master on %.64s", death->host);
+        else (void)snprintf(who, sizeof(who), "worker %d on %.64s", death->rank, death->host);
+        word_signal(w, who, death->signal, cause);
+    } else if (WIFSIGNALED(w->status)) {
+        word_signal(w, w->s->launch->placement.workers == 1 ? "the run" : "mpirun", WTERMSIG(w->status), cause);
+    } else if (facts->last_word == REEVE_EXIT_INTERNAL) {
+        (void)snprintf(cause, REEVE_CAUSE_BYTES, "the run ended with an error (exit code %d, told above)",
+                       facts->last_word);
+    } else {
+        (void)snprintf(cause, REEVE_CAUSE_BYTES, "the launch ended without a last word of the run (exit code %d)",
+                       WEXITSTATUS(w->status));
+    }
+}
+
+/* The run's last word is in status.json; a rank that ended before there was one has said why, and mpirun hands its exit
+ * code on. */
+static int last_word(const struct watch *w)
+{
+    struct reeve_status_report report;
+    if (read_status(w, &report) && report.exit_code >= 0) return report.exit_code;
+    int code = WIFEXITED(w->status) ? WEXITSTATUS(w->status) : -1;
+    return code >= REEVE_EXIT_USAGE && code <= REEVE_EXIT_CONFIG ? code : -1;
+}
+
+static void tell_end(struct watch *w, struct reeve_launch_end *end)
+{
+    *end = (struct reeve_launch_end){.left_at_once = w->left_at_once, .taken_over = w->taken_over};
+    struct reeve_relaunch_end *facts = &end->facts;
+    facts->last_word = w->hung ? -1 : last_word(w);
+    facts->lost = w->hung || w->words.death.known || !WIFEXITED(w->status) || WEXITSTATUS(w->status) > 128;
+    uint32_t last_epoch = w->s->epoch_before;
+    reeve_supervise_read_journal(w->s->launch->prepared->run_dir, w->s->epoch_before, facts, &last_epoch);
+    w->s->epoch_before = last_epoch;
+    word_cause(w, facts, end->cause);
+}
+
+int reeve_supervise_launch(struct reeve_supervisor *s, const struct reeve_placement *placement,
+                           struct reeve_launch_end *end)
+{
+    struct watch *w = calloc(1, sizeof(*w));
+    if (w == NULL) return reeve_cli_fail_text(REEVE_EXIT_INTERNAL, "out of memory");
+    w->s = s;
+    w->signals_seen = reeve_stop_signals_count();
+    w->oom_kills = count_oom_kills();
+    reeve_launch_id_make(s->launch->prepared->run_dir, (uint64_t)reeve_clock_wall_ns() ^ (uint64_t)getpid() << 48,
+                         w->id);
+    reeve_stall_begin(&s->stall, reeve_clock_now());
+    (void)fflush(stdout);
+    w->child = reeve_launch_start(s->launch, placement, w->id, &w->words_fd);
+    if (w->child < 0) {
+        int code = reeve_cli_fail_text(REEVE_EXIT_INTERNAL, "cannot start the launch: %m");
+        free(w);
+        return code;
+    }
+    while (!has_ended(w)) {
+        hear(w);
+        heed_signals(w);
+        heed_clock(w);
+    }
+    clean_up(w);
+    tell_end(w, end);
+    free(w);
+    return 0;
+}
