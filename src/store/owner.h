@@ -1,6 +1,6 @@
-/* Who owns a run: RUN/LOCK (its master) and RUN/LOCK.supervisor (the `reeve run` that starts it again), created with O_EXCL, refreshed by its owner. Never flock: it may be local to a node.
- * Taken over when the owner is dead for certain (same host, no such process, or another start time) or has been
- * silent for REEVE_OWNER_SILENT_S on another host. */
+/* Who owns a run: RUN/LOCK (its master) and RUN/LOCK.supervisor (the `reeve run` that starts it again), created with
+ * O_EXCL, refreshed by its owner. Never flock: it may be local to a node. Taken over when the owner is dead for certain
+ * (same host, no such process, or another start time) or has been silent for REEVE_OWNER_SILENT_S on another host. */
 #ifndef REEVE_STORE_OWNER_H
 #define REEVE_STORE_OWNER_H
 

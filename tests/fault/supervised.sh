@@ -24,7 +24,7 @@ ranks_of() { pgrep -f -- "^[^ ]*reeve-rank --run-dir $PWD/$1 " | sort -n; }
 # The launcher; with one worker there is none.
 launcher_of() { pgrep -P "$run" -f -- "(mpirun|prterun) .*--run-dir $PWD/$1 "; }
 
-restarts_told() { grep -c '(restart [0-9]*)' "$1/log/supervisor.log" 2>/dev/null || true; }
+restarts_told() { cat "$1/log/supervisor.log" 2>/dev/null | grep -c '(restart [0-9]*)' || true; }
 more_restarts() { [ "$(restarts_told "$1")" -gt "$2" ]; }
 some_rank() { [ -n "$(ranks_of "$1")" ]; }
 steps_past() { [ "$(committed_step "$1")" -gt "$2" ]; }
