@@ -24,6 +24,7 @@ const char *reeve_event_name(uint16_t kind)
     case REEVE_EVENT_LEASE_RENEWED: return "LEASE_RENEWED";
     case REEVE_EVENT_RESTORE_FAILED: return "RESTORE_FAILED";
     case REEVE_EVENT_LOAD_ASKED: return "LOAD_ASKED";
+    case REEVE_EVENT_CKPT_HANDED: return "CKPT_HANDED";
     case REEVE_EVENT_CKPT_SKIPPED: return "CKPT_SKIPPED";
     default: return "?";
     }
