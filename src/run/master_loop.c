@@ -36,7 +36,7 @@ struct reeve_master_loop {
     reeve_report *report;              /* owned */
     struct outbox *outbox;             /* (workers + 1,) owned */
     uint32_t epoch;
-    bool sync_due, dirty, stop_sent, skip_told;
+    bool sync_due, dirty, retain_due, stop_sent, skip_told;
     int signals_seen;
     reeve_time_ns looked_ns, heartbeat_ns, silence_ns;
     reeve_time_ns turn_ns, present_ns;   /* of the last turn; since when turns have come without a long gap */
@@ -115,6 +115,7 @@ static void retain(reeve_master_loop *l)
 {
     struct reeve_master_checkpoint list[64];
     uint32_t n = reeve_master_checkpoints(l->master, list, 64);
+    l->retain_due = false;
     reeve_checkpointer_retain(l->checkpointer, list, n);
 }
 
@@ -142,7 +143,7 @@ static reeve_status do_effect(reeve_master_loop *l, const struct reeve_master_in
         reeve_checkpoint_abandon(l->config.run_dir, d->effect_step, l->epoch);
         break;
     case REEVE_EFFECT_COMMIT_CHECKPOINT: return commit_checkpoint(l, err);
-    case REEVE_EFFECT_RETAIN: retain(l); break;
+    case REEVE_EFFECT_RETAIN: l->retain_due = true; break; /* once the record of the new one cannot be lost */
     case REEVE_EFFECT_TEXT:
         (void)snprintf(l->text, sizeof(l->text), "%.*s", (int)in->frame->text_bytes, in->text);
         l->has_text = true;
@@ -367,7 +368,7 @@ static reeve_status make_durable(reeve_master_loop *l, struct reeve_error *err)
 {
     if (!l->dirty) return REEVE_OK;
     uint32_t policy = l->config.job->journal.sync;
-    bool sync = policy == REEVE_SYNC_ALWAYS || (policy == REEVE_SYNC_STEP && l->sync_due);
+    bool sync = policy == REEVE_SYNC_ALWAYS || (policy == REEVE_SYNC_STEP && l->sync_due) || l->retain_due;
     l->dirty = l->sync_due = false;
     reeve_journal_port *journal = reeve_journal_as_port(l->journal);
     return sync ? journal->ops->sync(journal, err) : reeve_journal_flush(l->journal, err);
@@ -384,6 +385,7 @@ reeve_status reeve_master_loop_turn(reeve_master_loop *l, reeve_time_ns now_ns, 
     if (st == REEVE_OK) st = tick_all(l, now_ns, progress, err);
     say_we_live(l, now_ns);
     if (st == REEVE_OK) st = make_durable(l, err);
+    if (st == REEVE_OK && l->retain_due) retain(l);
     if (st == REEVE_OK) st = send_all(l, err);
     if (st == REEVE_OK) st = watch_silence(l, now_ns, err);
     reeve_report_turn(l->report, l->master, now_ns);
