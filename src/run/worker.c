@@ -29,6 +29,7 @@ struct reeve_worker {
     enum reduce_stage reducing;
     bool reducing_eval;
     uint64_t reduce_step;
+    uint64_t step, summed_step; /* of the model, once what was posted is done; whose sum was reported, 0: none */
     struct reeve_compute_sum sum;
     reeve_time_ns sent_ns, heard_ns, turn_ns;
     size_t outbox_bytes;
@@ -115,6 +116,7 @@ static reeve_status report_reduced(reeve_worker *w, reeve_time_ns now_ns, struct
         .c = (uint64_t)words[REEVE_SUM_LOSS],
         .d = (uint64_t)(uint32_t)words[REEVE_SUM_SAMPLES] | (uint64_t)words[REEVE_SUM_TOKENS] << 32,
     };
+    if (!w->reducing_eval) w->summed_step = w->reduce_step;
     return say(w, &f, NULL, now_ns, err);
 }
 
@@ -155,6 +157,43 @@ static reeve_status move_reduce(reeve_worker *w, reeve_time_ns now_ns, bool *pro
 
 /* ---- words of the master ---- */
 
+/* Does the command belong to the model that is here? If not, a word of the master was lost, or came twice, or too early:
+ * the transport promises that this cannot be, and nothing is computed on other weights if it is. */
+static bool is_in_step(const reeve_worker *w, const struct reeve_frame *f)
+{
+    switch (f->kind) {
+    case REEVE_FRAME_LEASE:
+    case REEVE_FRAME_REDUCE:
+        if (f->a == REEVE_TASK_GRADIENT) return f->step == w->step + 1;
+        return f->a != REEVE_TASK_EVAL || f->step == w->step;
+    case REEVE_FRAME_APPLY: return f->step == w->step + 1 && f->step == w->summed_step;
+    case REEVE_FRAME_CHECKPOINT: return f->step == w->step;
+    default: return true;
+    }
+}
+
+static reeve_status say_out_of_step(reeve_worker *w, const struct reeve_frame *f, reeve_time_ns now_ns,
+                                    struct reeve_error *err)
+{
+    struct reeve_error why;
+    struct reeve_frame answer = {
+        .kind = REEVE_FRAME_REDUCE_FAILED, .epoch = w->epoch, .step = f->step, .arg = REEVE_WORKER_DIVERGED};
+    (void)reeve_fail(&why, REEVE_WORKER_DIVERGED,
+                     "%s of step %llu does not fit the model of step %llu here: a word of the master was lost or came "
+                     "twice; run the same command again to go on from the last checkpoint",
+                     reeve_frame_name(f->kind), (unsigned long long)f->step, (unsigned long long)w->step);
+    return say(w, &answer, why.text, now_ns, err);
+}
+
+/* Where the model stands once this command is done. */
+static void note_step(reeve_worker *w, const struct reeve_frame *f)
+{
+    if (f->kind == REEVE_FRAME_INIT) w->step = 0;
+    if (f->kind == REEVE_FRAME_RESTORE || f->kind == REEVE_FRAME_APPLY) w->step = f->step;
+    bool ends_sum = f->kind == REEVE_FRAME_APPLY || f->kind == REEVE_FRAME_DISCARD || f->kind == REEVE_FRAME_REDUCE;
+    if (ends_sum) w->summed_step = 0;
+}
+
 static reeve_status post(reeve_worker *w, const struct reeve_frame *f, struct reeve_error *err)
 {
     if (reeve_compute_post(w->compute, f)) return REEVE_OK;
@@ -176,9 +215,12 @@ static reeve_status revoke(reeve_worker *w, const struct reeve_frame *f)
     return REEVE_OK;
 }
 
-static reeve_status handle_frame(reeve_worker *w, const struct reeve_frame *f, struct reeve_error *err)
+static reeve_status handle_frame(reeve_worker *w, const struct reeve_frame *f, reeve_time_ns now_ns,
+                                 struct reeve_error *err)
 {
     if (f->epoch < w->epoch) return REEVE_OK; /* a master that is no longer master */
+    if (!is_in_step(w, f)) return say_out_of_step(w, f, now_ns, err);
+    note_step(w, f);
     switch (f->kind) {
     case REEVE_FRAME_WELCOME: w->epoch = f->epoch; return REEVE_OK;
     case REEVE_FRAME_INIT:
@@ -217,7 +259,7 @@ static reeve_status take_messages(reeve_worker *w, reeve_time_ns now_ns, bool *p
                 return reeve_fail(err, REEVE_JOB_INTERNAL, "worker %u: malformed message of %zu bytes from peer %u",
                                   w->config.id, bytes, peer);
             if (end) break;
-            st = handle_frame(w, &f, err);
+            st = handle_frame(w, &f, now_ns, err);
             if (st != REEVE_OK) return st;
         }
     }
