@@ -1,0 +1,251 @@
+/* What is watched while the world runs; see checkers.h. What is proven from the journal is in checkers_journal.c. */
+#include "checkers.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "checkers_state.h"
+#include "core/task.h"
+
+struct sim_checkers *sim_checkers_create(void)
+{
+    struct sim_checkers *c = calloc(1, sizeof(*c));
+    REEVE_ASSERT(c != NULL);
+    return c;
+}
+
+void sim_checkers_destroy(struct sim_checkers *c)
+{
+    free(c->live);
+    free(c->kept_sum);
+    free(c);
+}
+
+uint64_t sim_checkers_records(const struct sim_checkers *c)
+{
+    return c->kept_count;
+}
+
+void sim_violate(struct sim *s, const char *promise, const char *format, ...)
+{
+    if (s->failed) return;
+    s->failed = true;
+    (void)snprintf(s->promise, sizeof(s->promise), "%s", promise);
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(s->why, sizeof(s->why), format, args);
+    va_end(args);
+    sim_trace(s, "BROKEN: %s: %s", s->promise, s->why);
+}
+
+static struct sim_checkers *of(const struct sim_proc *p)
+{
+    return p->sim->checkers;
+}
+
+/* ---- one holder ---- */
+
+static struct lease_seen *seen(struct sim_proc *p, uint32_t task, uint32_t epoch)
+{
+    if (task >= LEASES_MAX) return NULL;
+    struct lease_seen *l = &of(p)->lease[task];
+    if (l->epoch != epoch) *l = (struct lease_seen){.epoch = epoch};
+    return l;
+}
+
+static void check_leased(struct sim_proc *p, const struct reeve_event *ev)
+{
+    struct lease_seen *l = seen(p, ev->task, p->epoch);
+    if (l == NULL) return;
+    if (l->held)
+        sim_violate(p->sim, "one holder", "task %u lent to worker %u while worker %u holds it", ev->task, ev->worker,
+                    l->worker);
+    *l = (struct lease_seen){.epoch = p->epoch,
+                             .held = true,
+                             .worker = ev->worker,
+                             .attempt = ev->attempt,
+                             .summed = ev->a == REEVE_TASK_GRADIENT || ev->a == REEVE_TASK_EVAL};
+}
+
+static void check_lease_word(struct sim_proc *p, const struct reeve_event *ev)
+{
+    struct lease_seen *l = seen(p, ev->task, p->epoch);
+    if (l == NULL) return;
+    if (!l->held || l->worker != ev->worker || l->attempt != ev->attempt)
+        sim_violate(p->sim, "one holder",
+                    "a word of worker %u on task %u, attempt %u, counted; the lease is %s%u's, %u", ev->worker,
+                    ev->task, ev->attempt, l->held ? "" : "over; it was ", l->worker, l->attempt);
+    l->held = false;
+}
+
+static void end_leases(struct sim_proc *p, uint32_t worker, bool summed)
+{
+    for (uint32_t t = 0; t < LEASES_MAX; t++) {
+        struct lease_seen *l = &of(p)->lease[t];
+        if (l->epoch == p->epoch && (worker == 0 || l->worker == worker) && (!summed || l->summed)) l->held = false;
+    }
+}
+
+void sim_check_computed(struct sim_proc *p, const struct reeve_frame *f)
+{
+    bool skips = p->sim->mutation == SIM_MUTATE_SKIP_MICRO && p->sim->mutation_count++ == 4;
+    if (f->a == REEVE_TASK_GRADIENT && f->arg < SIM_MICRO_MAX && !skips) p->added[f->arg]++;
+    /* An older launch that was cut off computes leases of its own epoch: another world, which nobody counts. */
+    struct lease_seen *l = f->epoch == of(p)->epoch ? seen(p, f->task, f->epoch) : NULL;
+    if (l == NULL || !l->held || l->attempt != f->attempt) return;
+    if (l->worker != p->rank)
+        sim_violate(p->sim, "one holder", "attempt %u of task %u was lent to worker %u, and worker %u computes it",
+                    f->attempt, f->task, l->worker, p->rank);
+}
+
+/* ---- exactly once: what was in the sums ---- */
+
+void sim_check_zeroed(struct sim_proc *p)
+{
+    memset(p->added, 0, sizeof(p->added));
+}
+
+void sim_check_sum(struct sim_launch *l, size_t n)
+{
+    if (n != SIM_SUM_COUNT) return;
+    memset(l->summed, 0, sizeof(l->summed));
+    for (uint32_t w = 1; w <= l->workers; w++)
+        for (uint32_t m = 0; m < SIM_MICRO_MAX; m++)
+            l->summed[m] = (uint8_t)(l->summed[m] + l->proc[w].added[m]);
+}
+
+static void check_committed(struct sim_proc *p, const struct reeve_event *ev)
+{
+    struct sim *s = p->sim;
+    if (ev->step < 1 || ev->step > s->shape->job.train.steps) {
+        sim_violate(s, "exactly once", "step %llu committed: the job has %llu", (unsigned long long)ev->step,
+                    (unsigned long long)s->shape->job.train.steps);
+        return;
+    }
+    for (uint32_t m = 0; m < s->shape->micro_batches; m++)
+        if (p->launch->summed[m] != 1)
+            sim_violate(s, "exactly once", "step %llu committed with micro-batch %u in the sum %u times",
+                        (unsigned long long)ev->step, m, p->launch->summed[m]);
+    bool refused = (ev->flags & REEVE_EVENT_FLAG_REFUSED) != 0;
+    if (refused != (ev->step == s->shape->nan_step))
+        sim_violate(s, "same bits", "step %llu was %srefused", (unsigned long long)ev->step, refused ? "" : "not ");
+}
+
+/* ---- same bits ---- */
+
+void sim_check_weights(struct sim_proc *p, const struct sim_model *model, const char *how)
+{
+    struct sim *s = p->sim;
+    if (model->step <= s->shape->job.train.steps &&
+        memcmp(model->word, s->shape->undisturbed[model->step].word, sizeof(model->word)) == 0)
+        return;
+    sim_violate(s, "same bits", "worker %u of launch %u has %s other weights than the undisturbed run after step %llu",
+                p->rank, p->launch->number, how, (unsigned long long)model->step);
+}
+
+/* ---- one master ---- */
+
+void sim_check_obeyed(struct sim_proc *p, const struct reeve_frame *f)
+{
+    if (sim_trace_is_read())
+        sim_trace(p->sim, "L%u worker %u does %s step %llu task %u attempt %u arg %u", p->launch->number, p->rank,
+                  reeve_frame_name(f->kind), (unsigned long long)f->step, f->task, f->attempt, f->arg);
+    if (f->epoch < p->obeyed_epoch)
+        sim_violate(p->sim, "one master", "worker %u obeys a %s of epoch %u after words of epoch %u", p->rank,
+                    reeve_frame_name(f->kind), f->epoch, p->obeyed_epoch);
+    if (f->epoch > p->obeyed_epoch) p->obeyed_epoch = f->epoch;
+}
+
+/* ---- words have records ---- */
+
+void sim_check_words(struct sim_proc *p, uint32_t to, const void *bytes, size_t n)
+{
+    if (p->rank != 0) return;
+    struct sim *s = p->sim;
+    uint64_t written, durable;
+    sim_disk_reach(s, p->epoch, &written, &durable);
+    uint32_t policy = s->shape->job.journal.sync;
+    if (written < p->appended_lsn)
+        sim_violate(s, "words have records", "a message to worker %u leaves; records %llu to %llu are not written", to,
+                    (unsigned long long)written + 1, (unsigned long long)p->appended_lsn);
+    size_t offset = 0;
+    for (;;) {
+        struct reeve_frame f;
+        const char *text;
+        _Bool end;
+        if (reeve_frame_next(bytes, n, &offset, &f, &text, &end) != REEVE_OK || end) break;
+        bool commits = f.kind == REEVE_FRAME_APPLY || f.kind == REEVE_FRAME_DRAIN;
+        bool needs_sync = policy == REEVE_SYNC_ALWAYS || (policy == REEVE_SYNC_STEP && commits);
+        if (needs_sync && durable < p->appended_lsn)
+            sim_violate(s, "words have records", "%s to worker %u leaves; record %llu is not durable",
+                        reeve_frame_name(f.kind), to, (unsigned long long)p->appended_lsn);
+        if (f.epoch != p->epoch)
+            sim_violate(s, "one master", "the master of epoch %u speaks for epoch %u", p->epoch, f.epoch);
+    }
+    if (p->epoch != of(p)->epoch) return; /* replaced: its records are not in the journal any more */
+    of(p)->promised_lsn = written > durable ? written : durable;
+    of(p)->durable_lsn = durable;
+}
+
+void sim_check_forget_unsynced(struct sim *s)
+{
+    struct sim_checkers *c = s->checkers;
+    c->promised_lsn = c->durable_lsn;
+    if (c->kept_count > c->durable_lsn) c->kept_count = c->durable_lsn;
+}
+
+/* ---- events ---- */
+
+void sim_check_damaged(struct sim *s)
+{
+    s->checkers->damaged++;
+}
+
+static void keep_live_digest(struct sim_checkers *c, const reeve_master *m, const struct reeve_event *ev)
+{
+    bool frequent = ev->kind == REEVE_EVENT_TASK_LEASED || ev->kind == REEVE_EVENT_TASK_COMPUTED ||
+                    ev->kind == REEVE_EVENT_TASK_DONE;
+    if (frequent && ev->lsn % 4 != 0) return; /* a digest costs more than all else in an event */
+    /* A checkpoint that cannot be read is put aside by a recovery without a record; RUN_RESUMED makes up for it. */
+    if (c->damaged > 0 && !c->resumed) return;
+    if (c->live_count == c->live_room) {
+        c->live_room = c->live_room == 0 ? 1024 : 2 * c->live_room;
+        c->live = realloc(c->live, c->live_room * sizeof(*c->live));
+        REEVE_ASSERT(c->live != NULL);
+    }
+    c->live[c->live_count++] =
+        (struct live_digest){.lsn = ev->lsn, .epoch = ev->epoch, .digest = reeve_master_digest(m)};
+}
+
+void sim_check_event(struct sim_proc *p, const reeve_master *m, const struct reeve_event *ev)
+{
+    struct sim_checkers *c = of(p);
+    if (ev->kind >= REEVE_EVENT_VOLATILE) return;
+    p->appended_lsn = ev->lsn;
+    if (ev->kind == REEVE_EVENT_RUN_OPENED && p->epoch > c->epoch) c->epoch = p->epoch;
+    if (p->epoch != c->epoch) return; /* a master that was replaced, and does not know it yet */
+    if (ev->kind == REEVE_EVENT_RUN_OPENED) c->resumed = false;
+    if (ev->kind == REEVE_EVENT_RUN_RESUMED) c->resumed = true;
+    if (p->sim->mutation == SIM_MUTATE_LIVE_AHEAD && ev->kind == REEVE_EVENT_CKPT_COMMIT)
+        reeve_master_reject_checkpoint(p->recovered.master, ev->step);
+    keep_live_digest(c, m, ev);
+    switch (ev->kind) {
+    case REEVE_EVENT_TASK_LEASED: check_leased(p, ev); break;
+    case REEVE_EVENT_TASK_COMPUTED:
+    case REEVE_EVENT_TASK_DONE:
+    case REEVE_EVENT_TASK_FAILED:
+    case REEVE_EVENT_TASK_RELEASED: check_lease_word(p, ev); break;
+    case REEVE_EVENT_TASK_DEAD: seen(p, ev->task, p->epoch)->held = false; break;
+    case REEVE_EVENT_WORKER_LOST: end_leases(p, ev->worker, false); break;
+    case REEVE_EVENT_STEP_COMMITTED:
+        check_committed(p, ev);
+        end_leases(p, 0, true);
+        break;
+    case REEVE_EVENT_STEP_ABORTED:
+    case REEVE_EVENT_EVAL_COMMITTED: end_leases(p, 0, true); break;
+    default: break;
+    }
+}
