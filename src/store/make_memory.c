@@ -3,6 +3,8 @@
  * the checksum over it, so that nobody can open the copy. */
 #include "store/make.h"
 
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,8 +74,13 @@ bool reeve_make_memory(struct reeve_make_memory *m)
     };
     hid_t fapl = reeve_make_access_list();
     if (fapl < 0) return false;
+    /* A name only: nothing reaches the disk. But of two files in memory the library knows nothing else to tell them by,
+     * and refuses to make one while another of its name is open, in whatever thread. */
+    static atomic_uint count;
+    char name[32];
+    (void)snprintf(name, sizeof(name), "reeve-image-%u", atomic_fetch_add(&count, 1));
     if (H5Pset_fapl_core(fapl, INCREMENT_BYTES, false) >= 0 && H5Pset_file_image_callbacks(fapl, &calls) >= 0)
-        m->file = reeve_make_create("reeve-image", fapl, H5F_ACC_TRUNC); /* a name only: nothing reaches the disk */
+        m->file = reeve_make_create(name, fapl, H5F_ACC_TRUNC);
     (void)H5Pclose(fapl);
     if (m->file < 0) free(m->bytes);
     return m->file >= 0;
