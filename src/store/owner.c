@@ -49,7 +49,10 @@ struct holder {
 static bool holder_read_fd(int fd, struct holder *out)
 {
     struct stat info;
-    ssize_t n = pread(fd, out->text, sizeof(out->text), 0);
+    ssize_t n;
+    do
+        n = pread(fd, out->text, sizeof(out->text), 0);
+    while (n < 0 && errno == EINTR);
     if (n < 0 || fstat(fd, &info) != 0) return false;
     if ((size_t)n == sizeof(out->text)) n = 0; /* no record of ours */
     out->text[n] = '\0';

@@ -2,6 +2,7 @@
  * formats are written down in docs/format/shards.md. */
 #include "store/lock.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
@@ -35,7 +36,10 @@ int reeve_shard_guess_format(const char *path)
     uint32_t magic;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return 0;
-    ssize_t n = pread(fd, head, sizeof(head), 0);
+    ssize_t n;
+    do
+        n = pread(fd, head, sizeof(head), 0);
+    while (n < 0 && errno == EINTR);
     (void)close(fd);
     memcpy(&magic, head, sizeof(magic));
     if (n == (ssize_t)sizeof(head) && memcmp(head, hdf5_signature, sizeof(head)) == 0) return REEVE_SHARD_HDF5;
