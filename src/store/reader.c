@@ -67,7 +67,7 @@ static reeve_status check_head(reeve_h5 *h, uint64_t file_bytes_max, bool foreig
     return REEVE_OK;
 }
 
-static hid_t open_in_library(const char *path, char *why, size_t why_bytes)
+static hid_t open_in_library(const char *path, reeve_status *st, char *why, size_t why_bytes)
 {
     hid_t file = H5I_INVALID_HID;
     hid_t fapl = H5Pcreate(H5P_FILE_ACCESS);
@@ -76,7 +76,7 @@ static hid_t open_in_library(const char *path, char *why, size_t why_bytes)
     if (H5Pset_fapl_sec2(fapl) >= 0 && H5Pset_fclose_degree(fapl, H5F_CLOSE_STRONG) >= 0 &&
         H5Pset_file_locking(fapl, false, true) >= 0)
         file = H5Fopen(path, H5F_ACC_RDONLY, fapl);
-    if (file < 0) (void)reeve_h5_why(why, why_bytes); /* now: the next call forgets it */
+    if (file < 0) *st = reeve_h5_why(why, why_bytes); /* now: the next call forgets it */
     (void)H5Pclose(fapl);
     return file;
 }
@@ -98,7 +98,10 @@ static reeve_status open_checked(reeve_h5 *h, uint64_t file_bytes_max, bool fore
     if (h->fd < 0) return reeve_fail(err, reeve_status_from_errno_read(errno), "open %s: %m", h->path);
     reeve_status st = check_head(h, file_bytes_max, foreign, err);
     if (st != REEVE_OK) return st;
-    h->file = open_in_library(h->path, why, sizeof(why));
+    reeve_status why_st = REEVE_STORE_CORRUPT;
+    h->file = open_in_library(h->path, &why_st, why, sizeof(why));
+    if (h->file < 0 && why_st == REEVE_STORE_READ)
+        return reeve_fail(err, REEVE_STORE_READ, "%s cannot be read (HDF5: %s)", h->path, why);
     if (h->file < 0)
         return reeve_fail(err, REEVE_STORE_CORRUPT, "%s is damaged: HDF5 cannot open it (%s)", h->path, why);
     if (!same_file(h)) return reeve_fail(err, REEVE_STORE_CORRUPT, "%s was replaced while it was opened", h->path);
@@ -176,15 +179,16 @@ reeve_status reeve_h5_dataset(reeve_h5 *h, const char *path, struct reeve_h5_dat
 static reeve_status read_in_library(reeve_h5 *h, const struct reeve_h5_dataset *d, void *out, struct reeve_error *err)
 {
     char why[160];
+    reeve_status st = REEVE_OK;
     reeve_h5_library_init();
     hid_t set = H5Dopen2(h->file, d->path, H5P_DEFAULT);
     hid_t type = set >= 0 ? H5Dget_type(set) : H5I_INVALID_HID;
     bool good = type >= 0 && H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) >= 0;
-    if (!good) (void)reeve_h5_why(why, sizeof(why));
+    if (!good) st = reeve_h5_why(why, sizeof(why));
     if (type >= 0) (void)H5Tclose(type);
     if (set >= 0) (void)H5Dclose(set);
     if (good) return REEVE_OK;
-    return reeve_fail(err, REEVE_STORE_CORRUPT, "%s: %s cannot be read (HDF5: %s)", h->path, d->path, why);
+    return reeve_fail(err, st, "%s: %s cannot be read (HDF5: %s)", h->path, d->path, why);
 }
 
 reeve_status reeve_h5_read(reeve_h5 *h, const struct reeve_h5_dataset *d, void *out, uint64_t bytes_max,
@@ -203,7 +207,10 @@ reeve_status reeve_h5_read(reeve_h5 *h, const struct reeve_h5_dataset *d, void *
 static reeve_status bad_attr(reeve_h5 *h, const char *object, const char *name, const char *why,
                              struct reeve_error *err)
 {
-    (void)H5Eclear2(H5E_DEFAULT);
+    char library[160];
+    if (reeve_h5_why(library, sizeof(library)) == REEVE_STORE_READ)
+        return reeve_fail(err, REEVE_STORE_READ, "%s: attribute %s of %s cannot be read (HDF5: %s)", h->path, name,
+                          object, library);
     return reeve_fail(err, REEVE_STORE_CORRUPT, "%s: attribute %s of %s %s", h->path, name, object, why);
 }
 

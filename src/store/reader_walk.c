@@ -29,19 +29,32 @@ struct place {
     int depth;
 };
 
+struct reason {
+    char text[160];
+    reeve_status st;
+};
+
+/* The driver that reads by system calls says so itself when one fails; whatever else goes wrong is in the bytes. */
 static herr_t keep_first(unsigned n, const H5E_error2_t *error, void *arg)
 {
-    if (n == 0) (void)snprintf(arg, 160, "%s", error->desc);
+    struct reason *r = arg;
+    if (n > 0) return 0;
+    (void)snprintf(r->text, sizeof(r->text), "%s", error->desc);
+    bool system =
+        strstr(error->func_name, "sec2") != NULL && error->maj_num == H5E_IO && error->min_num == H5E_READERROR;
+    bool open =
+        strstr(error->func_name, "sec2") != NULL && error->maj_num == H5E_FILE && error->min_num == H5E_CANTOPENFILE;
+    if (system || open) r->st = REEVE_STORE_READ;
     return 0;
 }
 
-const char *reeve_h5_why(char *text, size_t text_bytes)
+reeve_status reeve_h5_why(char *text, size_t text_bytes)
 {
-    char desc[160] = "";
-    (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, desc);
+    struct reason r = {.text = "no reason given", .st = REEVE_STORE_CORRUPT};
+    (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, &r);
     (void)H5Eclear2(H5E_DEFAULT);
-    (void)snprintf(text, text_bytes, "%s", desc[0] != '\0' ? desc : "no reason given");
-    return text;
+    (void)snprintf(text, text_bytes, "%s", r.text);
+    return r.st;
 }
 
 static reeve_status refuse(struct walk *w, const char *path, const char *why)
@@ -53,8 +66,8 @@ static reeve_status refuse(struct walk *w, const char *path, const char *why)
 static reeve_status refuse_unreadable(struct walk *w, const char *path)
 {
     char why[160];
-    w->st = reeve_fail(w->err, REEVE_STORE_CORRUPT, "%s: %s cannot be opened (HDF5: %s)", w->h->path, path,
-                       reeve_h5_why(why, sizeof(why)));
+    reeve_status st = reeve_h5_why(why, sizeof(why));
+    w->st = reeve_fail(w->err, st, "%s: %s cannot be opened (HDF5: %s)", w->h->path, path, why);
     return w->st;
 }
 
@@ -89,12 +102,9 @@ static char simple_kind(hid_t type)
     case H5T_INTEGER:
         if (!plain_integer(type)) return 0;
         return H5Tget_sign(type) == H5T_SGN_NONE ? 'u' : 'i';
-    case H5T_FLOAT:
-        return ieee_float(type) ? 'f' : 0;
-    case H5T_STRING:
-        return H5Tis_variable_str(type) == 0 ? 's' : 0;
-    default:
-        return 0;
+    case H5T_FLOAT: return ieee_float(type) ? 'f' : 0;
+    case H5T_STRING: return H5Tis_variable_str(type) == 0 ? 's' : 0;
+    default: return 0;
     }
 }
 

@@ -19,7 +19,8 @@ struct reeve_h5 {
 /* Visit every object, refuse what reader.h says is refused, and list the datasets. */
 reeve_status reeve_h5_walk(reeve_h5 *h, struct reeve_error *err);
 
-/* The innermost of HDF5's own words for what just failed in this thread; clears them. */
-const char *reeve_h5_why(char *text, size_t text_bytes);
+/* The innermost of HDF5's own words for what just failed in this thread; clears them. Returns what it was: STORE_CORRUPT,
+ * or STORE_READ if the system refused to read. */
+reeve_status reeve_h5_why(char *text, size_t text_bytes);
 
 #endif
