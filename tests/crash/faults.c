@@ -1,0 +1,132 @@
+/* Disk faults: an act is done again and again, and each time another call of it fails, in one of several ways. It must
+ * end with a status that fits, in words that name a file; what was acknowledged before must be there, also if the power
+ * fails then; and with the fault gone it must go on. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/random.h"
+#include "inside.h"
+
+#define POWER_STATES_AFTER_FAULT 2
+
+struct tally {
+    uint64_t states, found;
+};
+
+/* What goes wrong, and how it may end: with OK (somebody did without), or with one of two statuses. */
+static const struct {
+    const char *name;
+    struct fault fault;
+    reeve_status may_be, or_be;
+} disturbances[] = {
+    {"short counts", {.calls = FAULT_WRITE | FAULT_READ, .half = true}, REEVE_OK, REEVE_OK},
+    {"EINTR", {.interrupted = true}, REEVE_OK, REEVE_OK},
+    {"disk full, and it stays so",
+     {.calls = FAULT_WRITE, .error = ENOSPC, .for_good = true},
+     REEVE_STORE_WRITE,
+     REEVE_STORE_CREATE},
+    {"disk full once", {.calls = FAULT_WRITE, .error = ENOSPC}, REEVE_STORE_WRITE, REEVE_STORE_CREATE},
+    {"EIO at write", {.calls = FAULT_WRITE, .error = EIO}, REEVE_STORE_WRITE, REEVE_STORE_CREATE},
+    {"no room for a new file",
+     {.calls = FAULT_CREATE, .error = ENOSPC, .for_good = true},
+     REEVE_STORE_WRITE,
+     REEVE_STORE_CREATE},
+    {"no room set aside", {.calls = FAULT_ALLOCATE, .error = ENOSPC}, REEVE_STORE_WRITE, REEVE_STORE_CREATE},
+    {"EIO at sync, once", {.calls = FAULT_SYNC, .error = EIO}, REEVE_STORE_WRITE, REEVE_STORE_CREATE},
+    {"EIO at sync, for good",
+     {.calls = FAULT_SYNC, .error = EIO, .for_good = true},
+     REEVE_STORE_WRITE,
+     REEVE_STORE_CREATE},
+    {"EIO at close", {.calls = FAULT_CLOSE, .error = EIO}, REEVE_STORE_WRITE, REEVE_STORE_CREATE},
+    {"EIO at rename or link", {.calls = FAULT_RENAME, .error = EIO}, REEVE_STORE_WRITE, REEVE_STORE_CREATE},
+    {"EIO at read", {.calls = FAULT_READ, .error = EIO}, REEVE_STORE_READ, REEVE_STORE_WRITE},
+    {"EIO at open", {.calls = FAULT_OPEN, .error = EIO}, REEVE_STORE_READ, REEVE_STORE_WRITE},
+};
+#define DISTURBANCES (sizeof(disturbances) / sizeof(disturbances[0]))
+
+/* One act under one fault: how it ended, and what is left. */
+static bool survives(const struct crash_case *c, size_t which, const struct fault *fault, uint64_t seed,
+                     struct tally *tally, char why[CRASH_WHY_BYTES])
+{
+    char root[FOLDER_BYTES];
+    struct trace t;
+    crash_fresh(root, "root");
+    if (!crash_act_under(c, root, fault)) return crash_found(why, CRASH_WHY_BYTES, "it died");
+    reeve_status st = crash_outcome->err.status;
+    if (st != REEVE_OK && st != disturbances[which].may_be && st != disturbances[which].or_be)
+        return crash_found(why, CRASH_WHY_BYTES, "it ended with %s: %s", reeve_status_name(st),
+                           crash_outcome->err.text);
+    if (st != REEVE_OK && strchr(crash_outcome->err.text, '/') == NULL)
+        return crash_found(why, CRASH_WHY_BYTES, "the words name no file: %s", crash_outcome->err.text);
+    trace_get(&t);
+    struct disk *d = disk_create(&t);
+    bool good = true;
+    for (uint64_t n = 0; n <= POWER_STATES_AFTER_FAULT && good; n++) { /* the folder as it is, and after a power cut */
+        struct disk_state s = {
+            .count = t.count, .kind = n == 0 ? CRASH_KILL : CRASH_POWER, .torn = DISK_WHOLE, .seed = seed + n};
+        good = crash_judge(c, &t, d, &s, true, why);
+        tally->states++;
+    }
+    disk_destroy(d);
+    return good;
+}
+
+/* Every n-th call up to the last, or `tries` of them. */
+static bool disturb(const struct crash_case *c, size_t which, const struct options *o, struct tally *tally)
+{
+    struct fault fault = disturbances[which].fault;
+    char root[FOLDER_BYTES], why[CRASH_WHY_BYTES];
+    crash_fresh(root, "root");
+    fault.no_exchange = c->conditions.no_exchange;
+    fault.no_links = c->conditions.no_links;
+    unsigned last = 1;
+    if (!fault.half && !fault.interrupted) {
+        if (!crash_act_under(c, root, &fault)) return false; /* first is 0: it only counts */
+        last = crash_outcome->calls;
+    }
+    uint64_t tried = 0, ended_well = 0;
+    for (unsigned n = 1; n <= last; n++) {
+        if (last > o->faults && reeve_random_below(o->seed, 100 + which, n, last) >= o->faults) continue;
+        fault.first = fault.half || fault.interrupted ? 0 : n;
+        tried++;
+        bool good = survives(c, which, &fault, o->seed, tally, why);
+        ended_well += good && crash_outcome->err.status == REEVE_OK;
+        if (good) continue;
+        (void)printf("%s: %s, call %u of %u: %s (%s)\n  again: --case %s --fault %zu:%u\n", c->name,
+                     disturbances[which].name, n, last, why, crash_outcome->err.text, c->name, which, n);
+        if (++tally->found >= FINDINGS_MAX) return false;
+    }
+    (void)printf("%s: %s: %llu of %u calls tried; %llu did without\n", c->name, disturbances[which].name,
+                 (unsigned long long)tried, last, (unsigned long long)ended_well);
+    return true;
+}
+
+bool fault_case(const struct crash_case *c, const struct options *o)
+{
+    struct tally tally = {0};
+    reeve_time_ns began_ns = reeve_clock_now();
+    char root[FOLDER_BYTES], why[CRASH_WHY_BYTES];
+    crash_fresh(root, "root");
+    crash_act(c, root, false);
+    if (c->learn != NULL) c->learn(root);
+    if (o->one) {
+        struct fault fault = disturbances[o->fault_which].fault;
+        fault.first = fault.half || fault.interrupted ? 0 : o->fault_call;
+        bool good = survives(c, o->fault_which, &fault, o->seed, &tally, why);
+        (void)printf("%s: %s\n", c->name, good ? crash_outcome->err.text : why);
+        return good;
+    }
+    for (size_t which = 0; which < DISTURBANCES && tally.found < FINDINGS_MAX; which++)
+        (void)disturb(c, which, o, &tally);
+    (void)printf("%s: %llu states after faults, %llu findings; %.1f s\n", c->name, (unsigned long long)tally.states,
+                 (unsigned long long)tally.found, (double)(reeve_clock_now() - began_ns) * 1e-9);
+    return tally.found == 0;
+}
+
+size_t fault_ways(void)
+{
+    return DISTURBANCES;
+}
