@@ -44,7 +44,7 @@ static reeve_status restore_or_remove(const char *run_dir, const char *path, uin
     return reeve_disk_fail(err, errno, "rename to", final, 0);
 }
 
-static reeve_status remove_step(const char *path, struct reeve_error *err)
+static reeve_status remove_step(const char *parent, const char *path, struct reeve_error *err)
 {
     char garbage[REEVE_PATH_BYTES_MAX];
     int length = snprintf(garbage, sizeof(garbage), "%s.tmp-swept", path);
@@ -53,7 +53,9 @@ static reeve_status remove_step(const char *path, struct reeve_error *err)
     reeve_status st = reeve_remove_tree(garbage, err);
     if (st != REEVE_OK) return st;
     if (rename(path, garbage) != 0) return reeve_disk_fail(err, errno, "rename to", garbage, 0);
-    return reeve_remove_tree(garbage, err);
+    /* No promise orders the loss of the name before that of the files, unless it is on the disk before they go. */
+    st = reeve_fsync_dir(parent, err);
+    return st == REEVE_OK ? reeve_remove_tree(garbage, err) : st;
 }
 
 static reeve_status sweep_entry(const char *run_dir, const char *parent, const char *name, const uint64_t *keep,
@@ -67,7 +69,7 @@ static reeve_status sweep_entry(const char *run_dir, const char *parent, const c
     if (kind == ENTRY_STEP && kept) return REEVE_OK;
     reeve_status st = reeve_path_join(path, sizeof(path), parent, name, err);
     if (st != REEVE_OK) return st;
-    if (kind == ENTRY_STEP) return remove_step(path, err);
+    if (kind == ENTRY_STEP) return remove_step(parent, path, err);
     if (kind == ENTRY_OLD) return restore_or_remove(run_dir, path, step, kept, err);
     return reeve_remove_tree(path, err);
 }

@@ -110,7 +110,8 @@ static reeve_status skeleton_failed(const struct writing *w, struct reeve_error 
         return reeve_disk_fail(err, EFBIG, "create", w->path, wanted);
     if (statvfs(dir, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize < wanted)
         return reeve_disk_fail(err, ENOSPC, "create", w->path, wanted);
-    return reeve_fail(err, REEVE_STORE_CREATE, "create %s: HDF5 could not make its structure (a tensor twice?)",
+    return reeve_fail(err, REEVE_STORE_CREATE,
+                      "create %s: HDF5 could not make its structure: the disk failed, or two tensors have one name",
                       w->path);
 }
 
