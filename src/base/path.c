@@ -47,6 +47,15 @@ static bool is_folder(const char *path)
     return yes;
 }
 
+/* The name of a new folder on the disk. A parent that may be entered and not read keeps us from asking for it. */
+static reeve_status fsync_parent(const char *path, struct reeve_error *err)
+{
+    char parent[REEVE_PATH_BYTES_MAX];
+    reeve_path_dirname(path, parent, sizeof(parent));
+    reeve_status st = reeve_fsync_dir(parent, err);
+    return st == REEVE_INPUT_PERMISSION ? REEVE_OK : st;
+}
+
 reeve_status reeve_mkdir_parents(const char *path, struct reeve_error *err)
 {
     char part[REEVE_PATH_BYTES_MAX];
@@ -58,8 +67,11 @@ reeve_status reeve_mkdir_parents(const char *path, struct reeve_error *err)
         char kept = *at;
         *at = '\0';
         /* A parent that is there may still say "read-only" or "permission denied" to mkdir. */
-        if (mkdir(part, 0777) != 0 && errno != EEXIST && !is_folder(part))
+        bool made = mkdir(part, 0777) == 0;
+        if (!made && errno != EEXIST && !is_folder(part))
             return reeve_fail(err, reeve_status_from_errno_write(errno), "make folder %s: %m", part);
+        reeve_status st = made ? fsync_parent(part, err) : REEVE_OK;
+        if (st != REEVE_OK) return st;
         *at = kept;
         if (kept == '\0') break;
     }

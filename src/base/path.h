@@ -16,7 +16,8 @@ reeve_status reeve_path_join(char *out, size_t out_bytes, const char *dir, const
 void reeve_path_dirname(const char *path, char *out, size_t out_bytes);
 bool reeve_path_exists(const char *path);
 
-reeve_status reeve_mkdir_parents(const char *path, struct reeve_error *err); /* mkdir -p, mode 0777 & ~umask */
+/* mkdir -p, mode 0777 & ~umask; the names of new folders are on the disk when it returns. */
+reeve_status reeve_mkdir_parents(const char *path, struct reeve_error *err);
 reeve_status reeve_fsync_dir(const char *path, struct reeve_error *err);
 reeve_status reeve_remove_tree(const char *path, struct reeve_error *err);   /* never follows links, stays on its device */
 
