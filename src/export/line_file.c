@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/path.h"
 
 #define LINE_BYTES_MAX 65536 /* a longer one is none of ours */
 
@@ -42,8 +43,9 @@ static reeve_status end_torn_line(reeve_line_file *f, struct reeve_error *err)
     if (!S_ISREG(info.st_mode))
         return reeve_fail(err, REEVE_STORE_CREATE, "%s: is no plain file; move it away", f->path);
     char last = '\n';
-    if (info.st_size > 0 && pread(f->fd, &last, 1, info.st_size - 1) != 1)
-        return reeve_fail(err, REEVE_STORE_READ, "%s: cannot read its last byte: %m", f->path);
+    reeve_status st = REEVE_OK;
+    if (info.st_size > 0) st = reeve_pread_all(f->fd, &last, 1, (uint64_t)info.st_size - 1, f->path, err);
+    if (st != REEVE_OK) return st;
     return last == '\n' ? REEVE_OK : write_line(f, "\n", 1, err);
 }
 

@@ -470,7 +470,11 @@ static int end_of_itself(reeve_master_loop *l, const struct reeve_master_status 
                        s->last_checkpoint);
         return REEVE_EXIT_AGAIN;
     }
-    const char *words = l->problem.status == s->stop_reason ? l->problem.text : reeve_status_text(s->stop_reason);
+    /* Checkpoints that could not be made, for whatever reason, end as STORE_WRITE. */
+    bool explains = l->problem.status == s->stop_reason ||
+                    (s->stop_reason == REEVE_STORE_WRITE && l->problem.status >= REEVE_STORE_CORRUPT &&
+                     l->problem.status < REEVE_JOB_NO_MEMORY);
+    const char *words = explains ? l->problem.text : reeve_status_text(s->stop_reason);
     (void)snprintf(why, why_bytes, "stopped at step %" PRIu64 " (checkpoint: step %" PRIu64 "): %s", s->step,
                    s->last_checkpoint, words);
     return reeve_status_exit_code(s->stop_reason);
