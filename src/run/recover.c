@@ -155,7 +155,9 @@ reeve_status reeve_recover(const char *run_dir, const struct reeve_job *job, con
     r->workers_max = workers;
     reeve_status st = reeve_journal_replay(run_dir, survey_event, r, &out->info, err);
     out->first = out->info.last_lsn == 0;
-    if (st == REEVE_OK && out->first && getrandom(&r->run_id, sizeof(r->run_id), 0) != sizeof(r->run_id))
+    bool unnamed = out->first && out->info.segments == 0; /* a segment without a record has named the run all the same */
+    if (st == REEVE_OK && out->first && !unnamed) r->run_id = out->info.run_id;
+    if (st == REEVE_OK && unnamed && getrandom(&r->run_id, sizeof(r->run_id), 0) != sizeof(r->run_id))
         st = reeve_fail(err, REEVE_JOB_INTERNAL, "getrandom: %m");
     out->run_id = r->run_id;
     struct reeve_plan_config plan_config;
