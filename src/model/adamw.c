@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/pages.h"
 #include "model/vector.h"
 
 #define NORM_BLOCK 16384u /* elements */
@@ -22,7 +23,8 @@ struct reeve_adamw {
     uint32_t threads;
     uint64_t param_count;
     struct reeve_tensor *tensors; /* (2 * count,) owned; data points into moments */
-    float *moments;               /* owned, 64-byte aligned */
+    float *moments;               /* owned, on huge pages */
+    uint64_t moment_floats;
     double *block_sums;           /* owned */
 };
 
@@ -112,16 +114,16 @@ reeve_status reeve_adamw_create(const struct reeve_adamw_config *config, const s
     a->threads = threads;
     for (uint32_t i = 0; i < count; i++)
         a->param_count += elements(&model[i]);
-    void *moments = NULL;
-    size_t bytes = (size_t)reeve_adamw_floats(model, count) * sizeof(float);
+    a->moment_floats = reeve_adamw_floats(model, count);
     a->tensors = calloc(2 * (size_t)count, sizeof(*a->tensors));
     a->block_sums = calloc(reeve_grad_norm_blocks(a->param_count), sizeof(*a->block_sums));
-    if (a->tensors == NULL || a->block_sums == NULL || posix_memalign(&moments, 64, bytes) != 0) {
+    a->moments = reeve_pages_take(a->moment_floats, sizeof(float));
+    if (a->tensors == NULL || a->block_sums == NULL || a->moments == NULL) {
+        double mib = (double)a->moment_floats * sizeof(float) / 1048576.0;
         reeve_adamw_destroy(a);
-        return reeve_fail(err, REEVE_JOB_NO_MEMORY, "adamw: no memory for %.1f MiB of moments",
-                          (double)bytes / 1048576.0);
+        return reeve_fail(err, REEVE_JOB_NO_MEMORY, "adamw: no memory for %.1f MiB of moments", mib);
     }
-    a->moments = memset(moments, 0, bytes);
+    memset(a->moments, 0, a->moment_floats * sizeof(float)); /* touched: the first step must not wait for pages */
     st = name_moments(a, err);
     if (st != REEVE_OK) {
         reeve_adamw_destroy(a);
@@ -136,7 +138,7 @@ void reeve_adamw_destroy(reeve_adamw *a)
     if (a == NULL) return;
     free(a->block_sums);
     free(a->tensors);
-    free(a->moments);
+    reeve_pages_give_back(a->moments, a->moment_floats, sizeof(float));
     free(a);
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/pages.h"
 #include "model/gpt/gpt_state.h"
 #include "model/gpt/kernels.h"
 
@@ -134,13 +135,11 @@ bool reeve_gpt_bytes(const struct reeve_gpt_shape *s, uint32_t threads, uint64_t
     return !params.overflow && !work.overflow;
 }
 
-/* 64-byte aligned and touched: a first step must not pay for the machine's page faults. */
+/* On huge pages, and touched: a first step must not pay for the machine's page faults. */
 static float *take_floats(uint64_t floats)
 {
-    void *block = NULL;
-    if (floats == 0 || floats > SIZE_MAX / sizeof(float)) return NULL;
-    if (posix_memalign(&block, GPT_ALIGN_FLOATS * sizeof(float), (size_t)floats * sizeof(float)) != 0) return NULL;
-    memset(block, 0, (size_t)floats * sizeof(float));
+    float *block = floats == 0 ? NULL : reeve_pages_take(floats, sizeof(float));
+    if (block != NULL) memset(block, 0, (size_t)floats * sizeof(float));
     return block;
 }
 
@@ -158,8 +157,10 @@ static bool take_memory(reeve_gpt *g)
     place_params(&params, g);
     carve_workspace(&workspace, s, g);
     if (params.overflow || workspace.overflow) return false;
-    g->params = params.base = take_floats(params.used);
-    g->workspace = workspace.base = take_floats(workspace.used);
+    g->params_floats = params.used;
+    g->workspace_floats = workspace.used;
+    g->params = params.base = take_floats(g->params_floats);
+    g->workspace = workspace.base = take_floats(g->workspace_floats);
     if (!g->params || !g->workspace) return false;
     params.used = workspace.used = 0;
     place_params(&params, g);
@@ -205,8 +206,8 @@ void reeve_gpt_destroy(reeve_gpt *g)
     free(g->window);
     free(g->losses);
     free(g->layers);
-    free(g->workspace);
-    free(g->params);
+    reeve_pages_give_back(g->workspace, g->workspace_floats, sizeof(float));
+    reeve_pages_give_back(g->params, g->params_floats, sizeof(float));
     free(g->grad_offset);
     free(g->tensors);
     free(g);
