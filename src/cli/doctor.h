@@ -59,12 +59,4 @@ void reeve_doctor_print(const struct reeve_doctor *d, FILE *out);
  * "follows"}}}. Returns 0 or REEVE_EXIT_INTERNAL. */
 int reeve_doctor_print_json(const struct reeve_doctor *d);
 
-/* Run a program found on PATH with no input, and keep what it says (stdout and stderr together, NUL-terminated, cut).
- * Killed, with all that it started, when deadline_ms have passed. Returns its exit code; 127 if it could not be
- * started, 124 if it was killed, 128 + N if signal N ended it. */
-int reeve_doctor_command(const char *const argv[], int deadline_ms, char *says, size_t says_bytes);
-
-/* Where PATH finds a program. False, and out is "", if nowhere. */
-bool reeve_doctor_which(const char *program, char *out, size_t out_bytes);
-
 #endif

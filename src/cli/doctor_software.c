@@ -1,5 +1,6 @@
 /* What was built in, and what is found now: the launcher, the libraries, Slurm, GPUs. Programs and libraries are asked
  * from outside, because `reeve` itself links neither MPI nor OpenBLAS. */
+#include "cli/command.h"
 #include "cli/doctor.h"
 
 #include <dlfcn.h>
@@ -63,14 +64,14 @@ static const char *openmpi_version(const char *says)
 static bool probe_mpirun(struct reeve_doctor *d)
 {
     char path[REEVE_DOCTOR_VALUE_BYTES / 2], says[512];
-    if (!reeve_doctor_which("mpirun", path, sizeof path)) {
+    if (!reeve_command_which("mpirun", path, sizeof path)) {
         reeve_doctor_follows(
             reeve_doctor_add(d, "mpirun", REEVE_DOCTOR_BAD, "not on PATH"),
             "nothing starts the ranks: apt-get install openmpi-bin, or load your cluster's MPI module");
         return false;
     }
     const char *const argv[] = {path, "--version", NULL};
-    int code = reeve_doctor_command(argv, ASK_DEADLINE_MS, says, sizeof says);
+    int code = reeve_command_run(argv, ASK_DEADLINE_MS, says, sizeof says);
     first_line(says);
     const char *version = openmpi_version(says);
     const char *built = strstr(REEVE_BUILD_MPI, "Open MPI ");
@@ -116,7 +117,7 @@ static void probe_launch(struct reeve_doctor *d)
     if (getenv("OMPI_COMM_WORLD_SIZE") != NULL || getenv("PMIX_RANK") != NULL) return;
     if (geteuid() == 0 && getenv("OMPI_ALLOW_RUN_AS_ROOT") == NULL) return; /* told as a finding on the user */
     const char *const argv[] = {"mpirun", "--oversubscribe", "-n", "2", "true", NULL};
-    int code = reeve_doctor_command(argv, LAUNCH_DEADLINE_MS, says, sizeof says);
+    int code = reeve_command_run(argv, LAUNCH_DEADLINE_MS, says, sizeof says);
     if (code == 0) {
         (void)reeve_doctor_add(d, "trial", REEVE_DOCTOR_GOOD, "two processes started and ended");
         return;
@@ -213,12 +214,12 @@ void reeve_doctor_probe_libraries(struct reeve_doctor *d)
 static void probe_slurm(struct reeve_doctor *d)
 {
     char path[REEVE_DOCTOR_VALUE_BYTES / 2], says[256];
-    if (!reeve_doctor_which("sbatch", path, sizeof path)) {
+    if (!reeve_command_which("sbatch", path, sizeof path)) {
         (void)reeve_doctor_add(d, "slurm", REEVE_DOCTOR_MISSING, "no sbatch on PATH");
         return;
     }
     const char *const argv[] = {path, "--version", NULL};
-    (void)reeve_doctor_command(argv, ASK_DEADLINE_MS, says, sizeof says);
+    (void)reeve_command_run(argv, ASK_DEADLINE_MS, says, sizeof says);
     first_line(says);
     const char *job = getenv("SLURM_JOB_ID");
     struct reeve_doctor_finding *f = reeve_doctor_add(d, "slurm", REEVE_DOCTOR_NOTE, "%.60s (%s)%s%.40s", says, path,

@@ -1,10 +1,12 @@
-/* Asking another program, with a deadline: a launcher that hangs is a finding, not a reason for the doctor to hang. */
-#include "cli/doctor.h"
+/* See command.h. */
+#include "cli/command.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -60,7 +62,7 @@ static bool wait_until(pid_t child, int64_t end_ms, int *status)
     }
 }
 
-int reeve_doctor_command(const char *const argv[], int deadline_ms, char *says, size_t says_bytes)
+int reeve_command_run(const char *const argv[], int deadline_ms, char *says, size_t says_bytes)
 {
     int ends[2];
     if (says_bytes > 0) says[0] = '\0';
@@ -85,7 +87,7 @@ int reeve_doctor_command(const char *const argv[], int deadline_ms, char *says, 
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-bool reeve_doctor_which(const char *program, char *out, size_t out_bytes)
+bool reeve_command_which(const char *program, char *out, size_t out_bytes)
 {
     const char *path = getenv("PATH");
     for (const char *at = path != NULL ? path : "/usr/bin:/bin"; at != NULL;) {
