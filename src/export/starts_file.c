@@ -11,16 +11,6 @@
 
 #define FILE_NAME "starts.jsonl"
 
-const char *reeve_cause_name(enum reeve_cause cause)
-{
-    static const char *const names[] = {
-#define REEVE_CAUSE_NAME(name, word) [REEVE_CAUSE_##name] = (word),
-        REEVE_CAUSE_MAP(REEVE_CAUSE_NAME)
-#undef REEVE_CAUSE_NAME
-    };
-    return cause < REEVE_CAUSE_COUNT ? names[cause] : "";
-}
-
 /* ---- writing ---- */
 
 static bool set(json_t *o, const char *key, json_t *value)

@@ -8,26 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/requeue.h"
 #include "reeve/status.h"
-
-/* Why a start of a run ended. Numbers are of this program alone; files hold the words. */
-#define REEVE_CAUSE_MAP(X)                                                                                             \
-    X(NONE, "")                     /* it goes on, or nobody knows yet */                                              \
-    X(COMPLETE, "complete")         /* all steps are done */                                                           \
-    X(TIME_LIMIT, "time limit")     /* saved before the job's time was up */                                           \
-    X(PREEMPTED, "pre-empted")      /* saved because a signal asked for it, long before the end of its time */         \
-    X(ASKED, "asked")               /* by a person: file STOP, --stop-at, Ctrl-C */                                    \
-    X(FAILED, "failed")             /* with an error that the next start would meet again */                           \
-    X(CRASH, "crash")               /* no last word, or a lost process */                                              \
-    X(NODE_FAILURE, "node failure") /* Slurm queued it again by itself, and we did not ask for it */
-
-enum reeve_cause {
-#define REEVE_CAUSE_ENUM(name, word) REEVE_CAUSE_##name,
-    REEVE_CAUSE_MAP(REEVE_CAUSE_ENUM)
-#undef REEVE_CAUSE_ENUM
-        REEVE_CAUSE_COUNT
-};
-const char *reeve_cause_name(enum reeve_cause cause); /* "time limit"; static storage */
 
 #define REEVE_HOSTS_BYTES 1024
 
