@@ -24,8 +24,9 @@ struct reeve_launch {
      * to run on; the supervisor then gives up. */
     bool (*replace)(void *arg, uint32_t restart, struct reeve_placement *placement);
     void *arg;
-    uint64_t stop_at; /* 0: no */
-    bool quiet;       /* no progress */
+    uint64_t stop_at;  /* 0: no */
+    uint64_t end_at_s; /* of --max-time, in seconds since 1970; 0: none */
+    bool quiet;        /* no progress */
 };
 
 struct reeve_launch_result {

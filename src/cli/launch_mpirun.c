@@ -134,6 +134,10 @@ static void build_arguments(const struct reeve_launch *l, const struct reeve_pla
         add(a, "--stop-at");
         add_number(a, l->stop_at);
     }
+    if (l->end_at_s > 0) {
+        add(a, "--end-at");
+        add_number(a, l->end_at_s);
+    }
 }
 
 static _Noreturn void become_launcher(const struct arguments *a, pid_t parent, const char *id, int words)

@@ -36,6 +36,7 @@ struct options {
     const char *job, *run_dir, *sets[SETS_MAX];
     uint32_t set_count;
     uint64_t stop_at;
+    int64_t end_wall_ns; /* 0: none */
     bool alone, quiet;
     bool watched; /* by `reeve run`, which takes the exit code from status.json: mpirun need not comment on it */
 };
@@ -49,15 +50,11 @@ struct first_word {
 static int parse(int argc, char **argv, struct options *o)
 {
     static const struct option longs[] = {
-        {"job", required_argument, NULL, 'j'},
-        {"set", required_argument, NULL, 's'},
-        {"run-dir", required_argument, NULL, 'r'},
-        {"stop-at", required_argument, NULL, 't'},
-        {"alone", no_argument, NULL, 'a'},
-        {"quiet", no_argument, NULL, 'q'},
-        {"watched", no_argument, NULL, 'w'},
-        {"version", no_argument, NULL, 'V'},
-        {NULL, 0, NULL, 0},
+        {"job", required_argument, NULL, 'j'},     {"set", required_argument, NULL, 's'},
+        {"run-dir", required_argument, NULL, 'r'}, {"stop-at", required_argument, NULL, 't'},
+        {"end-at", required_argument, NULL, 'e'},  {"alone", no_argument, NULL, 'a'},
+        {"quiet", no_argument, NULL, 'q'},         {"watched", no_argument, NULL, 'w'},
+        {"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (c) {
@@ -68,6 +65,7 @@ static int parse(int argc, char **argv, struct options *o)
             break;
         case 'r': o->run_dir = optarg; break;
         case 't': o->stop_at = strtoull(optarg, NULL, 10); break;
+        case 'e': o->end_wall_ns = (int64_t)strtoull(optarg, NULL, 10) * REEVE_SECOND_NS; break;
         case 'a': o->alone = true; break;
         case 'q': o->quiet = true; break;
         case 'w': o->watched = true; break;
@@ -115,8 +113,12 @@ static int run_alone(const struct options *o)
     if (p.complete) return say_complete(&p);
     char host[256];
     host_name(host, sizeof(host));
-    struct reeve_rank_config config = {
-        .prepared = &p, .stop_at = o->stop_at, .progress = !o->quiet, .host = host, .cores_short = false};
+    struct reeve_rank_config config = {.prepared = &p,
+                                       .stop_at = o->stop_at,
+                                       .end_wall_ns = o->end_wall_ns,
+                                       .progress = !o->quiet,
+                                       .host = host,
+                                       .cores_short = false};
     reeve_stop_signals_install(1);
     code = reeve_rank_alone(&config);
     reeve_prepared_fini(&p);
@@ -179,6 +181,7 @@ static int run_master(const struct options *o, const struct reeve_mpi_session *s
     }
     struct reeve_rank_config config = {.prepared = &p,
                                        .stop_at = o->stop_at,
+                                       .end_wall_ns = o->end_wall_ns,
                                        .progress = !o->quiet,
                                        .host = session->host,
                                        .cores_short = session->node_size > (uint32_t)sysconf(_SC_NPROCESSORS_ONLN)};

@@ -3,7 +3,6 @@
 #include "cli/supervise.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -101,12 +100,13 @@ void reeve_supervise_read_journal(const char *run_dir, uint32_t epoch_before, st
 
 /* ---- ending it ---- */
 
+/* The file STOP, whole at once, with the number of the signal: so the run knows that no person wrote it. */
 static void ask_stop(const struct watch *w)
 {
-    char path[REEVE_PATH_BYTES_MAX];
+    char path[REEVE_PATH_BYTES_MAX], number[16];
     if (reeve_path_join(path, sizeof(path), w->s->launch->prepared->run_dir, "STOP", NULL) != REEVE_OK) return;
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-    if (fd >= 0) (void)close(fd);
+    int n = snprintf(number, sizeof(number), "%d\n", reeve_stop_signals_last());
+    (void)reeve_file_replace(path, number, (size_t)n, false, NULL);
     if (isatty(STDERR_FILENO)) (void)fputc('\n', stderr); /* behind the terminal's ^C and the progress line */
     reeve_supervise_say(w->s, "stopping at the next step boundary; once more to leave at once");
 }
@@ -122,7 +122,7 @@ static void heed_signals(struct watch *w)
 {
     int count = reeve_stop_signals_count();
     if (count > w->signals_seen && w->signals_seen == 0) ask_stop(w);
-    if (count > 1 && !w->left_at_once) {
+    if (reeve_stop_signals_leave() && !w->left_at_once) {
         w->left_at_once = true;
         end_it(w);
     }

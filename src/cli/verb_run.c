@@ -4,7 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "cli/duration.h"
 #include "cli/launch.h"
 #include "cli/output.h"
 #include "cli/verb.h"
@@ -14,15 +16,27 @@
 
 #define SETS_MAX 64
 
-enum { OPT_HELP_KEYS = 300, OPT_STOP_AT, OPT_RUN_DIR, OPT_SET, OPT_HOSTS };
+enum { OPT_HELP_KEYS = 300, OPT_STOP_AT, OPT_RUN_DIR, OPT_SET, OPT_HOSTS, OPT_MAX_TIME };
 
 struct run_options {
     const char *sets[SETS_MAX];
     uint32_t set_count;
     const char *run_dir, *hosts;
     unsigned long long workers, stop_at;
+    uint64_t end_at_s; /* seconds since 1970; 0: none */
     bool quiet, json, help_keys;
 };
+
+/* --max-time as a moment: a relaunch in between does not begin it anew. */
+static int take_max_time(const struct reeve_verb *verb, const char *value, uint64_t *end_at_s)
+{
+    uint64_t seconds = 0;
+    if (!reeve_duration_parse(value, &seconds) || seconds == 0)
+        return reeve_verb_usage(
+            verb, "--max-time %s: expected a duration such as 90s, 30m, 12h, 2d, 11:30:00 or 1-12:00:00", value);
+    *end_at_s = (uint64_t)(reeve_clock_wall_ns() / REEVE_SECOND_NS) + seconds;
+    return 0;
+}
 
 static int parse(const struct reeve_verb *verb, int argc, char **argv, struct run_options *o)
 {
@@ -32,6 +46,7 @@ static int parse(const struct reeve_verb *verb, int argc, char **argv, struct ru
         switch (id) {
         case 'n': code = reeve_verb_number(verb, "-n", value, 1, 65535, &o->workers); break;
         case OPT_STOP_AT: code = reeve_verb_number(verb, "--stop-at", value, 1, UINT64_MAX, &o->stop_at); break;
+        case OPT_MAX_TIME: code = take_max_time(verb, value, &o->end_at_s); break;
         case OPT_RUN_DIR: o->run_dir = value; break;
         case OPT_HOSTS: o->hosts = value; break;
         case OPT_SET:
@@ -52,7 +67,7 @@ static int parse(const struct reeve_verb *verb, int argc, char **argv, struct ru
 static int become_rank(const struct run_options *o, const char *job)
 {
     const char *argv[2 * SETS_MAX + 16];
-    char number[32];
+    char number[32], moment[32];
     int n = 1;
     argv[n++] = "--job";
     argv[n++] = job;
@@ -68,6 +83,11 @@ static int become_rank(const struct run_options *o, const char *job)
         (void)snprintf(number, sizeof(number), "%llu", o->stop_at);
         argv[n++] = "--stop-at";
         argv[n++] = number;
+    }
+    if (o->end_at_s > 0) {
+        (void)snprintf(moment, sizeof(moment), "%llu", (unsigned long long)o->end_at_s);
+        argv[n++] = "--end-at";
+        argv[n++] = moment;
     }
     if (o->quiet) argv[n++] = "--quiet";
     argv[n] = NULL;
@@ -135,11 +155,13 @@ static int run_main(const struct reeve_verb *verb, int argc, char **argv)
         .prepared = &p,
         .placement = {.workers = p.job.resources.workers, .hosts = o.hosts},
         .stop_at = o.stop_at,
+        .end_at_s = o.end_at_s,
         .quiet = o.quiet || o.json,
     };
     struct reeve_launch_result result;
     code = reeve_launch_run(&launch, &result);
-    if (o.json && code != REEVE_EXIT_UNAVAILABLE && code != REEVE_EXIT_CONFIG) (void)print_json(&p, code, result.restarts);
+    if (o.json && code != REEVE_EXIT_UNAVAILABLE && code != REEVE_EXIT_CONFIG)
+        (void)print_json(&p, code, result.restarts);
     reeve_prepared_fini(&p);
     return code;
 }
@@ -150,6 +172,8 @@ static const struct reeve_opt run_opts[] = {
     {OPT_HOSTS, "hosts", "LIST", "hosts for the ranks, as mpirun's --host takes them (default: mpirun finds out)"},
     {OPT_SET, "set", "KEY=VALUE", "replace a key of the job, e.g. train.steps=100; can be repeated"},
     {OPT_STOP_AT, "stop-at", "STEP", "checkpoint and stop (exit 75) once this step is committed"},
+    {OPT_MAX_TIME, "max-time", "TIME",
+     "checkpoint and stop (exit 75) before this much time is up, e.g. 11h or 0:45:00"},
     {'q', "quiet", NULL, "no progress on stdout"},
     {OPT_HELP_KEYS, "help-keys", NULL, "list every key of a job file, with type, default and meaning"},
     REEVE_OPT_JSON,
@@ -163,6 +187,8 @@ const struct reeve_verb reeve_verb_run = {
     "The same command goes on from the newest complete checkpoint, with any number of workers, to the same bits.\n"
     "Ctrl-C (or SIGTERM, or a file STOP in the run folder) checkpoints at the next step boundary and exits with 75;\n"
     "Ctrl-C twice leaves at once. A file SAVE in the run folder asks for a checkpoint.\n"
+    "In a batch job of Slurm it also stops, checkpointed, before the job's time is up; elsewhere --max-time says "
+    "when.\n"
     "\n"
     "Examples:\n"
     "  reeve run job.yaml -n 2\n"

@@ -1,6 +1,7 @@
 /* See master_loop.h. */
 #include "run/master_loop.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #include "core/exact_sum.h"
 #include "run/build_text.h"
 #include "run/checkpointer.h"
+#include "run/deadline.h"
+#include "run/start_record.h"
 
 #define MESSAGES_PER_TURN_MAX 256
 #define TICKS_PER_TURN_MAX 4096
@@ -34,6 +37,8 @@ struct reeve_master_loop {
     reeve_journal *journal;            /* owned */
     reeve_checkpointer *checkpointer;  /* owned */
     reeve_report *report;              /* owned */
+    reeve_start_record *start;         /* owned */
+    struct reeve_deadline deadline;
     struct outbox *outbox;             /* (workers + 1,) owned */
     uint32_t epoch;
     bool sync_due, dirty, retain_due, stop_sent, skip_told;
@@ -166,6 +171,8 @@ static reeve_status do_effect(reeve_master_loop *l, const struct reeve_master_in
 static void tell_event(reeve_master_loop *l, const struct reeve_event *ev, reeve_time_ns now_ns)
 {
     reeve_report_event(l->report, l->master, ev, now_ns);
+    reeve_deadline_event(&l->deadline, ev, now_ns);
+    if (ev->kind == REEVE_EVENT_RUN_RESUMED) reeve_start_record_joined(l->start);
     if (ev->kind == REEVE_EVENT_CKPT_COMMIT) {
         reeve_log(REEVE_LOG_DEBUG, "checkpoint of step %" PRIu64 " committed", ev->step);
     } else if (ev->kind == REEVE_EVENT_CKPT_SKIPPED) {
@@ -235,6 +242,7 @@ static reeve_status take_message(reeve_master_loop *l, uint32_t peer, size_t byt
         if (end) return REEVE_OK;
         reeve_status st = give(l, &in, now_ns, err);
         if (st != REEVE_OK) return st;
+        if (frame.kind == REEVE_FRAME_HELLO) reeve_start_record_host(l->start, peer, in.text, frame.text_bytes);
         if (frame.kind == REEVE_FRAME_APPLIED) {
             double figures[2];
             memcpy(figures, &frame.a, sizeof(figures));
@@ -300,25 +308,36 @@ static reeve_status ask_stop(reeve_master_loop *l, const char *why, reeve_time_n
     return give(l, &in, now_ns, err);
 }
 
-/* True if the file was there; it is removed, so that the next start does not stop at once. */
-static bool take_file(const reeve_master_loop *l, const char *name)
+/* True if the file was there; it is removed, so that the next start does not stop at once. *signal_number: of the signal
+ * that made `reeve run` write it, as its only line; 0: a person did. */
+static bool take_file(const reeve_master_loop *l, const char *name, int *signal_number)
 {
-    char path[REEVE_PATH_BYTES_MAX];
+    char path[REEVE_PATH_BYTES_MAX], word[16] = "";
+    *signal_number = 0;
     if (reeve_path_join(path, sizeof(path), l->config.run_dir, name, NULL) != REEVE_OK) return false;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0 && read(fd, word, sizeof(word) - 1) > 0) *signal_number = atoi(word);
+    if (fd >= 0) (void)close(fd);
     return unlink(path) == 0;
 }
 
 static reeve_status look_outside(reeve_master_loop *l, reeve_time_ns now_ns, struct reeve_error *err)
 {
     reeve_status st = REEVE_OK;
+    int number = 0;
     if (reeve_stop_signals_count() > l->signals_seen) {
         l->signals_seen = reeve_stop_signals_count();
+        reeve_deadline_asked(&l->deadline, reeve_stop_signals_last(), now_ns);
         st = ask_stop(l, strsignal(reeve_stop_signals_last()), now_ns, err);
     }
+    if (st == REEVE_OK && reeve_deadline_turn(&l->deadline, now_ns)) st = ask_stop(l, "time limit", now_ns, err);
     if (st != REEVE_OK || now_ns - l->looked_ns < FILES_LOOK_NS) return st;
     l->looked_ns = now_ns;
-    if (take_file(l, "STOP")) st = ask_stop(l, "file STOP", now_ns, err);
-    if (st == REEVE_OK && take_file(l, "SAVE")) {
+    if (take_file(l, "STOP", &number)) {
+        reeve_deadline_asked(&l->deadline, number, now_ns);
+        st = ask_stop(l, number > 0 ? strsignal(number) : "file STOP", now_ns, err);
+    }
+    if (st == REEVE_OK && take_file(l, "SAVE", &number)) {
         reeve_report_say(l->report, "file SAVE: checkpoint at the next step boundary");
         struct reeve_master_input in = {.kind = REEVE_INPUT_SAVE};
         st = give(l, &in, now_ns, err);
@@ -423,6 +442,7 @@ reeve_status reeve_master_loop_create(const struct reeve_master_loop_config *con
     l->epoch = recovered->info.last_epoch + 1;
     l->heartbeat_ns = l->silence_ns = reeve_clock_now();
     l->signals_seen = 0;
+    reeve_deadline_init(&l->deadline, config->end_wall_ns, l->heartbeat_ns);
     l->outbox = calloc((size_t)config->workers + 1, sizeof(*l->outbox));
     reeve_status st = REEVE_OK;
     if (l->outbox == NULL) st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "master: out of memory");
@@ -435,6 +455,9 @@ reeve_status reeve_master_loop_create(const struct reeve_master_loop_config *con
     if (st == REEVE_OK)
         st = reeve_journal_open(config->run_dir, &recovered->info, l->epoch, recovered->run_id, &l->journal, err);
     if (st == REEVE_OK) st = record_opening(l, err);
+    if (st == REEVE_OK)
+        l->start = reeve_start_record_create(config->run_dir, l->epoch, recovered->resume_step, config->workers,
+                                             &l->deadline.allocation);
     if (st != REEVE_OK) {
         reeve_master_loop_destroy(l);
         return st;
@@ -449,6 +472,8 @@ void reeve_master_loop_destroy(reeve_master_loop *l)
     reeve_checkpointer_destroy(l->checkpointer);
     (void)reeve_journal_close(l->journal, NULL);
     reeve_report_destroy(l->report);
+    reeve_start_record_destroy(l->start);
+    reeve_deadline_fini(&l->deadline);
     free(l->outbox);
     free(l);
 }
@@ -502,6 +527,7 @@ int reeve_master_loop_end(reeve_master_loop *l, const struct reeve_error *err)
     enum reeve_run_state state = code == REEVE_EXIT_DONE || code == REEVE_EXIT_DEAD_TASKS ? REEVE_RUN_COMPLETE
                                  : code == REEVE_EXIT_AGAIN                               ? REEVE_RUN_STOPPED
                                                                                           : REEVE_RUN_FAILED;
+    reeve_start_record_end(l->start, &s, l->deadline.cause, code);
     reeve_report_end(l->report, l->master, state, code, why, reeve_clock_now());
     if (state == REEVE_RUN_COMPLETE) {
         if (s.eval_tokens > 0)

@@ -19,6 +19,7 @@ struct reeve_master_loop_config {
     const struct reeve_manifest *manifest; /* borrowed until destroy */
     uint32_t workers;                      /* expected: peers 1..workers */
     FILE *progress;                        /* borrowed; NULL: none */
+    int64_t end_wall_ns;                   /* of --max-time; INT64_MAX: none */
 };
 
 /* recovered is borrowed until destroy; the caller owns the run (store/owner.h). Opens the journal with a new membership

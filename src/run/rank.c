@@ -82,6 +82,7 @@ static reeve_status master_init(struct master_part *m, const struct reeve_rank_c
         .manifest = p->manifest,
         .workers = transport->size - 1,
         .progress = config->progress ? stdout : NULL,
+        .end_wall_ns = config->end_wall_ns > 0 ? config->end_wall_ns : INT64_MAX,
     };
     if (st == REEVE_OK) st = reeve_master_loop_create(&loop, &m->recovered, transport, &m->loop, err);
     if (st != REEVE_OK) master_fini(m);

@@ -9,6 +9,7 @@
 struct reeve_rank_config {
     const struct reeve_prepared *prepared; /* borrowed */
     uint64_t stop_at;                      /* 0: no */
+    int64_t end_wall_ns;                   /* of --max-time, as a moment; 0: none */
     bool progress;                         /* print progress on stdout */
     const char *host;                      /* borrowed */
     bool cores_short;                      /* more ranks on this node than cores: sleep sooner when idle */

@@ -2,24 +2,28 @@
 #include "run/stop_signals.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "reeve/status.h"
 
-static volatile sig_atomic_t signal_count, signal_last, leave_second;
+static volatile sig_atomic_t signal_count, signal_last, leave_asked, leave_second, in_batch_job;
 
 static void handle(int number)
 {
     signal_last = number;
     signal_count = signal_count + 1;
-    if (leave_second && signal_count >= 2 && (number == SIGINT || number == SIGTERM)) _exit(REEVE_EXIT_INTERRUPTED);
+    if (signal_count < 2 || (number != SIGINT && (number != SIGTERM || in_batch_job))) return;
+    leave_asked = 1;
+    if (leave_second) _exit(REEVE_EXIT_INTERRUPTED);
 }
 
 void reeve_stop_signals_install(int leave_on_second)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
     leave_second = leave_on_second;
+    in_batch_job = getenv("SLURM_JOB_ID") != NULL;
     struct sigaction action;
     memset(&action, 0, sizeof(action));
     action.sa_handler = handle;
@@ -37,4 +41,9 @@ int reeve_stop_signals_count(void)
 int reeve_stop_signals_last(void)
 {
     return signal_last;
+}
+
+bool reeve_stop_signals_leave(void)
+{
+    return leave_asked;
 }

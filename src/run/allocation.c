@@ -1,0 +1,149 @@
+/* See allocation.h. */
+#include "run/allocation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+extern char **environ;
+
+/* How often: a tenth of the time that is left, so that a change is seen in good time, and the controller has its peace. */
+#define ASK_MIN_NS (15 * REEVE_SECOND_NS)
+#define ASK_MAX_NS (300 * REEVE_SECOND_NS)
+#define PATIENCE_NS (30 * REEVE_SECOND_NS) /* with one answer; a busy controller may take long */
+
+static uint64_t number_in(const char *name)
+{
+    const char *text = getenv(name);
+    char *end = NULL;
+    errno = 0;
+    unsigned long long v = text != NULL ? strtoull(text, &end, 10) : 0;
+    return text != NULL && end != text && *end == '\0' && errno == 0 ? v : 0;
+}
+
+bool reeve_allocation_parse_end(const char *text, int64_t *end_wall_ns)
+{
+    char *end = NULL;
+    errno = 0;
+    long long seconds = strtoll(text, &end, 10);
+    bool number = end != text && errno == 0 && (*end == '\n' || *end == '\0');
+    if (number && seconds > 0 && seconds < INT64_MAX / REEVE_SECOND_NS) {
+        *end_wall_ns = seconds * REEVE_SECOND_NS;
+        return true;
+    }
+    size_t n = strcspn(text, "\n");
+    static const char *const words[] = {"N/A", "NONE", "Unknown", "UNLIMITED", "NOT_SET"};
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (n != strlen(words[i]) || strncmp(text, words[i], n) != 0) continue;
+        *end_wall_ns = INT64_MAX;
+        return true;
+    }
+    return false;
+}
+
+void reeve_allocation_init(struct reeve_allocation *a, reeve_time_ns now_ns)
+{
+    memset(a, 0, sizeof(*a));
+    a->end_wall_ns = INT64_MAX;
+    a->job_id = number_in("SLURM_JOB_ID");
+    a->next_ns = now_ns;
+    if (a->job_id == 0) return;
+    a->restart_count = (uint32_t)number_in("SLURM_RESTART_COUNT");
+    const char *end = getenv("SLURM_JOB_END_TIME");
+    if (end != NULL) (void)reeve_allocation_parse_end(end, &a->end_wall_ns);
+}
+
+/* Start squeue with its output in a pipe, and nothing else of ours. */
+static void ask(struct reeve_allocation *a, reeve_time_ns now_ns)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return;
+    char job[24];
+    (void)snprintf(job, sizeof(job), "%" PRIu64, a->job_id);
+    const char *const argv[] = {"env", "SLURM_TIME_FORMAT=%s", "squeue", "--noheader", "--jobs",
+                                job,   "--format=%e",          NULL};
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attr;
+    sigset_t defaults;
+    (void)sigemptyset(&defaults);
+    (void)sigaddset(&defaults, SIGPIPE);
+    (void)posix_spawnattr_init(&attr);
+    (void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
+    (void)posix_spawnattr_setsigdefault(&attr, &defaults);
+    (void)posix_spawn_file_actions_init(&files);
+    (void)posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    (void)posix_spawn_file_actions_adddup2(&files, ends[1], STDOUT_FILENO);
+    (void)posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    /* posix_spawn changes nothing; its type is older than const */
+    int failed = posix_spawnp(&a->child, "env", &files, &attr, (char *const *)(uintptr_t)argv, environ);
+    (void)posix_spawn_file_actions_destroy(&files);
+    (void)posix_spawnattr_destroy(&attr);
+    (void)close(ends[1]);
+    if (failed != 0) {
+        (void)close(ends[0]);
+        a->child = 0;
+        return;
+    }
+    a->answer = ends[0];
+    a->text_bytes = 0;
+    a->asked_ns = now_ns;
+}
+
+static void end_question(struct reeve_allocation *a)
+{
+    (void)close(a->answer);
+    (void)kill(-a->child, SIGKILL); /* nobody is there any more if it answered */
+    while (waitpid(a->child, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    a->child = 0;
+}
+
+/* True when the answer is complete, or will never be. */
+static bool hear(struct reeve_allocation *a, reeve_time_ns now_ns)
+{
+    char piece[64];
+    ssize_t n = read(a->answer, piece, sizeof(piece));
+    for (ssize_t i = 0; i < n && a->text_bytes + 1 < sizeof(a->text); i++)
+        a->text[a->text_bytes++] = piece[i];
+    if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))) return now_ns - a->asked_ns > PATIENCE_NS;
+    return true;
+}
+
+static reeve_time_ns until_next(const struct reeve_allocation *a)
+{
+    if (a->end_wall_ns == INT64_MAX) return ASK_MAX_NS;
+    int64_t tenth_ns = (a->end_wall_ns - reeve_clock_wall_ns()) / 10;
+    return tenth_ns < ASK_MIN_NS ? ASK_MIN_NS : tenth_ns > ASK_MAX_NS ? ASK_MAX_NS : tenth_ns;
+}
+
+bool reeve_allocation_turn(struct reeve_allocation *a, reeve_time_ns now_ns)
+{
+    if (a->job_id == 0) return false;
+    if (a->child == 0) {
+        if (now_ns < a->next_ns) return false;
+        a->next_ns = now_ns + ASK_MIN_NS; /* if it cannot be asked */
+        ask(a, now_ns);
+        return false;
+    }
+    if (!hear(a, now_ns)) return false;
+    end_question(a);
+    a->text[a->text_bytes] = '\0';
+    int64_t before_ns = a->end_wall_ns;
+    (void)reeve_allocation_parse_end(a->text, &a->end_wall_ns);
+    a->next_ns = now_ns + until_next(a);
+    return a->end_wall_ns != before_ns;
+}
+
+void reeve_allocation_fini(struct reeve_allocation *a)
+{
+    if (a->child != 0) end_question(a);
+}

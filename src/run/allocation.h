@@ -1,0 +1,34 @@
+/* The batch job that this process runs in, as far as Slurm tells: its number, how often it was started, and when it ends.
+ * The end is asked for again now and then, because it can be changed (scontrol update, pre-emption with grace), without
+ * ever waiting for the answer: squeue is a child that is looked after at each turn. */
+#ifndef REEVE_RUN_ALLOCATION_H
+#define REEVE_RUN_ALLOCATION_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "reeve/ids.h"
+
+struct reeve_allocation {
+    uint64_t job_id; /* 0: not in a batch job */
+    uint32_t restart_count;
+    int64_t end_wall_ns; /* of the job; INT64_MAX: without end, or unknown */
+    pid_t child;         /* the question under way; 0: none */
+    int answer;          /* read end of its output */
+    char text[64];       /* of the answer, so far */
+    size_t text_bytes;
+    reeve_time_ns asked_ns, next_ns; /* when the question was put; when the next one is due */
+};
+
+/* From SLURM_JOB_ID, SLURM_RESTART_COUNT and SLURM_JOB_END_TIME (Slurm 23.02 and later). */
+void reeve_allocation_init(struct reeve_allocation *a, reeve_time_ns now_ns);
+/* Ends a question under way. */
+void reeve_allocation_fini(struct reeve_allocation *a);
+/* Ask squeue when it is time, and take its answer when it is there. Returns true if the end is another one now. */
+bool reeve_allocation_turn(struct reeve_allocation *a, reeve_time_ns now_ns);
+
+/* squeue's answer to `squeue -h -o %e` with SLURM_TIME_FORMAT=%s: seconds since 1970 -> *end_wall_ns; words for "never"
+ * and "not known" -> INT64_MAX. False: no answer that makes sense; *end_wall_ns is untouched. */
+bool reeve_allocation_parse_end(const char *text, int64_t *end_wall_ns);
+
+#endif

@@ -1,0 +1,220 @@
+/* Why a run stops, and when: the words of Slurm in the environment and of squeue (played by a script), --max-time, and
+ * signals. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/path.h"
+#include "run/deadline.h"
+
+static char folder[] = "/tmp/reeve-deadline-XXXXXX";
+
+static int begin(void **state)
+{
+    return mkdtemp(folder) == NULL;
+}
+
+static int end(void **state)
+{
+    return reeve_remove_tree(folder, NULL) != REEVE_OK;
+}
+
+/* Outside a batch job, and nobody answers to the name of squeue. */
+static int forget(void **state)
+{
+    (void)unsetenv("SLURM_JOB_ID");
+    (void)unsetenv("SLURM_RESTART_COUNT");
+    (void)unsetenv("SLURM_JOB_END_TIME");
+    char path[300];
+    (void)snprintf(path, sizeof(path), "%s/squeue", folder);
+    (void)unlink(path);
+    (void)snprintf(path, sizeof(path), "%s:/usr/bin:/bin", folder);
+    return setenv("PATH", path, 1);
+}
+
+static void play_squeue(const char *body)
+{
+    char path[300];
+    (void)snprintf(path, sizeof(path), "%s/squeue", folder);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    (void)fprintf(f, "#!/bin/sh\n%s\n", body);
+    (void)fclose(f);
+    assert_int_equal(chmod(path, 0755), 0);
+}
+
+static void batch_job(const char *end_time)
+{
+    (void)setenv("SLURM_JOB_ID", "17", 1);
+    (void)setenv("SLURM_RESTART_COUNT", "2", 1);
+    if (end_time != NULL) (void)setenv("SLURM_JOB_END_TIME", end_time, 1);
+}
+
+/* Turns until the question has been put and answered, 10 s at most. */
+static void turn_until_answered(struct reeve_deadline *d)
+{
+    bool asked = false;
+    for (int i = 0; i < 2000; i++) {
+        (void)reeve_deadline_turn(d, reeve_clock_now());
+        if (asked && d->allocation.child == 0) return;
+        asked = asked || d->allocation.child != 0;
+        (void)usleep(5000);
+    }
+    fail_msg("no answer");
+}
+
+static void answers_are_read_and_nonsense_is_not(void **state)
+{
+    int64_t at = -1;
+    assert_true(reeve_allocation_parse_end("1795696393\n", &at));
+    assert_true(at == INT64_C(1795696393) * REEVE_SECOND_NS);
+    assert_true(reeve_allocation_parse_end("NONE\n", &at) && at == INT64_MAX);
+    assert_true(reeve_allocation_parse_end("N/A", &at) && at == INT64_MAX);
+    at = -1;
+    static const char *const bad[] = {"",
+                                      "\n",
+                                      "0\n",
+                                      "-5\n",
+                                      "2026-11-26T12:32:58\n",
+                                      "17 18\n",
+                                      "99999999999999999999\n",
+                                      "slurm_load_jobs error\n",
+                                      "NONEX\n"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(reeve_allocation_parse_end(bad[i], &at));
+    assert_true(at == -1);
+}
+
+static void outside_a_job_only_max_time_counts_and_nobody_is_asked(void **state)
+{
+    struct reeve_deadline d;
+    reeve_time_ns now = reeve_clock_now();
+    play_squeue("echo 1");
+    reeve_deadline_init(&d, INT64_MAX, now);
+    assert_false(reeve_deadline_turn(&d, now + 1000000 * REEVE_SECOND_NS));
+    assert_int_equal(d.allocation.child, 0);
+    reeve_deadline_init(&d, reeve_clock_wall_ns() + 100 * REEVE_SECOND_NS, now);
+    assert_false(reeve_deadline_turn(&d, now + 70 * REEVE_SECOND_NS));
+    assert_true(reeve_deadline_turn(&d, now + 95 * REEVE_SECOND_NS));
+    assert_int_equal(d.cause, REEVE_CAUSE_TIME_LIMIT);
+    assert_int_equal(d.allocation.child, 0);
+    reeve_deadline_fini(&d);
+}
+
+static void squeue_overrules_the_environment(void **state)
+{
+    char text[32], body[64];
+    long long wall_s = (long long)(reeve_clock_wall_ns() / REEVE_SECOND_NS);
+    (void)snprintf(text, sizeof(text), "%lld", wall_s + 1000);
+    batch_job(text);
+    (void)snprintf(body, sizeof(body), "[ \"$SLURM_TIME_FORMAT\" = %%s ] && echo %lld", wall_s + 2000);
+    play_squeue(body);
+    struct reeve_deadline d;
+    reeve_time_ns now = reeve_clock_now();
+    reeve_deadline_init(&d, INT64_MAX, now);
+    assert_int_equal(d.allocation.job_id, 17);
+    assert_int_equal(d.allocation.restart_count, 2);
+    assert_true(llabs((d.limit.end_ns - now) / REEVE_SECOND_NS - 1000) <= 1);
+    turn_until_answered(&d);
+    assert_true(llabs((d.limit.end_ns - now) / REEVE_SECOND_NS - 2000) <= 1);
+    reeve_deadline_fini(&d);
+}
+
+static void a_silent_or_missing_squeue_changes_nothing(void **state)
+{
+    static const char *const bodies[] = {"exit 1", "echo slurm_load_jobs error: unable to contact", NULL};
+    char text[32];
+    (void)snprintf(text, sizeof(text), "%lld", (long long)(reeve_clock_wall_ns() / REEVE_SECOND_NS) + 1000);
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        (void)forget(state);
+        batch_job(text);
+        if (bodies[i] != NULL) play_squeue(bodies[i]);
+        struct reeve_deadline d;
+        reeve_time_ns now = reeve_clock_now();
+        reeve_deadline_init(&d, INT64_MAX, now);
+        reeve_time_ns before = d.limit.end_ns;
+        turn_until_answered(&d);
+        assert_true(d.limit.end_ns == before && before != REEVE_TIME_NEVER);
+        reeve_deadline_fini(&d);
+    }
+    /* One that hangs is given up, and what it had started with it. */
+    play_squeue("sleep 1000");
+    struct reeve_deadline d;
+    reeve_time_ns now = reeve_clock_now();
+    reeve_deadline_init(&d, INT64_MAX, now);
+    (void)reeve_deadline_turn(&d, now);
+    assert_int_not_equal(d.allocation.child, 0);
+    (void)reeve_deadline_turn(&d, now + 31 * REEVE_SECOND_NS);
+    assert_int_equal(d.allocation.child, 0);
+    reeve_deadline_fini(&d);
+}
+
+static void the_earlier_of_two_ends_counts(void **state)
+{
+    char text[32];
+    (void)snprintf(text, sizeof(text), "%lld", (long long)(reeve_clock_wall_ns() / REEVE_SECOND_NS) + 1000);
+    batch_job(text);
+    struct reeve_deadline d;
+    reeve_time_ns now = reeve_clock_now();
+    reeve_deadline_init(&d, reeve_clock_wall_ns() + 500 * REEVE_SECOND_NS, now);
+    assert_true(llabs((d.limit.end_ns - now) / REEVE_SECOND_NS - 500) <= 1);
+    reeve_deadline_fini(&d);
+}
+
+static enum reeve_cause cause_of_signal(int number, int64_t end_in_s, int64_t later_s)
+{
+    struct reeve_deadline d;
+    reeve_time_ns now = reeve_clock_now();
+    reeve_deadline_init(&d, reeve_clock_wall_ns() + end_in_s * REEVE_SECOND_NS, now);
+    reeve_deadline_asked(&d, number, now + later_s * REEVE_SECOND_NS);
+    reeve_deadline_fini(&d);
+    return d.cause;
+}
+
+static void a_signal_is_told_apart_by_who_can_have_sent_it(void **state)
+{
+    assert_int_equal(cause_of_signal(SIGTERM, 36000, 1), REEVE_CAUSE_ASKED); /* no batch job: a person */
+    batch_job(NULL);
+    assert_int_equal(cause_of_signal(SIGINT, 36000, 1), REEVE_CAUSE_ASKED);
+    assert_int_equal(cause_of_signal(0, 36000, 1), REEVE_CAUSE_ASKED); /* file STOP */
+    assert_int_equal(cause_of_signal(SIGTERM, 36000, 1), REEVE_CAUSE_PREEMPTED);
+    assert_int_equal(cause_of_signal(SIGUSR2, 36000, 1), REEVE_CAUSE_PREEMPTED);
+    assert_int_equal(cause_of_signal(SIGUSR2, 36000, 35880), REEVE_CAUSE_TIME_LIMIT); /* --signal=B:USR2@120 */
+}
+
+static void the_first_reason_counts(void **state)
+{
+    struct reeve_deadline d;
+    reeve_time_ns now = reeve_clock_now();
+    batch_job(NULL);
+    reeve_deadline_init(&d, reeve_clock_wall_ns() + 36000 * REEVE_SECOND_NS, now);
+    reeve_deadline_asked(&d, 0, now);
+    reeve_deadline_asked(&d, SIGTERM, now);
+    (void)reeve_deadline_turn(&d, now + 40000 * REEVE_SECOND_NS);
+    assert_int_equal(d.cause, REEVE_CAUSE_ASKED);
+    reeve_deadline_fini(&d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(answers_are_read_and_nonsense_is_not, forget),
+        cmocka_unit_test_setup(outside_a_job_only_max_time_counts_and_nobody_is_asked, forget),
+        cmocka_unit_test_setup(squeue_overrules_the_environment, forget),
+        cmocka_unit_test_setup(a_silent_or_missing_squeue_changes_nothing, forget),
+        cmocka_unit_test_setup(the_earlier_of_two_ends_counts, forget),
+        cmocka_unit_test_setup(a_signal_is_told_apart_by_who_can_have_sent_it, forget),
+        cmocka_unit_test_setup(the_first_reason_counts, forget),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
+}
