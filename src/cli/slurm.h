@@ -1,0 +1,36 @@
+/* The commands of Slurm as the verbs use them: asked with a deadline, their words kept for whoever must read them. */
+#ifndef REEVE_CLI_SLURM_H
+#define REEVE_CLI_SLURM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reeve/status.h"
+
+#define REEVE_SLURM_SAYS_BYTES 4096
+
+/* Number of the batch job that this process runs in, and how often Slurm has started it again; 0: none. */
+uint64_t reeve_slurm_own_job(uint32_t *restart_count);
+
+/* Is there a Slurm here at all? False: *err says what to do. */
+bool reeve_slurm_is_here(struct reeve_error *err);
+
+/* What squeue knows of a job that waits or runs. */
+struct reeve_slurm_job {
+    char state[32];   /* "RUNNING" */
+    char reason[128]; /* why it waits: "Priority", "BeginTime"; "None" */
+    char nodes[256];  /* "n[1-4]"; "" while it waits */
+    char left[32];    /* "11:59:30", "UNLIMITED" */
+};
+/* False: squeue does not answer, or does not know it (any more). */
+bool reeve_slurm_find_job(uint64_t job_id, struct reeve_slurm_job *out);
+
+/* scontrol requeue. Exit code 0; otherwise Slurm's words are in `says`. */
+int reeve_slurm_requeue(uint64_t job_id, char *says, size_t says_bytes);
+
+/* What Slurm said when it refused, in one line: blanks and ends of lines become one blank, the name of the program and
+ * "error:" in front are left out. In place. */
+void reeve_slurm_one_line(char *says);
+
+#endif
