@@ -121,33 +121,56 @@ reeve_status reeve_history_event(void *arg, const struct reeve_event *ev, struct
     struct reeve_history *h = arg;
     struct reeve_opening *o = last_opening(h);
     switch (ev->kind) {
-    case REEVE_EVENT_RUN_OPENED: return run_opened(h, ev, err);
-    case REEVE_EVENT_RUN_RESUMED: run_resumed(h, ev); break;
+    case REEVE_EVENT_RUN_OPENED:
+        return run_opened(h, ev, err);
+    case REEVE_EVENT_RUN_RESUMED:
+        run_resumed(h, ev);
+        break;
     case REEVE_EVENT_SEGMENT_STAMP:
         if (o != NULL && o->wall_ns == 0) o->wall_ns = (int64_t)ev->a;
         break;
-    case REEVE_EVENT_WORKER_JOINED: return worker_joined(h, ev, err);
+    case REEVE_EVENT_WORKER_JOINED:
+        return worker_joined(h, ev, err);
     case REEVE_EVENT_WORKER_LOST:
         if (o != NULL) o->workers_lost++;
         h->workers_lost++;
         break;
-    case REEVE_EVENT_STEP_COMMITTED: return step_committed(h, ev, err);
-    case REEVE_EVENT_STEP_ABORTED: h->steps_aborted++; break;
-    case REEVE_EVENT_STEP_WEIGHTS: step_weights(h, ev); break;
+    case REEVE_EVENT_STEP_COMMITTED:
+        return step_committed(h, ev, err);
+    case REEVE_EVENT_STEP_ABORTED:
+        h->steps_aborted++;
+        break;
+    case REEVE_EVENT_STEP_WEIGHTS:
+        step_weights(h, ev);
+        break;
     case REEVE_EVENT_EVAL_COMMITTED:
         h->eval_step = ev->step;
         h->eval_loss = ev->a;
         h->eval_tokens = ev->b;
         break;
-    case REEVE_EVENT_CKPT_COMMIT: return ckpt_commit(h, ev, err);
-    case REEVE_EVENT_CKPT_FAILED: h->checkpoints_failed++; break;
-    case REEVE_EVENT_TASK_LEASED: h->leases++; break;
-    case REEVE_EVENT_TASK_COMPUTED: h->computed++; break;
-    case REEVE_EVENT_TASK_FAILED: h->failures++; break;
-    case REEVE_EVENT_TASK_DEAD: h->dead_tasks++; break;
+    case REEVE_EVENT_CKPT_COMMIT:
+        return ckpt_commit(h, ev, err);
+    case REEVE_EVENT_CKPT_FAILED:
+        h->checkpoints_failed++;
+        break;
+    case REEVE_EVENT_TASK_LEASED:
+        h->leases++;
+        break;
+    case REEVE_EVENT_TASK_COMPUTED:
+        h->computed++;
+        break;
+    case REEVE_EVENT_TASK_FAILED:
+        h->failures++;
+        break;
+    case REEVE_EVENT_TASK_DEAD:
+        h->dead_tasks++;
+        break;
     case REEVE_EVENT_RUN_STOPPED:
-    case REEVE_EVENT_RUN_ENDED: opening_ended(h, ev); break;
-    default: break; /* of the queue alone */
+    case REEVE_EVENT_RUN_ENDED:
+        opening_ended(h, ev);
+        break;
+    default:
+        break; /* of the queue alone */
     }
     return REEVE_OK;
 }
@@ -187,10 +210,14 @@ void reeve_history_destroy(struct reeve_history *h)
 const char *reeve_opening_end_name(enum reeve_opening_end end)
 {
     switch (end) {
-    case REEVE_OPENING_OPEN: return "open";
-    case REEVE_OPENING_STOPPED: return "stopped";
-    case REEVE_OPENING_ENDED: return "complete";
-    case REEVE_OPENING_DIED: return "died";
+    case REEVE_OPENING_OPEN:
+        return "open";
+    case REEVE_OPENING_STOPPED:
+        return "stopped";
+    case REEVE_OPENING_ENDED:
+        return "complete";
+    case REEVE_OPENING_DIED:
+        return "died";
     }
     return "?";
 }
