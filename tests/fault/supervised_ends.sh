@@ -85,9 +85,9 @@ begin_run 2 poison
 for k in 1 2 3; do
     before=$(restarts_told poison)
     wait_for 90 in_the_step || { tail run.out; fail "no step under way before death $k"; }
-    rm -f poison/status.json
     kill -KILL "$(ranks_of poison | tail -n 1)"
     [ "$k" = 3 ] || wait_for 60 more_restarts poison "$before" || { tail run.out; fail "death $k: no restart"; }
+    rm -f poison/status.json # of the launch that is over: the next one writes its own
 done
 end_run 60 70
 expect_text run.out 'giving up: the run died in step 1 3 times in a row \(faults.crash_limit\)'
