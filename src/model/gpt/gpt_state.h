@@ -46,11 +46,11 @@ struct reeve_gpt {
     struct reeve_gpt_shape shape;
     uint32_t threads;
     uint32_t tensor_count;
-    uint64_t param_count;          /* P */
-    struct reeve_tensor *tensors;  /* (tensor_count,) owned; data points into params */
-    uint64_t *grad_offset;         /* (tensor_count,) owned; where each begins in the packed gradient */
-    float *params;                 /* owned; each tensor begins on 64 bytes */
-    float *workspace;              /* owned; the arrays below but the last two point into it */
+    uint64_t param_count;         /* P */
+    struct reeve_tensor *tensors; /* (tensor_count,) owned; data points into params */
+    uint64_t *grad_offset;        /* (tensor_count,) owned; where each begins in the packed gradient */
+    float *params;                /* owned; each tensor begins on 64 bytes */
+    float *workspace;             /* owned; the arrays below but the last two point into it */
     uint64_t params_floats, workspace_floats;
     struct gpt_layer *layers;      /* (L + 1,) owned; of the last only `in` is set */
     float *ln_f, *mean_f, *rstd_f; /* (BT, C), (BT,), (BT,) */

@@ -49,8 +49,8 @@ void gpt_softmax_row(float *scores, size_t n, size_t width);
 void gpt_softmax_row_backward(float *dp, const float *p, size_t n, size_t width, float scale);
 
 /* --- attention.c: causal self-attention of one head of one sequence --- */
-#define GPT_ATTENTION_ROWS 64 /* query rows handled at once: what lies above the diagonal within them is wasted work   \
-                               */
+/* Query rows handled at once: what lies above the diagonal within them is wasted work. */
+#define GPT_ATTENTION_ROWS 64
 /* Floats of scratch that one call needs. */
 size_t gpt_attention_scratch(size_t T);
 /* Rows [t_begin, t_end) of out (T, D) within (T, C); q, k, v (T, D) within qkv (T, 3C), whose rows below t_end are set.

@@ -6,27 +6,27 @@
 MODEL_KERNEL
 static float row_sum(const float *x, size_t C)
 {
-    float lanes[MODEL_LANES] = {0};
+    model_lanes sum = {0};
     size_t i = 0;
     for (; i + MODEL_LANES <= C; i += MODEL_LANES)
-        for (int j = 0; j < MODEL_LANES; j++)
-            lanes[j] += x[i + j];
+        sum += *lanes_of(x + i);
     for (size_t j = 0; i + j < C; j++)
-        lanes[j] += x[i + j];
-    return lanes_sum(lanes);
+        sum[j] += x[i + j];
+    return lanes_sum(&sum);
 }
 
 MODEL_KERNEL
 static float row_square_deviation(const float *x, float mean, size_t C)
 {
-    float lanes[MODEL_LANES] = {0};
+    model_lanes sum = {0};
     size_t i = 0;
-    for (; i + MODEL_LANES <= C; i += MODEL_LANES)
-        for (int j = 0; j < MODEL_LANES; j++)
-            lanes[j] += (x[i + j] - mean) * (x[i + j] - mean);
+    for (; i + MODEL_LANES <= C; i += MODEL_LANES) {
+        model_lanes off = *lanes_of(x + i) - mean;
+        sum += off * off;
+    }
     for (size_t j = 0; i + j < C; j++)
-        lanes[j] += (x[i + j] - mean) * (x[i + j] - mean);
-    return lanes_sum(lanes);
+        sum[j] += (x[i + j] - mean) * (x[i + j] - mean);
+    return lanes_sum(&sum);
 }
 
 MODEL_KERNEL
@@ -53,21 +53,20 @@ MODEL_KERNEL
 static void row_backward_sums(float sums[2], const float *dy, const float *x, float mean, float rstd,
                               const float *weight, size_t C)
 {
-    float plain[MODEL_LANES] = {0}, along[MODEL_LANES] = {0};
+    model_lanes plain = {0}, along = {0};
     size_t i = 0;
-    for (; i + MODEL_LANES <= C; i += MODEL_LANES)
-        for (int j = 0; j < MODEL_LANES; j++) {
-            float g = dy[i + j] * weight[i + j];
-            plain[j] += g;
-            along[j] += g * ((x[i + j] - mean) * rstd);
-        }
+    for (; i + MODEL_LANES <= C; i += MODEL_LANES) {
+        model_lanes g = *lanes_of(dy + i) * *lanes_of(weight + i);
+        plain += g;
+        along += g * ((*lanes_of(x + i) - mean) * rstd);
+    }
     for (size_t j = 0; i + j < C; j++) {
         float g = dy[i + j] * weight[i + j];
         plain[j] += g;
         along[j] += g * ((x[i + j] - mean) * rstd);
     }
-    sums[0] = lanes_sum(plain);
-    sums[1] = lanes_sum(along);
+    sums[0] = lanes_sum(&plain);
+    sums[1] = lanes_sum(&along);
 }
 
 MODEL_KERNEL
@@ -90,18 +89,18 @@ void gpt_layernorm_backward_input(float *dx, const float *dy, const float *x, co
     }
 }
 
-/* Sums over rows [row_begin, row_end) of `width` <= MODEL_LANES columns. */
+/* Adds the sums over rows [row_begin, row_end) of `width` <= MODEL_LANES columns. */
 MODEL_KERNEL
-static void params_block(float weight_sum[MODEL_LANES], float bias_sum[MODEL_LANES], const float *dy, const float *x,
+static void params_block(model_lanes *weight_sum, model_lanes *bias_sum, const float *dy, const float *x,
                          const float *mean, const float *rstd, size_t C, size_t row_begin, size_t row_end, size_t width)
 {
-    float w[MODEL_LANES] = {0}, b[MODEL_LANES] = {0};
+    model_lanes w = {0}, b = {0};
     if (width == MODEL_LANES) {
-        for (size_t r = row_begin; r < row_end; r++)
-            for (int j = 0; j < MODEL_LANES; j++) {
-                w[j] += dy[r * C + j] * ((x[r * C + j] - mean[r]) * rstd[r]);
-                b[j] += dy[r * C + j];
-            }
+        for (size_t r = row_begin; r < row_end; r++) {
+            model_lanes g = *lanes_of(dy + r * C);
+            w += g * ((*lanes_of(x + r * C) - mean[r]) * rstd[r]);
+            b += g;
+        }
     } else {
         for (size_t r = row_begin; r < row_end; r++)
             for (size_t j = 0; j < width; j++) {
@@ -109,10 +108,8 @@ static void params_block(float weight_sum[MODEL_LANES], float bias_sum[MODEL_LAN
                 b[j] += dy[r * C + j];
             }
     }
-    for (int j = 0; j < MODEL_LANES; j++) {
-        weight_sum[j] += w[j];
-        bias_sum[j] += b[j];
-    }
+    *weight_sum += w;
+    *bias_sum += b;
 }
 
 #define ROWS_BLOCK 64 /* sums of sums: the error grows with the number of blocks, not of rows */
@@ -122,10 +119,10 @@ void gpt_layernorm_backward_params(float *dweight, float *dbias, const float *dy
 {
     for (size_t c = c_begin; c < c_end; c += MODEL_LANES) {
         size_t width = c_end - c < MODEL_LANES ? c_end - c : MODEL_LANES;
-        float w[MODEL_LANES] = {0}, b[MODEL_LANES] = {0};
+        model_lanes w = {0}, b = {0};
         for (size_t r = 0; r < rows; r += ROWS_BLOCK)
-            params_block(w, b, dy + c, x + c, mean, rstd, C, r, r + ROWS_BLOCK < rows ? r + ROWS_BLOCK : rows, width);
-        memcpy(dweight + c, w, width * sizeof(float));
-        memcpy(dbias + c, b, width * sizeof(float));
+            params_block(&w, &b, dy + c, x + c, mean, rstd, C, r, r + ROWS_BLOCK < rows ? r + ROWS_BLOCK : rows, width);
+        memcpy(dweight + c, &w, width * sizeof(float));
+        memcpy(dbias + c, &b, width * sizeof(float));
     }
 }

@@ -21,22 +21,24 @@ void gpt_rows_add(float *out, const float *x, const float *bias, size_t rows, si
     }
 }
 
+#define COLUMNS_LANES (COLUMNS_BLOCK / MODEL_LANES)
+
 /* total (COLUMNS_BLOCK,) += sum over rows of `width` <= COLUMNS_BLOCK columns of x, n apart */
 MODEL_KERNEL
 static void columns_block(float total[COLUMNS_BLOCK], const float *x, size_t n, size_t rows, size_t width)
 {
-    float sum[COLUMNS_BLOCK] = {0};
+    model_lanes sum[COLUMNS_LANES] = {0};
     if (width == COLUMNS_BLOCK) {
         for (size_t r = 0; r < rows; r++)
-            for (int j = 0; j < COLUMNS_BLOCK; j++)
-                sum[j] += x[r * n + j];
+            for (int j = 0; j < COLUMNS_LANES; j++)
+                sum[j] += *lanes_of(x + r * n + j * MODEL_LANES);
     } else {
         for (size_t r = 0; r < rows; r++)
             for (size_t j = 0; j < width; j++)
-                sum[j] += x[r * n + j];
+                sum[j / MODEL_LANES][j % MODEL_LANES] += x[r * n + j];
     }
-    for (int j = 0; j < COLUMNS_BLOCK; j++)
-        total[j] += sum[j];
+    for (int j = 0; j < COLUMNS_LANES; j++)
+        *lanes_at(total + j * MODEL_LANES) += sum[j];
 }
 
 void gpt_columns_sum(float *out, const float *x, size_t rows, size_t n, size_t c_begin, size_t c_end)

@@ -16,25 +16,25 @@ static float row_max(const float *x, size_t n)
             lanes[j] = x[i + j] > lanes[j] ? x[i + j] : lanes[j];
     for (size_t j = 0; i + j < n; j++)
         lanes[j] = x[i + j] > lanes[j] ? x[i + j] : lanes[j];
-    return lanes_max(lanes);
+    return lanes_max(lanes_of(lanes));
 }
 
 /* x becomes e^(x - max); returns the sum */
 MODEL_KERNEL
 static float row_exp(float *x, float max, size_t n)
 {
-    float lanes[MODEL_LANES] = {0};
+    model_lanes sum = {0};
     size_t i = 0;
-    for (; i + MODEL_LANES <= n; i += MODEL_LANES)
-        for (int j = 0; j < MODEL_LANES; j++) {
+    for (; i + MODEL_LANES <= n; i += MODEL_LANES) {
+        for (int j = 0; j < MODEL_LANES; j++)
             x[i + j] = model_expf(x[i + j] - max);
-            lanes[j] += x[i + j];
-        }
+        sum += *lanes_of(x + i);
+    }
     for (size_t j = 0; i + j < n; j++) {
         x[i + j] = model_expf(x[i + j] - max);
-        lanes[j] += x[i + j];
+        sum[j] += x[i + j];
     }
-    return lanes_sum(lanes);
+    return lanes_sum(&sum);
 }
 
 MODEL_KERNEL
@@ -72,14 +72,13 @@ void gpt_softmax_row(float *scores, size_t n, size_t width)
 MODEL_KERNEL
 static float row_dot(const float *a, const float *b, size_t n)
 {
-    float lanes[MODEL_LANES] = {0};
+    model_lanes sum = {0};
     size_t i = 0;
     for (; i + MODEL_LANES <= n; i += MODEL_LANES)
-        for (int j = 0; j < MODEL_LANES; j++)
-            lanes[j] += a[i + j] * b[i + j];
+        sum += *lanes_of(a + i) * *lanes_of(b + i);
     for (size_t j = 0; i + j < n; j++)
-        lanes[j] += a[i + j] * b[i + j];
-    return lanes_sum(lanes);
+        sum[j] += a[i + j] * b[i + j];
+    return lanes_sum(&sum);
 }
 
 MODEL_KERNEL
