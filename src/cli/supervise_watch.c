@@ -24,9 +24,14 @@
 
 #define TURN_MS 50
 #define STATUS_NS (500 * REEVE_MILLISECOND_NS)
-#define KILL_AFTER_NS (5 * REEVE_SECOND_NS) /* from a polite end to SIGKILL */
-#define LEAVE_NS REEVE_SECOND_NS            /* for ranks to follow a launcher that has ended */
-#define CLEAN_NS (30 * REEVE_SECOND_NS)     /* for the kernel to be done with what was killed */
+#define KILL_AFTER_NS (5 * REEVE_SECOND_NS)        /* from a polite end to SIGKILL */
+#define LEAVE_NS REEVE_SECOND_NS                   /* for ranks to follow a launcher that has ended */
+#define START_SCAN_NS (100 * REEVE_MILLISECOND_NS) /* how often ranks are looked for, while they are started */
+#define SCAN_NS (5 * REEVE_SECOND_NS)              /* and afterwards: it reads the environment of many processes */
+#define UNNOTICED_NS (10 * REEVE_SECOND_NS)        /* for mpirun to notice that ranks are gone */
+#define NO_RANKS_NS (60 * REEVE_SECOND_NS)         /* for mpirun to start ranks on this machine */
+#define RANKS_MAX 4096u
+#define CLEAN_NS (30 * REEVE_SECOND_NS) /* for the kernel to be done with what was killed */
 
 struct watch {
     struct reeve_supervisor *s;
@@ -36,10 +41,14 @@ struct watch {
     struct reeve_launch_words words;
     int status; /* waitpid's, once the child has ended */
     int signals_seen;
-    bool left_at_once, taken_over, hung;
-    char hung_text[96];
-    reeve_time_ns looked_ns, kill_at_ns; /* 0: nothing is to be killed */
-    uint64_t oom_kills;                  /* of this host, before */
+    bool left_at_once, taken_over, hung, unnoticed;
+    char why_ended[96]; /* of hung and unnoticed */
+    bool local;         /* all ranks are on this machine */
+    bool begun;         /* the run has told of itself */
+    uint32_t ranks_seen;
+    reeve_time_ns started_ns, scanned_ns, gone_ns; /* since when ranks are gone; 0: they are not */
+    reeve_time_ns looked_ns, kill_at_ns;           /* 0: nothing is to be killed */
+    uint64_t oom_kills;                            /* of this host, before */
 };
 
 /* ---- what the run says of itself ---- */
@@ -64,7 +73,9 @@ static void look_for_progress(struct watch *w, reeve_time_ns now_ns)
     struct reeve_stall *stall = &w->s->stall;
     struct reeve_status_report r;
     struct reeve_stall_mark mark = stall->mark; /* unreadable just now: nothing has changed */
-    if (read_status(w, &r))
+    bool told = read_status(w, &r);
+    w->begun = w->begun || told;
+    if (told)
         mark = (struct reeve_stall_mark){.work = work_of(&w->s->launch->prepared->job, &r),
                                          .step = r.step,
                                          .tasks_done = r.tasks_done,
@@ -129,9 +140,40 @@ static void heed_signals(struct watch *w)
     w->signals_seen = count;
 }
 
+static uint32_t count_ranks(const struct watch *w)
+{
+    struct reeve_process *list = malloc(RANKS_MAX * sizeof(*list));
+    size_t count = list != NULL ? reeve_processes_find(w->id, list, RANKS_MAX) : 0;
+    uint32_t ranks = 0;
+    for (size_t i = 0; i < count; i++)
+        ranks += list[i].role == REEVE_PROCESS_RANK;
+    free(list);
+    return ranks;
+}
+
+/* A rank that dies before it has made itself known to mpirun (4.1.4) is not missed there, and the others wait for it in
+ * MPI_Init for ever. Once the run has begun, survivors may go on without it: then only the loss of all counts. */
+static void look_for_ranks(struct watch *w, reeve_time_ns now_ns)
+{
+    reeve_time_ns every_ns = w->begun || now_ns - w->started_ns > SCAN_NS ? SCAN_NS : START_SCAN_NS;
+    if (now_ns - w->scanned_ns < every_ns || w->kill_at_ns != 0) return;
+    w->scanned_ns = now_ns;
+    uint32_t ranks = count_ranks(w);
+    bool gone = ranks < w->ranks_seen ? ranks == 0 || !w->begun : ranks == 0 && w->local;
+    if (ranks > w->ranks_seen) w->ranks_seen = ranks;
+    if (!gone) w->gone_ns = 0;
+    else if (w->gone_ns == 0) w->gone_ns = now_ns;
+    if (!gone || now_ns - w->gone_ns < (w->ranks_seen > 0 ? UNNOTICED_NS : NO_RANKS_NS)) return;
+    w->unnoticed = true;
+    (void)snprintf(w->why_ended, sizeof(w->why_ended), "%u of the %u ranks on this host were lost, unnoticed by mpirun",
+                   w->ranks_seen - ranks, w->ranks_seen);
+    end_it(w);
+}
+
 static void heed_clock(struct watch *w)
 {
     reeve_time_ns now_ns = reeve_clock_now();
+    look_for_ranks(w, now_ns);
     if (w->kill_at_ns != 0 && now_ns > w->kill_at_ns) {
         (void)reeve_processes_signal(w->id, SIGKILL); /* also what is stopped, and would not hear SIGTERM */
         w->kill_at_ns = now_ns + KILL_AFTER_NS;
@@ -146,12 +188,12 @@ static void heed_clock(struct watch *w)
     const struct reeve_stall *stall = &w->s->stall;
     if (w->kill_at_ns != 0 || !reeve_stall_is_hung(stall)) return;
     w->hung = true;
-    (void)snprintf(w->hung_text, sizeof(w->hung_text), "it hung: nothing moved for %lld s after step %" PRIu64,
+    (void)snprintf(w->why_ended, sizeof(w->why_ended), "it hung: nothing moved for %lld s after step %" PRIu64,
                    (long long)(reeve_stall_idle(stall) / REEVE_SECOND_NS), stall->mark.step);
     reeve_supervise_say(w->s,
                         "%s (that is longer than %lld s: faults.hang_min_s, or 20 median steps, and ten times that "
                         "while starting, evaluating or saving); ending it",
-                        w->hung_text, (long long)(reeve_stall_patience(stall) / REEVE_SECOND_NS));
+                        w->why_ended, (long long)(reeve_stall_patience(stall) / REEVE_SECOND_NS));
     end_it(w);
 }
 
@@ -228,7 +270,7 @@ static void word_cause(const struct watch *w, const struct reeve_relaunch_end *f
 {
     const struct reeve_launch_death *death = &w->words.death;
     char who[300];
-    if (w->hung) (void)snprintf(cause, REEVE_CAUSE_BYTES, "%s", w->hung_text);
+    if (w->hung || w->unnoticed) (void)snprintf(cause, REEVE_CAUSE_BYTES, "%s", w->why_ended);
     else if (death->known) {
         if (death->rank == 0) (void)snprintf(who, sizeof(who), "the master on %.64s", death->host);
         else (void)snprintf(who, sizeof(who), "worker %d on %.64s", death->rank, death->host);
@@ -259,7 +301,8 @@ static void tell_end(struct watch *w, struct reeve_launch_end *end)
     *end = (struct reeve_launch_end){.left_at_once = w->left_at_once, .taken_over = w->taken_over};
     struct reeve_relaunch_end *facts = &end->facts;
     facts->last_word = w->hung ? -1 : last_word(w);
-    facts->lost = w->hung || w->words.death.known || !WIFEXITED(w->status) || WEXITSTATUS(w->status) > 128;
+    facts->lost =
+        w->hung || w->unnoticed || w->words.death.known || !WIFEXITED(w->status) || WEXITSTATUS(w->status) > 128;
     uint32_t last_epoch = w->s->epoch_before;
     reeve_supervise_read_journal(w->s->launch->prepared->run_dir, w->s->epoch_before, facts, &last_epoch);
     w->s->epoch_before = last_epoch;
@@ -274,9 +317,11 @@ int reeve_supervise_launch(struct reeve_supervisor *s, const struct reeve_placem
     w->s = s;
     w->signals_seen = reeve_stop_signals_count();
     w->oom_kills = count_oom_kills();
+    w->local = placement->hosts == NULL && getenv("SLURM_JOB_ID") == NULL;
     reeve_launch_id_make(s->launch->prepared->run_dir, (uint64_t)reeve_clock_wall_ns() ^ (uint64_t)getpid() << 48,
                          w->id);
-    reeve_stall_begin(&s->stall, reeve_clock_now());
+    w->started_ns = reeve_clock_now();
+    reeve_stall_begin(&s->stall, w->started_ns);
     (void)fflush(stdout);
     w->child = reeve_launch_start(s->launch, placement, w->id, &w->words_fd);
     if (w->child < 0) {

@@ -184,6 +184,8 @@ const struct reeve_verb reeve_verb_run = {
     "JOB",
     "train, or go on where the last run of this job was",
     "Trains what the job file says, with one master and N workers on this machine; -n 1 is a single process.\n"
+    "A run that loses a process, or hangs, is started again by itself from the newest checkpoint, until restarts\n"
+    "bring no progress (faults.restarts_max of the job). RUN/log/supervisor.log keeps what is said about that.\n"
     "The same command goes on from the newest complete checkpoint, with any number of workers, to the same bits.\n"
     "Ctrl-C (or SIGTERM, or a file STOP in the run folder) checkpoints at the next step boundary and exits with 75;\n"
     "Ctrl-C twice leaves at once. A file SAVE in the run folder asks for a checkpoint.\n"

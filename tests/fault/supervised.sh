@@ -9,10 +9,11 @@ begin_run() {
     run=$!
 }
 
+run_is_gone() { ! kill -0 "$run" 2>/dev/null; }
+
 # end_run SECONDS CODE: it ends by itself, with this exit code.
 end_run() {
-    gone() { ! kill -0 "$run" 2>/dev/null; }
-    wait_for "$1" gone || { tail run.out; fail "the run did not end in $1 s"; }
+    wait_for "$1" run_is_gone || { tail run.out; fail "the run did not end in $1 s"; }
     code=0
     wait "$run" || code=$?
     [ "$code" = "$2" ] || { tail -n 30 run.out; fail "exit code $code, expected $2"; }
@@ -24,7 +25,9 @@ ranks_of() { pgrep -f -- "^[^ ]*reeve-rank --run-dir $PWD/$1 " | sort -n; }
 # The launcher; with one worker there is none.
 launcher_of() { pgrep -P "$run" -f -- "(mpirun|prterun) .*--run-dir $PWD/$1 "; }
 
-restarts_told() { cat "$1/log/supervisor.log" 2>/dev/null | grep -c '(restart [0-9]*)' || true; }
+restarts_told() {
+    if [ -e "$1/log/supervisor.log" ]; then grep -c '(restart [0-9]*)' "$1/log/supervisor.log" || true; else echo 0; fi
+}
 more_restarts() { [ "$(restarts_told "$1")" -gt "$2" ]; }
 some_rank() { [ -n "$(ranks_of "$1")" ]; }
 steps_past() { [ "$(committed_step "$1")" -gt "$2" ]; }
