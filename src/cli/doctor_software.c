@@ -95,19 +95,19 @@ static bool probe_mpirun(struct reeve_doctor *d)
     return true;
 }
 
-/* Which level of failure a job can outlive depends on the MPI. This version uses none of ULFM. */
+/* Which level of failure a job can outlive depends on the MPI. Level 2, the supervisor, needs nothing of it. */
 static void probe_fault_tolerance(struct reeve_doctor *d)
 {
     static const char restarts[] =
-        "a lost process ends the launch; the same command line resumes from the newest checkpoint";
-    if (!REEVE_BUILD_ULFM) {
-        reeve_doctor_follows(reeve_doctor_add(d, "fault_tolerance", REEVE_DOCTOR_NOTE,
-                                              "this MPI has no ULFM (Open MPI has it from 5.0 on)"),
-                             "%s", restarts);
-        return;
-    }
-    reeve_doctor_follows(reeve_doctor_add(d, "fault_tolerance", REEVE_DOCTOR_GOOD, "this MPI has ULFM"),
-                         "%s; going on inside the job, which ULFM allows, is not in this version", restarts);
+        "when a process is lost or the job hangs, `reeve run` starts it again by itself from "
+        "the newest checkpoint (level 2); `reeve chaos` shows it";
+    const char *mpi =
+        REEVE_BUILD_ULFM ? "restart; this MPI has ULFM" : "restart; this MPI has no ULFM (Open MPI >= 5 has)";
+    struct reeve_doctor_finding *f = reeve_doctor_add(d, "fault_tolerance", REEVE_DOCTOR_GOOD, "%s", mpi);
+    if (!REEVE_BUILD_ULFM) reeve_doctor_follows(f, "%s", restarts);
+    else
+        reeve_doctor_follows(f, "%s; going on inside the job (level 1), which ULFM allows, is not in this version",
+                             restarts);
 }
 
 /* Nothing tells more about a launcher than launching. Not inside an MPI job: mpirun there would answer for that job. */

@@ -23,9 +23,10 @@
 struct run_state {
     char run_dir[REEVE_PATH_BYTES_MAX];
     struct reeve_status_report report;
-    bool reported; /* there is a status.json; otherwise the run has not begun */
-    bool owned;    /* somebody alive holds it */
-    char owner[256];
+    bool reported;   /* there is a status.json; otherwise the run has not begun */
+    bool owned;      /* somebody alive holds it */
+    bool supervised; /* and a `reeve run` lives that starts it again */
+    char owner[256], supervisor[256];
     bool stop, save;   /* the files are there: asked, and not yet done */
     const char *state; /* static: running, stopped, complete, died, ... */
 };
@@ -38,6 +39,7 @@ static bool has_ended(enum reeve_run_state state)
 /* The owner's LOCK says who is alive, and status.json what was last known: together they say which it is. */
 static const char *judge(const struct run_state *s)
 {
+    if (!s->owned && s->supervised) return "restarting";
     if (!s->reported) return s->owned ? "starting" : "prepared";
     if (s->owned) return has_ended(s->report.state) ? "starting" : reeve_run_state_name(s->report.state);
     return has_ended(s->report.state) ? reeve_run_state_name(s->report.state) : "died";
@@ -56,6 +58,7 @@ static reeve_status read_state(const char *run_dir, struct run_state *s, struct 
     s->reported = st == REEVE_OK;
     if (st != REEVE_OK && st != REEVE_INPUT_MISSING) return st;
     s->owned = reeve_owner_peek(run_dir, s->owner, sizeof s->owner);
+    s->supervised = reeve_owner_peek_as(run_dir, REEVE_OWNER_SUPERVISOR, s->supervisor, sizeof s->supervisor);
     s->stop = reeve_run_folder_has(run_dir, "STOP");
     s->save = reeve_run_folder_has(run_dir, "SAVE");
     s->state = judge(s);
@@ -106,6 +109,7 @@ static json_t *state_json(const struct run_state *s)
     reeve_cli_json_set(o, "run_dir", reeve_cli_json_text(s->run_dir));
     reeve_cli_json_set(o, "state", json_string(s->state));
     reeve_cli_json_set(o, "owner", s->owned ? reeve_cli_json_text(s->owner) : json_null());
+    reeve_cli_json_set(o, "supervisor", s->supervised ? reeve_cli_json_text(s->supervisor) : json_null());
     reeve_cli_json_set(o, "stop_asked", json_boolean(s->stop));
     reeve_cli_json_set(o, "save_asked", json_boolean(s->save));
     if (s->reported) put_report(o, &s->report);
@@ -140,6 +144,9 @@ static void print_next(const struct run_state *s)
         if (s->stop) (void)printf("asked       to stop at the next step boundary (STOP)\n");
         if (s->save) (void)printf("asked       to save now (SAVE)\n");
         if (!s->stop) (void)printf("to stop it  touch %s/STOP: it checkpoints at the next step boundary\n", s->run_dir);
+    } else if (strcmp(state, "restarting") == 0) {
+        (void)printf("lost        and about to be started again; the words of its supervisor: %s/log/supervisor.log\n",
+                     s->run_dir);
     } else if (strcmp(state, "complete") == 0) {
         (void)printf("to go on    raise train.steps, and run the same command again\n");
     } else if (strcmp(state, "prepared") == 0) {
@@ -179,6 +186,7 @@ static void print_one(const struct run_state *s)
     }
     (void)printf("\n");
     if (s->owned) (void)printf("owner       %s\n", s->owner);
+    if (s->supervised) (void)printf("supervisor  %s\n", s->supervisor);
     if (s->reported) print_report(&s->report);
     print_next(s);
 }
@@ -279,7 +287,8 @@ const struct reeve_verb reeve_verb_status = {
     "[RUN]",
     "say how a run is doing, or all runs below ./runs",
     "Reads what the run last told (status.json, about once a second) and whether anybody alive holds it, from any\n"
-    "machine that sees its folder. States: prepared, starting, running, saving; stopped (checkpointed; the same "
+    "machine that sees its folder. States: prepared, starting, running, saving, restarting (lost, and its\n"
+    "supervisor is about to start it again); stopped (checkpointed; the same "
     "command\n"
     "goes on), complete, failed, died (it stopped without a word; the same command goes on).\n"
     "\n"
