@@ -81,6 +81,19 @@ void reeve_launch_shared_end(void)
     if (own_folder(path)) (void)rmdir(path); /* which others still use: then it is not empty */
 }
 
+size_t reeve_launch_shared_count(const char *id)
+{
+    char match[sizeof(PREFIX) + REEVE_LAUNCH_ID_BYTES];
+    int n = snprintf(match, sizeof(match), PREFIX "%.*s", (int)REEVE_LAUNCH_RUN_CHARS, id);
+    size_t count = 0;
+    DIR *dir = opendir(SHARED);
+    if (dir == NULL) return 0;
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
+        count += strncmp(entry->d_name, match, (size_t)n) == 0;
+    (void)closedir(dir);
+    return count;
+}
+
 static void remove_session(const char *base, const char *host, pid_t launcher)
 {
     char path[REEVE_PATH_BYTES_MAX];

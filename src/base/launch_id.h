@@ -1,5 +1,5 @@
-/* The identity of a launch of a run: made by the supervisor, in the environment of everything that it starts, and in the
- * names of what these leave in shared memory. So whatever belongs to a launch can be found and removed, and nothing
+/* The identity of a launch of a run: made by the supervisor, in the environment of everything that it starts, and in
+ * the names of what these leave in shared memory. So whatever belongs to a launch can be found and removed, and nothing
  * else: on this host by the supervisor, on others by the ranks of the next launch. */
 #ifndef REEVE_BASE_LAUNCH_ID_H
 #define REEVE_BASE_LAUNCH_ID_H
@@ -23,6 +23,8 @@ void reeve_launch_shared_begin(void);
 void reeve_launch_shared_end(void);
 /* Remove what a launch left in /dev/shm. Only after all its processes have ended. */
 void reeve_launch_shared_sweep(const char *id);
+/* How many names there are now in /dev/shm of any launch of this run (the first REEVE_LAUNCH_RUN_CHARS of an id). */
+size_t reeve_launch_shared_count(const char *id);
 /* Remove the folder of sockets and tables that Open MPI's launcher, which was this process, keeps among the temporary
  * files of this host. Only after it has ended: then it was killed, or the folder is gone. */
 void reeve_launch_session_sweep(pid_t launcher);

@@ -4,40 +4,10 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "cli/audit_run.h"
 #include "cli/output.h"
-#include "cli/run_folder.h"
 #include "cli/verb.h"
-#include "core/audit.h"
 #include "reeve/status.h"
-#include "store/journal.h"
-
-static reeve_status visit(void *arg, const struct reeve_event *ev, struct reeve_error *err)
-{
-    return reeve_audit_event(arg, ev, err);
-}
-
-/* job must outlive nothing: the plan takes what it needs. */
-static reeve_status audit_run(const char *run_dir, struct reeve_job *job, struct reeve_audit_result *result,
-                              struct reeve_error *err)
-{
-    struct reeve_manifest *manifest = NULL;
-    struct reeve_plan_config config;
-    struct reeve_journal_info info;
-    reeve_plan *plan = NULL;
-    reeve_audit *audit = NULL;
-    reeve_status st = reeve_run_folder_read(run_dir, job, &manifest, err);
-    if (st == REEVE_OK) {
-        reeve_job_plan_config(job, &config);
-        st = reeve_plan_create(manifest, &config, &plan, err);
-    }
-    if (st == REEVE_OK) st = reeve_audit_create(plan, &audit, err);
-    if (st == REEVE_OK) st = reeve_journal_replay(run_dir, visit, audit, &info, err);
-    if (st == REEVE_OK) st = reeve_audit_finish(audit, result, err);
-    reeve_audit_destroy(audit);
-    reeve_plan_destroy(plan);
-    reeve_manifest_destroy(manifest);
-    return st;
-}
 
 static int print_json(const struct reeve_audit_result *r, const struct reeve_job *job, int code)
 {
@@ -109,7 +79,7 @@ static int audit_main(const struct reeve_verb *verb, int argc, char **argv)
     static struct reeve_job job;
     struct reeve_audit_result result = {0};
     struct reeve_error err = {0};
-    if (audit_run(argv[optind], &job, &result, &err) != REEVE_OK) return reeve_cli_fail(&err);
+    if (reeve_audit_run(argv[optind], &job, &result, &err) != REEVE_OK) return reeve_cli_fail(&err);
     code = result.exactly_once ? REEVE_EXIT_DONE : REEVE_EXIT_DATA;
     return json ? print_json(&result, &job, code) : print_text(&result, &job, code);
 }

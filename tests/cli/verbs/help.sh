@@ -5,7 +5,7 @@
 expect_exit 0 reeve --help
 mapfile -t verbs < <(sed -n '/^Verbs:/,/^$/p' stdout | awk 'NR > 1 && NF {print $1}')
 expect_text stdout 'Exit codes'
-for verb in run plan manifest status inspect verify audit doctor version; do
+for verb in run plan manifest status inspect verify audit chaos doctor version; do
     case " ${verbs[*]} " in *" $verb "*) ;; *) fail "reeve --help does not list $verb" ;; esac
 done
 

@@ -1,0 +1,92 @@
+/* See chaos.h. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/chaos.h"
+
+static void add_mark(struct reeve_chaos_marks *m, int64_t wall_ns, uint64_t step)
+{
+    if (m->count == m->room) {
+        size_t room = m->room == 0 ? 1024 : 2 * m->room;
+        void *grown = reallocarray(m->list, room, sizeof(*m->list));
+        if (grown == NULL) return; /* fewer marks: a recovery may look longer than it was */
+        m->list = grown;
+        m->room = room;
+    }
+    m->list[m->count].wall_ns = wall_ns;
+    m->list[m->count++].step = step;
+}
+
+/* A line without "event" is a committed step. */
+static void take_line(struct reeve_chaos_marks *m, const char *line)
+{
+    json_t *o = json_loads(line, 0, NULL);
+    const json_t *time = json_object_get(o, "time"), *step = json_object_get(o, "step");
+    if (json_is_number(time) && json_is_integer(step) && json_object_get(o, "event") == NULL)
+        add_mark(m, (int64_t)(json_number_value(time) * 1e9), (uint64_t)json_integer_value(step));
+    json_decref(o);
+}
+
+void reeve_chaos_marks_read(struct reeve_chaos_marks *m, const char *run_dir)
+{
+    char path[REEVE_PATH_BYTES_MAX], line[4096];
+    if (m->file == NULL && reeve_path_join(path, sizeof(path), run_dir, "metrics.jsonl", NULL) == REEVE_OK)
+        m->file = fopen(path, "re");
+    if (m->file == NULL) return;
+    for (;;) {
+        long at = ftell(m->file);
+        if (fgets(line, sizeof(line), m->file) == NULL || strchr(line, '\n') == NULL) {
+            (void)fseek(m->file, at, SEEK_SET); /* the end, or a line that is being written */
+            clearerr(m->file);
+            return;
+        }
+        take_line(m, line);
+    }
+}
+
+void reeve_chaos_marks_fini(struct reeve_chaos_marks *m)
+{
+    if (m->file != NULL) (void)fclose(m->file);
+    free(m->list);
+    *m = (struct reeve_chaos_marks){0};
+}
+
+int64_t reeve_chaos_marks_back(const struct reeve_chaos_marks *m, int64_t from_wall_ns, int64_t end_wall_ns)
+{
+    int64_t before = from_wall_ns, longest = 0, back = 0;
+    for (size_t i = 0; i < m->count; i++) {
+        int64_t at = m->list[i].wall_ns;
+        bool in_time = at < end_wall_ns;
+        if (at <= from_wall_ns) continue;
+        if (!in_time) at = end_wall_ns;
+        if (at - before > longest) {
+            longest = at - before;
+            back = in_time ? at : 0;
+        }
+        if (!in_time) break;
+        before = at;
+    }
+    return back;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double reeve_chaos_marks_step_s(const struct reeve_chaos_marks *m)
+{
+    double *took = m->count > 1 ? calloc(m->count, sizeof(*took)) : NULL;
+    size_t n = 0;
+    if (took == NULL) return 0.0;
+    for (size_t i = 1; i < m->count; i++)
+        if (m->list[i].step == m->list[i - 1].step + 1)
+            took[n++] = (double)(m->list[i].wall_ns - m->list[i - 1].wall_ns) * 1e-9;
+    if (n > 0) qsort(took, n, sizeof(*took), by_value);
+    double median = n > 0 ? took[n / 2] : 0.0;
+    free(took);
+    return median;
+}

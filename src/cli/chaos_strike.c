@@ -1,0 +1,109 @@
+/* See chaos.h. */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "cli/chaos.h"
+#include "cli/output.h"
+#include "cli/processes.h"
+#include "store/journal_tear.h"
+#include "store/owner.h"
+
+#define PROCESSES_MAX 4096u
+#define DIE_NS (30 * REEVE_SECOND_NS)
+#define FULL_NS (20 * REEVE_SECOND_NS) /* for a run to notice that its disk is full */
+#define LOOK_NS (20 * REEVE_MILLISECOND_NS)
+
+static void name_victim(const struct reeve_process *p, char *text, size_t text_bytes)
+{
+    if (p->role == REEVE_PROCESS_LAUNCHER) (void)snprintf(text, text_bytes, "mpirun (process %ld)", (long)p->pid);
+    else if (p->rank == 0) (void)snprintf(text, text_bytes, "the master (process %ld)", (long)p->pid);
+    else (void)snprintf(text, text_bytes, "worker %d (process %ld)", p->rank, (long)p->pid);
+}
+
+static bool suits(const struct reeve_process *p, enum reeve_chaos_kind kind, bool alone)
+{
+    if (kind == REEVE_CHAOS_KILL_LAUNCHER) return p->role == REEVE_PROCESS_LAUNCHER || alone;
+    if (p->role != REEVE_PROCESS_RANK) return false;
+    if (alone || kind == REEVE_CHAOS_STOP) return true; /* alone: one process is everything */
+    return (p->rank == 0) == (kind == REEVE_CHAOS_KILL_MASTER);
+}
+
+/* One process of the kind, as the plan picks it. Nobody is there while the run is between two launches. */
+static void hit_one(const struct reeve_chaos *c, const struct reeve_chaos_strike *s, struct reeve_chaos_blow *blow)
+{
+    struct reeve_process *list = malloc(PROCESSES_MAX * sizeof(*list));
+    size_t count = list != NULL ? reeve_processes_find(c->id, list, PROCESSES_MAX) : 0, suited = 0;
+    bool alone = count == 1;
+    for (size_t i = 0; i < count; i++)
+        if (suits(&list[i], s->kind, alone)) list[suited++] = list[i];
+    if (suited > 0) {
+        const struct reeve_process *p = &list[s->pick % suited];
+        if (reeve_process_signal(p, c->id, s->kind == REEVE_CHAOS_STOP ? SIGSTOP : SIGKILL))
+            name_victim(p, blow->victim, sizeof(blow->victim));
+    }
+    free(list);
+}
+
+/* As when the power fails: nobody of the run lives, the supervisor included; what was not synced is torn. Then the
+ * same command is typed again. */
+static int cut_power(struct reeve_chaos *c, const struct reeve_chaos_strike *s, struct reeve_chaos_blow *blow)
+{
+    reeve_owner *owner = NULL;
+    struct reeve_error err = {0};
+    bool took_over = false;
+    uint32_t torn = 0;
+    (void)kill(c->child, SIGKILL);
+    (void)waitpid(c->child, NULL, 0);
+    c->child = 0;
+    if (!reeve_processes_end(c->id, DIE_NS))
+        return reeve_cli_fail_text(REEVE_EXIT_INTERNAL, "processes of %s do not die after SIGKILL", c->broken);
+    reeve_status st = reeve_owner_acquire(c->broken, &owner, &took_over, &err);
+    if (st == REEVE_OK) st = reeve_journal_tear(c->broken, s->pick, &torn, &err);
+    reeve_owner_release(owner);
+    if (st != REEVE_OK) return reeve_cli_fail(&err);
+    c->torn_records += torn;
+    (void)snprintf(blow->victim, sizeof(blow->victim), "everything, and %u records torn", torn);
+    c->starts_by_hand++;
+    return reeve_chaos_start(c, c->broken, &c->child);
+}
+
+/* The disk fills; the run ends (with 74), or goes on without; there is room again; the same command is typed again. */
+static int fill_disk(struct reeve_chaos *c, struct reeve_chaos_blow *blow)
+{
+    int code = -1;
+    if (!reeve_chaos_disk_fill(c->broken))
+        return reeve_cli_fail_text(REEVE_EXIT_INTERNAL, "cannot fill the small disk on %s: %m", c->broken);
+    for (reeve_time_ns end_ns = reeve_clock_now() + FULL_NS; reeve_clock_now() < end_ns;) {
+        if (reeve_chaos_ended(c->child, &code)) break;
+        reeve_clock_sleep(LOOK_NS);
+    }
+    if (!reeve_chaos_disk_make_room(c->broken))
+        return reeve_cli_fail_text(REEVE_EXIT_INTERNAL, "cannot make room on %s: %m", c->broken);
+    blow->struck_wall_ns = reeve_clock_wall_ns(); /* it can recover from now on */
+    if (code < 0) {
+        (void)snprintf(blow->victim, sizeof(blow->victim), "the disk, for %d s; the run went on",
+                       (int)(FULL_NS / REEVE_SECOND_NS));
+        return 0;
+    }
+    (void)snprintf(blow->victim, sizeof(blow->victim), "the disk; the run ended with %d", code);
+    c->child = 0;
+    c->starts_by_hand++;
+    return reeve_chaos_start(c, c->broken, &c->child);
+}
+
+int reeve_chaos_strike(struct reeve_chaos *c, const struct reeve_chaos_strike *s, struct reeve_chaos_blow *blow)
+{
+    *blow = (struct reeve_chaos_blow){.kind = s->kind, .struck_wall_ns = reeve_clock_wall_ns()};
+    if (c->marks.count > 0) blow->step = c->marks.list[c->marks.count - 1].step;
+    switch (s->kind) {
+    case REEVE_CHAOS_TORN_WRITE: return cut_power(c, s, blow);
+    case REEVE_CHAOS_DISK_FULL: return fill_disk(c, blow);
+    default: hit_one(c, s, blow); return 0;
+    }
+}
