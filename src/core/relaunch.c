@@ -48,11 +48,13 @@ void reeve_relaunch_event(struct reeve_relaunch_end *end, uint32_t epoch_before,
     }
 }
 
-/* Without a last word a process was lost; 70 covers a worker that fell silent. What the other codes name (bad input, no
- * permission, a full disk, asked to stop ...) would be there again after a restart. */
-static bool may_go_away(int last_word)
+/* Without a last word a process was lost; 70 covers a worker that fell silent. A launcher that misses a rank sends SIGTERM
+ * to the others, and a master that is just between two steps takes that for a request to stop: 75, but a loss. What the
+ * other codes name (bad input, no permission, a full disk, asked to stop ...) would be there again after a restart. */
+static bool may_go_away(const struct reeve_relaunch_end *end)
 {
-    return last_word < 0 || last_word == REEVE_EXIT_INTERNAL;
+    return end->last_word < 0 || end->last_word == REEVE_EXIT_INTERNAL ||
+           (end->last_word == REEVE_EXIT_AGAIN && end->lost);
 }
 
 static void take_note(struct reeve_relaunch *r, const struct reeve_relaunch_end *end)
@@ -87,7 +89,7 @@ struct reeve_relaunch_verdict reeve_relaunch_judge(struct reeve_relaunch *r, con
     struct reeve_relaunch_verdict v = {.kind = REEVE_RELAUNCH_AGAIN};
     bool first = r->launches == 0;
     take_note(r, end);
-    if (!may_go_away(end->last_word)) v.kind = REEVE_RELAUNCH_OVER;
+    if (!may_go_away(end)) v.kind = REEVE_RELAUNCH_OVER;
     else if (r->policy.restarts_max == 0) v.kind = REEVE_RELAUNCH_NEVER;
     else if (first && !end->began && !end->lost) v.kind = REEVE_RELAUNCH_NO_START;
     else if (r->died_in != 0 && r->died_there >= r->policy.crash_limit) v.kind = REEVE_RELAUNCH_POISON;

@@ -58,13 +58,23 @@ static void relaunch_what_a_restart_cannot_mend_is_over(void **state)
             if (before > 0) assert_int_equal(judge(&r, lost_after(7, 5)), REEVE_RELAUNCH_AGAIN);
             struct reeve_relaunch_end end = lost_after(20, 10);
             end.last_word = stands[i];
-            end.lost = stands[i] != 0;
+            end.lost = stands[i] != 0 && stands[i] != REEVE_EXIT_AGAIN;
             assert_int_equal(judge(&r, end), REEVE_RELAUNCH_OVER);
         }
     struct reeve_relaunch r;
     reeve_relaunch_init(&r, &policy, &nothing);
     struct reeve_relaunch_end end = lost_after(20, 10);
     end.last_word = REEVE_EXIT_INTERNAL;
+    assert_int_equal(judge(&r, end), REEVE_RELAUNCH_AGAIN);
+}
+
+static void relaunch_a_stop_that_a_loss_brought_about_is_a_loss(void **state)
+{ /* Goal: mpirun's SIGTERM to the survivors, which the master takes for a request to stop, does not end the job. */
+    (void)state;
+    struct reeve_relaunch r;
+    reeve_relaunch_init(&r, &policy, &nothing);
+    struct reeve_relaunch_end end = lost_after(20, 20);
+    end.last_word = REEVE_EXIT_AGAIN;
     assert_int_equal(judge(&r, end), REEVE_RELAUNCH_AGAIN);
 }
 
@@ -230,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(relaunch_a_loss_is_started_again),
         cmocka_unit_test(relaunch_what_a_restart_cannot_mend_is_over),
+        cmocka_unit_test(relaunch_a_stop_that_a_loss_brought_about_is_a_loss),
         cmocka_unit_test(relaunch_gives_up_after_restarts_max_without_progress),
         cmocka_unit_test(relaunch_waits_have_a_limit),
         cmocka_unit_test(relaunch_steps_done_again_are_no_progress),
