@@ -100,10 +100,23 @@ static reeve_status check_faults(const struct checker *c)
     return clash(c, "faults", "silence_warn_s", "faults", "silence_stop_s", text);
 }
 
+static reeve_status check_exec(const struct checker *c)
+{
+    char text[128];
+    if (c->job->exec.slots <= c->job->exec.ahead) return REEVE_OK;
+    (void)snprintf(text, sizeof(text), "exec.slots = %" PRIu32 " is more than exec.ahead = %" PRIu32, c->job->exec.slots,
+                   c->job->exec.ahead);
+    return clash(c, "exec", "slots", "exec", "ahead", text);
+}
+
 reeve_status reeve_job_check_relations(const struct reeve_job *job, const struct reeve_job_origin *origins,
                                        struct reeve_error *err)
 {
     struct checker c = {job, origins, err};
+    if (reeve_job_is_list(job)) {
+        reeve_status list = check_exec(&c);
+        return list == REEVE_OK ? check_faults(&c) : list;
+    }
     reeve_status st = check_batch(&c);
     if (st == REEVE_OK) st = check_model(&c);
     if (st == REEVE_OK) st = check_optimizer(&c);

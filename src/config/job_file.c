@@ -19,6 +19,7 @@ struct reader {
     struct reeve_yaml file;
     struct reeve_yaml *overrides; /* (override_count,) owned */
     uint32_t override_count;
+    uint32_t tasks; /* the key at the top of the file, or REEVE_YAML_NONE */
     struct reeve_error *err;
 };
 
@@ -73,7 +74,11 @@ static reeve_status set_file(struct reader *r)
         const char *name = reeve_yaml_text(y, at);
         uint32_t value = y->nodes[at].next;
         reeve_status st = REEVE_OK;
-        if (is_section(name)) {
+        if (strcmp(name, "tasks") == 0) { /* config/tasks_file.c reads it; here only: once, and for whom */
+            uint32_t first = reeve_yaml_find(y, 0, name);
+            if (first != value) st = reeve_key_fail_twice(y, name, first, at, r->err);
+            r->tasks = at;
+        } else if (is_section(name)) {
             uint32_t first = reeve_yaml_find(y, 0, name);
             st = first == value ? set_section(r, y, name, value) : reeve_key_fail_twice(y, name, first, at, r->err);
         } else {
@@ -145,11 +150,31 @@ static const struct reeve_key *fallback_key(const struct reeve_key *key)
     return reeve_key_find(&reeve_job_keys, section, dot + 1);
 }
 
+/* A key that says nothing to this workload was meant for another one, or is a mistake. */
+static reeve_status refuse_strangers(struct reader *r)
+{
+    char path[REEVE_KEY_PATH_BYTES];
+    if (r->job.workload[0] == '\0') return REEVE_OK; /* which is worse, and told by set_defaults */
+    for (uint32_t i = 0; i < reeve_job_keys.key_count; i++) {
+        const struct reeve_key *key = &reeve_job_keys.keys[i];
+        const struct reeve_job_origin *o = &r->origins[i];
+        if (o->tree != NULL && !reeve_job_key_applies(key, r->job.workload))
+            return reeve_yaml_fail(o->tree, o->node, r->err, REEVE_INPUT_INVALID,
+                                   "key '%s': has no meaning for workload '%.60s'; remove it", reeve_key_path(key, path),
+                                   r->job.workload);
+    }
+    if (r->tasks != REEVE_YAML_NONE && !reeve_job_is_list(&r->job))
+        return reeve_yaml_fail(&r->file, r->tasks, r->err, REEVE_INPUT_INVALID,
+                               "key 'tasks': has no meaning for workload '%.60s'; write `workload: exec`",
+                               r->job.workload);
+    return REEVE_OK;
+}
+
 static reeve_status set_defaults(struct reader *r)
 {
     for (uint32_t i = 0; i < reeve_job_keys.key_count; i++) {
         const struct reeve_key *key = &reeve_job_keys.keys[i];
-        if (r->origins[i].tree != NULL) continue;
+        if (r->origins[i].tree != NULL || !reeve_job_key_applies(key, r->job.workload)) continue;
         if (key->fallback == NULL) return fail_missing(r, key);
         const struct reeve_key *from = fallback_key(key);
         if (from == NULL) reeve_key_set_fallback(key, &r->job);
@@ -167,14 +192,16 @@ static reeve_status resolve_path(struct reader *r, const char *base_dir, const c
     char key_path[REEVE_KEY_PATH_BYTES];
     const struct reeve_key *key = reeve_key_find(&reeve_job_keys, section, name);
     const struct reeve_job_origin *origin = &r->origins[key - reeve_job_keys.keys];
+    const struct reeve_yaml *tree = origin->tree != NULL ? origin->tree : &r->file; /* a default: the whole file */
+    uint32_t node = origin->tree != NULL ? origin->node : 0;
     (void)reeve_key_path(key, key_path);
-    if (value[0] == '/' || origin->tree == NULL) return REEVE_OK;
-    if (reeve_path_join(joined, sizeof(joined), base_dir, value, NULL) != REEVE_OK)
-        return reeve_yaml_fail(origin->tree, origin->node, r->err, REEVE_INPUT_INVALID,
+    if (value[0] == '/' || (origin->tree == NULL && strcmp(section, "exec") != 0)) return REEVE_OK;
+    if (reeve_path_join(joined, sizeof(joined), base_dir, strcmp(value, ".") == 0 ? "" : value, NULL) != REEVE_OK)
+        return reeve_yaml_fail(tree, node, r->err, REEVE_INPUT_INVALID,
                                "key '%s': longer than %zu bytes with the job file's folder before it", key_path,
                                sizeof(joined) - 1);
     if (!reeve_scalar_is_utf8(joined, true))
-        return reeve_yaml_fail(origin->tree, origin->node, r->err, REEVE_INPUT_INVALID,
+        return reeve_yaml_fail(tree, node, r->err, REEVE_INPUT_INVALID,
                                "key '%s': the name of the job file's folder is not UTF-8 text; rename the folder",
                                key_path);
     memset(value, 0, REEVE_JOB_PATH_BYTES);
@@ -189,7 +216,9 @@ static reeve_status resolve_paths(struct reader *r, const char *path)
     char *base_dir = realpath(dir, NULL);
     if (base_dir == NULL)
         return reeve_fail(r->err, reeve_status_from_errno_read(errno), "folder %s of the job file: %m", dir);
-    reeve_status st = resolve_path(r, base_dir, "data", "manifest", r->job.data.manifest);
+    bool list = reeve_job_is_list(&r->job);
+    reeve_status st = list ? resolve_path(r, base_dir, "exec", "folder", r->job.exec.folder)
+                           : resolve_path(r, base_dir, "data", "manifest", r->job.data.manifest);
     if (st == REEVE_OK && r->job.data.cache[0] != '\0')
         st = resolve_path(r, base_dir, "data", "cache", r->job.data.cache);
     if (st == REEVE_OK && strchr(r->job.workload, '/') != NULL) /* without a '/' it is the name of a built-in one */
@@ -212,9 +241,11 @@ reeve_status reeve_job_read(const char *path, const char *const *overrides, uint
     struct reader *r = calloc(1, sizeof(*r)); /* zeroed to the last byte, padding too: equal jobs are equal bytes */
     if (r == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "job %s: out of memory", path);
     r->err = err;
+    r->tasks = REEVE_YAML_NONE;
     reeve_status st = reeve_yaml_read(path, JOB_FILE_BYTES_MAX, &r->file, err);
     if (st == REEVE_OK) st = set_file(r);
     if (st == REEVE_OK) st = set_overrides(r, overrides, override_count);
+    if (st == REEVE_OK) st = refuse_strangers(r);
     if (st == REEVE_OK) st = set_defaults(r);
     if (st == REEVE_OK) st = reeve_job_check_relations(&r->job, r->origins, err);
     if (st == REEVE_OK) st = resolve_paths(r, path);

@@ -32,6 +32,7 @@ static reeve_status write_yaml(const struct reeve_job *job, FILE *out, struct re
     const char *section = "";
     for (uint32_t i = 0; i < reeve_job_keys.key_count; i++) {
         const struct reeve_key *key = &reeve_job_keys.keys[i];
+        if (!reeve_job_key_applies(key, job->workload)) continue;
         if (strcmp(section, key->section) != 0) (void)fprintf(out, "\n%s:\n", key->section);
         section = key->section;
         reeve_status st = write_key(key, job, out, err);
@@ -81,6 +82,7 @@ reeve_status reeve_job_format_json(const struct reeve_job *job, char **text, str
     for (uint32_t i = 0; i < reeve_job_keys.key_count && !failed; i++) {
         const struct reeve_key *key = &reeve_job_keys.keys[i];
         json_t *into = root;
+        if (!reeve_job_key_applies(key, job->workload)) continue;
         if (key->section[0] != '\0') {
             into = json_object_get(root, key->section);
             if (into == NULL) failed = json_object_set_new(root, key->section, into = json_object()) != 0;

@@ -2,6 +2,7 @@
 #include "config/job_keys.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static const char *const optimizers[] = {"adamw", NULL};
 static const char *const shuffles[] = {"none", "block", "global", NULL};     /* enum reeve_shuffle */
@@ -9,7 +10,7 @@ static const char *const reductions[] = {"exact", "fast", NULL};             /* 
 static const char *const devices[] = {"auto", "cpu", "cuda", NULL};          /* enum reeve_device */
 static const char *const syncs[] = {"step", "always", "none", NULL};         /* enum reeve_sync */
 static const char *const sections[] = {"data",       "train",     "model",   "optimizer", "checkpoint",
-                                       "resources", "journal", "faults", "sample",    NULL};
+                                       "resources", "journal", "faults", "sample",    "exec",      NULL};
 
 /* Rows are written by these, so that each reads: section, name, field, limits, default, unit, meaning. */
 #define COMMON(section_, name_, type_, field_, fallback_, unit_, meaning_)                                           \
@@ -40,7 +41,7 @@ static const char *const sections[] = {"data",       "train",     "model",   "op
 
 static const struct reeve_key keys[] = {
     TEXT(REEVE_KEY_TEXT, "", "name", name, 1, GIVEN, "what people call this job"),
-    TEXT(REEVE_KEY_TEXT, "", "workload", workload, 1, GIVEN, "gpt, the only workload of this version"),
+    TEXT(REEVE_KEY_TEXT, "", "workload", workload, 1, GIVEN, "gpt trains; exec runs the commands of `tasks`"),
     U64("", "seed", seed, 0, INT64_MAX, "1337", "", "of the initial weights and the order of the data"),
 
     TEXT(REEVE_KEY_TEXT, "data", "manifest", data.manifest, 1, GIVEN, "the shard manifest (shards.yaml)"),
@@ -115,7 +116,27 @@ static const struct reeve_key keys[] = {
     U32("sample", "tokens", sample.tokens, 0, 65536, "0", "tokens", "to continue by; 0: no sample"),
     REAL("sample", "temperature", sample.temperature, 0.0, 100.0, false, "0.8", "",
          "of the sample; 0: the likeliest token"),
+
+    TEXT(REEVE_KEY_TEXT, "exec", "folder", exec.folder, 1, ".", "where commands start"),
+    TEXT(REEVE_KEY_TEXT, "exec", "shell", exec.shell, 1, "/bin/sh", "that runs what is more than a program and words"),
+    U32("exec", "slots", exec.slots, 1, 64, "1", "commands", "of each worker at once"),
+    U32("exec", "ahead", exec.ahead, 1, 200, "64", "tasks", "that a worker may hold while they are short; at least slots"),
+    U32("exec", "time_limit_s", exec.time_limit_s, 0, 31622400, "0", "s", "of each attempt; 0: none"),
+    U32("exec", "grace_s", exec.grace_s, 0, 86400, "10", "s", "from SIGTERM to SIGKILL"),
+    U32("exec", "drain_s", exec.drain_s, 0, 604800, "30", "s", "that running commands have left after a stop was asked"),
+    REAL("exec", "retry_s", exec.retry_s, 0.001, 86400.0, false, "1", "s",
+         "before the second attempt; doubles with each failure, up to 64 times"),
 };
+
+bool reeve_job_key_applies(const struct reeve_key *key, const char *workload)
+{
+    static const char *const training[] = {"data", "train", "model", "optimizer", "checkpoint", "sample"};
+    bool list = strcmp(workload, "exec") == 0;
+    if (strcmp(key->section, "exec") == 0) return list;
+    for (size_t i = 0; i < sizeof(training) / sizeof(training[0]); i++)
+        if (strcmp(key->section, training[i]) == 0) return !list;
+    return true;
+}
 
 _Static_assert(sizeof(keys) / sizeof(keys[0]) <= REEVE_JOB_KEYS_MAX, "origins are arrays of that length");
 

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Counts every byte of the text, and writes those that fit: like snprintf, for many of them. */
 struct identity_text {
@@ -76,11 +77,20 @@ static void add_model(struct identity_text *out, const struct reeve_job *job)
     add_double(out, "optimizer.clip", job->optimizer.clip);
 }
 
+bool reeve_job_is_list(const struct reeve_job *job)
+{
+    return strcmp(job->workload, "exec") == 0;
+}
+
 size_t reeve_job_identity(const struct reeve_job *job, char *text, size_t text_bytes)
 {
     struct identity_text out = {text, text_bytes, 0};
     if (text_bytes > 0) text[0] = 0;
     add_escaped(&out, "workload", job->workload, sizeof(job->workload));
+    if (reeve_job_is_list(job)) {
+        add_escaped(&out, "exec.shell", job->exec.shell, sizeof(job->exec.shell));
+        return out.bytes;
+    }
     add(&out, "seed=%" PRIu64 "\n", job->seed);
     add_data(&out, job);
     add_model(&out, job);

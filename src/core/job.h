@@ -10,6 +10,7 @@
 #define REEVE_JOB_NAME_BYTES 64
 #define REEVE_JOB_PATH_BYTES 4096
 #define REEVE_JOB_PROMPT_BYTES 256
+#define REEVE_JOB_SHELL_BYTES 256
 
 enum reeve_reduce { REEVE_REDUCE_EXACT = 0, REEVE_REDUCE_FAST = 1 };
 enum reeve_device { REEVE_DEVICE_AUTO = 0, REEVE_DEVICE_CPU = 1, REEVE_DEVICE_CUDA = 2 };
@@ -56,13 +57,28 @@ struct reeve_job {
         uint32_t hang_min_s;        /* a job in which nothing moves for so long, at least, counts as hung */
     } faults;
     struct { char prompt[REEVE_JOB_PROMPT_BYTES]; uint32_t tokens; double temperature; } sample; /* tokens 0: none */
+    struct {
+        char folder[REEVE_JOB_PATH_BYTES]; /* where commands start */
+        char shell[REEVE_JOB_SHELL_BYTES];
+        uint32_t slots;        /* commands of one worker at once */
+        uint32_t ahead;        /* most tasks that a worker holds, while they are short */
+        uint32_t time_limit_s; /* of a task that names none; 0: none */
+        uint32_t grace_s;      /* from SIGTERM to SIGKILL */
+        uint32_t drain_s;      /* that running commands have left when a stop was asked */
+        double retry_s;        /* first back-off */
+    } exec;                    /* all zero unless the workload is exec */
 };
+
+/* The job works a task list off (workload exec) and trains nothing: sections data, train, model, optimizer, checkpoint
+ * and sample have no meaning then, and are all zero. */
+bool reeve_job_is_list(const struct reeve_job *job);
 
 /* All that decides the trajectory (seed, data, batch, model, optimiser, reduce, workload), as canonical text lines
  * "key=value\n"; the resume check compares it line by line, and names the first key that differs.
  * Excluded: resources, checkpoint, journal, faults, sample, eval_every, refused_max, train.steps, name, and the paths of
  * manifest and cache (the manifest's digest is compared by itself). Text is cut to fit, and ends with a NUL. Returns the
- * bytes that the whole of it takes, without the NUL: text_bytes or more means that it was cut. */
+ * bytes that the whole of it takes, without the NUL: text_bytes or more means that it was cut. Of a task list only the
+ * workload and the shell: the list has a digest of its own. */
 size_t reeve_job_identity(const struct reeve_job *job, char *text, size_t text_bytes);
 
 void reeve_job_plan_config(const struct reeve_job *job, struct reeve_plan_config *out);

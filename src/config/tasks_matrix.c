@@ -1,0 +1,111 @@
+/* See tasks_matrix.h. */
+#include "config/tasks_matrix.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "core/task_list.h"
+
+#define PARAMETERS_MAX 16u
+#define MARK_BYTES 66 /* "{" name "}" NUL */
+
+struct parameter {
+    char mark[MARK_BYTES];
+    uint32_t first, at; /* nodes: the first value, and the one that is taken now */
+};
+
+struct sweep {
+    const struct reeve_yaml *y;
+    struct parameter parameters[PARAMETERS_MAX];
+    uint32_t count;
+    char *text; /* owned; REEVE_TASK_COMMAND_BYTES */
+};
+
+static reeve_status add_parameter(struct sweep *s, uint32_t key, const char *command, struct reeve_error *err)
+{
+    const struct reeve_yaml *y = s->y;
+    uint32_t values = y->nodes[key].next;
+    const char *name = reeve_yaml_text(y, key);
+    if (s->count == PARAMETERS_MAX)
+        return reeve_yaml_fail(y, key, err, REEVE_INPUT_INVALID, "key 'matrix': more than %u parameters",
+                               PARAMETERS_MAX);
+    struct parameter *p = &s->parameters[s->count++];
+    if ((size_t)snprintf(p->mark, sizeof(p->mark), "{%s}", name) >= sizeof(p->mark))
+        return reeve_yaml_fail(y, key, err, REEVE_INPUT_INVALID, "parameter '%.60s': its name is too long", name);
+    for (uint32_t i = 0; i + 1 < s->count; i++)
+        if (strcmp(s->parameters[i].mark, p->mark) == 0)
+            return reeve_yaml_fail(y, key, err, REEVE_INPUT_INVALID, "parameter '%s': given twice", name);
+    if (strstr(command, p->mark) == NULL)
+        return reeve_yaml_fail(y, key, err, REEVE_INPUT_INVALID,
+                               "parameter '%s': the command has no %s in it, so all its values would run the same",
+                               name, p->mark);
+    p->first = p->at = y->nodes[values].first;
+    if (y->nodes[values].kind != REEVE_YAML_LIST || p->first == REEVE_YAML_NONE)
+        return reeve_yaml_fail(y, values, err, REEVE_INPUT_INVALID, "parameter '%s': expected a list of values", name);
+    for (uint32_t v = p->first; v != REEVE_YAML_NONE; v = y->nodes[v].next)
+        if (y->nodes[v].kind != REEVE_YAML_SCALAR)
+            return reeve_yaml_fail(y, v, err, REEVE_INPUT_INVALID, "parameter '%s': expected a number or a text", name);
+    return REEVE_OK;
+}
+
+/* The command with the values of now. Returns its bytes; 0: too long. */
+static size_t substitute(const struct sweep *s, const char *command)
+{
+    size_t used = 0;
+    while (*command != '\0') {
+        const char *piece = command;
+        size_t bytes = 1, mark = 1;
+        for (uint32_t i = 0; *command == '{' && i < s->count; i++) {
+            size_t n = strlen(s->parameters[i].mark);
+            if (strncmp(command, s->parameters[i].mark, n) != 0) continue;
+            piece = reeve_yaml_text(s->y, s->parameters[i].at);
+            bytes = strlen(piece);
+            mark = n;
+            break;
+        }
+        if (used + bytes >= REEVE_TASK_COMMAND_BYTES) return 0;
+        memcpy(s->text + used, piece, bytes);
+        used += bytes;
+        command += mark;
+    }
+    return used;
+}
+
+/* To the next combination. False: that was the last one. */
+static bool advance(struct sweep *s)
+{
+    for (uint32_t i = s->count; i-- > 0;) {
+        struct parameter *p = &s->parameters[i];
+        p->at = s->y->nodes[p->at].next;
+        if (p->at != REEVE_YAML_NONE) return true;
+        p->at = p->first;
+    }
+    return false;
+}
+
+reeve_status reeve_tasks_matrix(const struct reeve_yaml *y, uint32_t matrix, const char *command,
+                                reeve_tasks_combination *visit, void *arg, struct reeve_error *err)
+{
+    struct sweep s = {.y = y};
+    if (y->nodes[matrix].kind != REEVE_YAML_MAPPING || y->nodes[matrix].count == 0)
+        return reeve_yaml_fail(y, matrix, err, REEVE_INPUT_INVALID,
+                               "key 'matrix': expected parameters with lists of values, such as {alpha: [1, 2]}");
+    reeve_status st = REEVE_OK;
+    for (uint32_t at = y->nodes[matrix].first; at != REEVE_YAML_NONE && st == REEVE_OK;
+         at = y->nodes[y->nodes[at].next].next)
+        st = add_parameter(&s, at, command, err);
+    s.text = malloc(REEVE_TASK_COMMAND_BYTES);
+    if (st == REEVE_OK && s.text == NULL) st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "matrix: out of memory");
+    do {
+        size_t bytes = st == REEVE_OK ? substitute(&s, command) : 1;
+        if (bytes == 0)
+            st = reeve_yaml_fail(y, matrix, err, REEVE_INPUT_INVALID,
+                                 "key 'matrix': a command with its values has more than %u bytes",
+                                 REEVE_TASK_COMMAND_BYTES - 1);
+        if (st == REEVE_OK) st = visit(arg, s.text, bytes);
+    } while (st == REEVE_OK && advance(&s));
+    free(s.text);
+    return st;
+}
