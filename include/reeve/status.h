@@ -20,6 +20,7 @@
     X(TASK_REJECTED, 12, "task can never succeed")  /* dead at once */                                          \
     X(TASK_CANCELLED, 13, "task was cancelled")                                                                 \
     X(TASK_STALE, 14, "word of an old lease")       /* dropped, never fatal */                                  \
+    X(TASK_TIME_LIMIT, 15, "time limit of the task passed") /* worth another attempt */                         \
     X(WORKER_LOST, 30, "worker is lost")                                                                        \
     X(WORKER_DIVERGED, 31, "worker holds other weights")                                                        \
     X(STORE_CORRUPT, 50, "stored object is damaged") /* exit 65 when nothing older is left */                   \

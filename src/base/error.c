@@ -129,6 +129,7 @@ int reeve_status_exit_code(reeve_status status)
     case REEVE_TASK_FAILED:
     case REEVE_TASK_CANCELLED:
     case REEVE_TASK_STALE:
+    case REEVE_TASK_TIME_LIMIT:
     case REEVE_WORKER_LOST:
     case REEVE_WORKER_DIVERGED:
     case REEVE_JOB_NO_MEMORY:

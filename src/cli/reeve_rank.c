@@ -24,6 +24,7 @@
 #include "reeve/version.h"
 #include "run/rank.h"
 #include "run/stop_signals.h"
+#include "run/warden.h"
 #include "store/reader.h"
 #include "workload/registry.h"
 
@@ -83,8 +84,9 @@ static int prepare(const struct options *o, struct reeve_prepared *p)
     struct reeve_error err = {0};
     reeve_status st = o->job != NULL ? reeve_prepare(o->job, o->sets, o->set_count, o->run_dir, 0, p, &err)
                                      : reeve_prepare_open(o->run_dir, p, &err);
-    if (st == REEVE_OK && reeve_workload_find(p->job.workload) == NULL) {
-        st = reeve_fail(&err, REEVE_INPUT_INVALID, "workload '%s' is unknown; this build has: gpt", p->job.workload);
+    if (st == REEVE_OK && p->tasks == NULL && reeve_workload_find(p->job.workload) == NULL) {
+        st = reeve_fail(&err, REEVE_INPUT_INVALID, "workload '%s' is unknown; this build has: gpt, exec",
+                        p->job.workload);
         reeve_prepared_fini(p);
     }
     if (st == REEVE_OK) return 0;
@@ -100,9 +102,13 @@ static void host_name(char *host, size_t host_bytes)
 
 static int say_complete(struct reeve_prepared *p)
 {
-    (void)printf("%s is complete: all %llu steps are done\n", p->run_dir, (unsigned long long)p->job.train.steps);
+    int code = p->dead > 0 ? REEVE_EXIT_DEAD_TASKS : REEVE_EXIT_DONE;
+    if (p->tasks != NULL)
+        (void)printf("%s is complete: all %u tasks have ended, %u of them dead\n", p->run_dir, p->tasks->task_count,
+                     p->dead);
+    else (void)printf("%s is complete: all %llu steps are done\n", p->run_dir, (unsigned long long)p->job.train.steps);
     reeve_prepared_fini(p);
-    return REEVE_EXIT_DONE;
+    return code;
 }
 
 static int run_alone(const struct options *o)
@@ -205,7 +211,7 @@ static int run_worker(const struct reeve_mpi_session *session, reeve_transport *
     struct reeve_error err = {0};
     reeve_collective *collective = NULL;
     const struct reeve_coll_mpi_config shared = {.host_size = 0};
-    if (reeve_coll_mpi_create(session->workers, &shared, &collective, &err) != REEVE_OK) {
+    if (p.tasks == NULL && reeve_coll_mpi_create(session->workers, &shared, &collective, &err) != REEVE_OK) {
         reeve_log(REEVE_LOG_ERROR, "%s", err.text);
         reeve_prepared_fini(&p);
         return reeve_status_exit_code(err.status);
@@ -214,7 +220,7 @@ static int run_worker(const struct reeve_mpi_session *session, reeve_transport *
                                        .host = session->host,
                                        .cores_short = session->node_size > (uint32_t)sysconf(_SC_NPROCESSORS_ONLN)};
     code = reeve_rank_worker(&config, t, collective, clean);
-    if (*clean) collective->ops->destroy(collective);
+    if (*clean && collective != NULL) collective->ops->destroy(collective);
     reeve_prepared_fini(&p);
     return code;
 }
@@ -263,6 +269,7 @@ static void choose_blas_kernels(char **argv)
 
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "--warden") == 0) reeve_warden_main();
     struct options o = {0};
     int code = parse(argc, argv, &o);
     if (code != 0) return code;

@@ -105,8 +105,14 @@ static int print_json(const struct reeve_prepared *p, int exit_code, uint32_t re
     if (object == NULL) return reeve_cli_print_json(NULL);
     (void)json_object_set_new(object, "run_dir", reeve_cli_json_text(p->run_dir));
     (void)json_object_set_new(object, "state", reeve_cli_json_text(reeve_run_state_name(report.state)));
-    (void)json_object_set_new(object, "step", reeve_cli_json_u64(report.step));
-    (void)json_object_set_new(object, "samples", reeve_cli_json_u64(report.samples));
+    if (p->tasks != NULL) {
+        (void)json_object_set_new(object, "tasks", reeve_cli_json_u64(p->tasks->task_count));
+        (void)json_object_set_new(object, "done", reeve_cli_json_u64(report.tasks_done));
+        (void)json_object_set_new(object, "dead", reeve_cli_json_u64(report.tasks_dead));
+    } else {
+        (void)json_object_set_new(object, "step", reeve_cli_json_u64(report.step));
+        (void)json_object_set_new(object, "samples", reeve_cli_json_u64(report.samples));
+    }
     (void)json_object_set_new(object, "restarts", json_integer(restarts));
     (void)json_object_set_new(object, "exit_code", json_integer(exit_code));
     (void)json_object_set_new(object, "message", reeve_cli_json_text(report.message));
@@ -115,6 +121,12 @@ static int print_json(const struct reeve_prepared *p, int exit_code, uint32_t re
 
 static int say_complete(const struct reeve_prepared *p)
 {
+    if (p->tasks != NULL) {
+        (void)printf("%s is complete: all %u tasks have ended, %u of them dead.\nTo start anew, choose another "
+                     "--run-dir.\n",
+                     p->run_dir, p->tasks->task_count, p->dead);
+        return p->dead > 0 ? REEVE_EXIT_DEAD_TASKS : REEVE_EXIT_DONE;
+    }
     char path[REEVE_PATH_BYTES_MAX + 16];
     (void)snprintf(path, sizeof(path), "%s/status.json", p->run_dir);
     struct reeve_status_report report;
@@ -147,7 +159,9 @@ static int run_main(const struct reeve_verb *verb, int argc, char **argv)
     if (reeve_prepare(argv[optind], o.sets, o.set_count, o.run_dir, (uint32_t)o.workers, &p, &err) != REEVE_OK)
         return reeve_cli_fail(&err);
     if (p.complete) {
-        code = o.json ? print_json(&p, REEVE_EXIT_DONE, 0) : say_complete(&p);
+        int dead = p.dead > 0 ? REEVE_EXIT_DEAD_TASKS : REEVE_EXIT_DONE;
+        code = o.json ? print_json(&p, dead, 0) : say_complete(&p);
+        if (o.json && code == REEVE_EXIT_DONE) code = dead;
         reeve_prepared_fini(&p);
         return code;
     }
@@ -191,9 +205,11 @@ const struct reeve_verb reeve_verb_run = {
     "Ctrl-C twice leaves at once. A file SAVE in the run folder asks for a checkpoint.\n"
     "In a batch job of Slurm it also stops, checkpointed, before the job's time is up; elsewhere --max-time says "
     "when.\n"
+    "A job of workload exec runs its list of commands; the same command runs what is not done (docs/exec.md).\n"
     "\n"
     "Examples:\n"
     "  reeve run job.yaml -n 2\n"
+    "  reeve run jobs/exec-sweep.yaml -n 3     a sweep of commands\n"
     "  reeve run job.yaml -n 3 --run-dir /scratch/me/run1 --set train.steps=1000\n"
     "  mpirun -n 4 reeve run job.yaml          one master and three workers, launched by yourself\n"
     "  srun --mpi=pmix reeve run job.yaml      the same in a Slurm allocation\n"

@@ -65,6 +65,36 @@ static void format_rate(double v, char out[16])
     (void)snprintf(out, 16, "%.*f%s", decimals, v, units[unit]);
 }
 
+/* "done 41/96  3 running  52 waiting  2 failed  18.2 tasks/s  0:03 left" */
+static size_t make_list_pieces(const struct reeve_status_report *r, struct piece piece[PIECES_MAX])
+{
+    char rate[16], left[32];
+    size_t n = 0;
+    const char *state = r->state == REEVE_RUN_RUNNING ? "" : reeve_run_state_name(r->state);
+    (void)snprintf(piece[n++].text, PIECE_BYTES, "%s%sdone %" PRIu64 "/%" PRIu64, state, *state != '\0' ? ", " : "",
+                   r->tasks_done, r->tasks_total);
+    piece[n].rank = 2;
+    (void)snprintf(piece[n++].text, PIECE_BYTES, "%" PRIu64 " running", r->tasks_running);
+    piece[n].rank = 1;
+    (void)snprintf(piece[n++].text, PIECE_BYTES, "%" PRIu64 " waiting",
+                   r->tasks_total - r->tasks_done - r->tasks_dead - r->tasks_cancelled - r->tasks_running);
+    if (r->tasks_dead > 0 || r->tasks_delayed > 0) {
+        piece[n].rank = 5;
+        (void)snprintf(piece[n++].text, PIECE_BYTES, "%" PRIu64 " failed", r->tasks_dead + r->tasks_delayed);
+    }
+    if (isfinite(r->tasks_per_s)) {
+        format_rate(r->tasks_per_s, rate);
+        piece[n].rank = 3;
+        (void)snprintf(piece[n++].text, PIECE_BYTES, "%s tasks/s", rate);
+    }
+    if (isfinite(r->seconds_left)) {
+        reeve_progress_format_duration(r->seconds_left, left);
+        piece[n].rank = 4;
+        (void)snprintf(piece[n++].text, PIECE_BYTES, "%s left", left);
+    }
+    return n;
+}
+
 static size_t make_pieces(const struct reeve_status_report *r, struct piece piece[PIECES_MAX])
 {
     char rate[16], left[32];
@@ -111,7 +141,7 @@ size_t reeve_progress_format(const struct reeve_status_report *r, uint32_t colum
 {
     struct piece piece[PIECES_MAX] = {0};
     char line[PIECES_MAX * (PIECE_BYTES + 2)];
-    size_t count = make_pieces(r, piece), length = 0;
+    size_t count = r->tasks_total > 0 ? make_list_pieces(r, piece) : make_pieces(r, piece), length = 0;
     for (int rank_min = 1; rank_min <= 6; rank_min++) {
         length = join_pieces(piece, count, rank_min, line, sizeof line);
         if (columns == 0 || length < columns) break;

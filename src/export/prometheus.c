@@ -98,6 +98,14 @@ static void write_training(struct writer *w, const struct reeve_status_report *r
     figure(w, "seconds_left", "Estimated seconds to the end of the job.", r->seconds_left);
 }
 
+static void write_list(struct writer *w, const struct reeve_status_report *r)
+{
+    count(w, "tasks_total", "gauge", "Tasks of the list.", r->tasks_total);
+    count(w, "attempts_failed", "gauge", "Attempts of tasks that failed.", r->attempts_failed);
+    figure(w, "tasks_per_second", "Tasks that ended a second, over the last seconds.", r->tasks_per_s);
+    figure(w, "seconds_left", "Estimated seconds to the end of the job.", r->seconds_left);
+}
+
 static void write_files(struct writer *w, const struct reeve_status_report *r)
 {
     count(w, "restarts", "gauge", "Times that the run was opened again.", r->restarts);
@@ -118,7 +126,8 @@ reeve_status reeve_prometheus_format(const struct reeve_status_report *r, char *
     w.out = open_memstream(&made, &bytes);
     if (w.out == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "Prometheus text: out of memory");
     write_state(&w, r);
-    write_training(&w, r);
+    if (r->tasks_total == 0) write_training(&w, r);
+    else write_list(&w, r);
     write_tasks(&w, r);
     write_files(&w, r);
     bool failed = ferror(w.out) != 0;

@@ -46,6 +46,12 @@ static const struct field {
     FIELD("tasks_blocked", FIELD_U64, tasks_blocked),
     FIELD("tasks_done", FIELD_U64, tasks_done),
     FIELD("tasks_dead", FIELD_U64, tasks_dead),
+    FIELD("tasks_total", FIELD_U64, tasks_total),
+    FIELD("tasks_running", FIELD_U64, tasks_running),
+    FIELD("tasks_delayed", FIELD_U64, tasks_delayed),
+    FIELD("tasks_cancelled", FIELD_U64, tasks_cancelled),
+    FIELD("attempts_failed", FIELD_U64, attempts_failed),
+    FIELD("tasks_per_s", FIELD_DOUBLE, tasks_per_s),
     FIELD("refused_steps", FIELD_U64, refused_steps),
     FIELD("seconds_left", FIELD_DOUBLE, seconds_left),
     FIELD("last_checkpoint_step", FIELD_U64, last_checkpoint_step),
@@ -75,7 +81,7 @@ const char *reeve_run_state_name(enum reeve_run_state state)
 void reeve_status_report_init(struct reeve_status_report *r)
 {
     *r = (struct reeve_status_report){.exit_code = -1};
-    r->loss = r->eval_loss = r->tokens_per_s = r->learning_rate = r->grad_norm = r->seconds_left = NAN;
+    r->loss = r->eval_loss = r->tokens_per_s = r->tasks_per_s = r->learning_rate = r->grad_norm = r->seconds_left = NAN;
 }
 
 /* JSON has no NaN and no infinity: they are null. Text that is no UTF-8 (a host name may be anything) loses its odd

@@ -43,6 +43,9 @@ struct reeve_status_report {
     double learning_rate, grad_norm;
     uint32_t workers; /* joined and alive */
     uint64_t tasks_ready, tasks_leased, tasks_blocked, tasks_done, tasks_dead;
+    /* of a run that works a task list off; tasks_total 0: it trains, and the others mean nothing */
+    uint64_t tasks_total, tasks_running, tasks_delayed, tasks_cancelled, attempts_failed;
+    double tasks_per_s;
     uint64_t refused_steps;                   /* on this timeline: NaN, infinity or overflow */
     double seconds_left;                      /* to the end of the job at the present rate */
     uint64_t last_checkpoint_step;            /* 0: none yet */

@@ -105,7 +105,7 @@ static reeve_status commit_checkpoint(reeve_master_loop *l, struct reeve_error *
         .run_id = l->recovered->run_id,
         .epoch = l->epoch,
         .workers = cut.part_count,
-        .manifest_digest = l->config.manifest->digest,
+        .manifest_digest = l->config.digest,
         .wall_ns = reeve_clock_wall_ns(),
         .threads = l->config.job->resources.threads,
     };
@@ -287,6 +287,7 @@ static reeve_status take_checkpoint_end(reeve_master_loop *l, reeve_time_ns now_
 {
     struct reeve_master_input in = {.kind = REEVE_INPUT_CKPT_DONE};
     struct reeve_error why = {0};
+    if (l->checkpointer == NULL) return REEVE_OK; /* a task list needs no checkpoints */
     if (!reeve_checkpointer_poll(l->checkpointer, &in.step, &in.digest64, &why)) return REEVE_OK;
     *progress = true;
     in.status = why.status;
@@ -303,7 +304,10 @@ static reeve_status ask_stop(reeve_master_loop *l, const char *why, reeve_time_n
 {
     if (l->stop_sent) return REEVE_OK;
     l->stop_sent = true;
-    reeve_report_say(l->report, "%s: stopping at the next step boundary", why);
+    if (l->config.tasks != NULL)
+        reeve_report_say(l->report, "%s: nothing more is begun; what runs may go on for %u s", why,
+                         l->config.job->exec.drain_s);
+    else reeve_report_say(l->report, "%s: stopping at the next step boundary", why);
     struct reeve_master_input in = {.kind = REEVE_INPUT_STOP, .status = REEVE_JOB_STOPPED};
     return give(l, &in, now_ns, err);
 }
@@ -338,6 +342,10 @@ static reeve_status look_outside(reeve_master_loop *l, reeve_time_ns now_ns, str
         st = ask_stop(l, number > 0 ? strsignal(number) : "file STOP", now_ns, err);
     }
     if (st == REEVE_OK && take_file(l, "SAVE", &number)) {
+        if (l->config.tasks != NULL) {
+            reeve_report_say(l->report, "file SAVE: nothing to do; all that has ended is on record");
+            return REEVE_OK;
+        }
         reeve_report_say(l->report, "file SAVE: checkpoint at the next step boundary");
         struct reeve_master_input in = {.kind = REEVE_INPUT_SAVE};
         st = give(l, &in, now_ns, err);
@@ -423,7 +431,7 @@ static reeve_status record_opening(reeve_master_loop *l, struct reeve_error *err
                                        .step = l->recovered->resume_step,
                                        .a = l->recovered->run_id,
                                        .arg = l->config.workers};
-    memcpy(&d.events[0].b, l->config.manifest->digest.bytes, 8);
+    memcpy(&d.events[0].b, l->config.digest.bytes, 8);
     d.events[1] = (struct reeve_event){.kind = REEVE_EVENT_SEGMENT_STAMP, .a = (uint64_t)reeve_clock_wall_ns()};
     struct reeve_master_input none = {.kind = REEVE_INPUT_TICK};
     reeve_status st = carry_out(l, &none, &d, reeve_clock_now(), err);
@@ -448,8 +456,8 @@ reeve_status reeve_master_loop_create(const struct reeve_master_loop_config *con
     if (l->outbox == NULL) st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "master: out of memory");
     if (st == REEVE_OK)
         st = reeve_report_create(config->run_dir, config->job, recovered->run_id,
-                                 reeve_plan_epoch_samples(recovered->plan), config->progress, &l->report, err);
-    if (st == REEVE_OK)
+                                 recovered->plan != NULL ? reeve_plan_epoch_samples(recovered->plan) : 0, config->progress, &l->report, err);
+    if (st == REEVE_OK && config->tasks == NULL)
         st = reeve_checkpointer_create(config->run_dir, config->job->checkpoint.keep, config->workers, &l->checkpointer,
                                        err);
     if (st == REEVE_OK)
@@ -486,9 +494,15 @@ static int end_of_itself(reeve_master_loop *l, const struct reeve_master_status 
     if (s->ended && !failed) {
         if (l->has_text) reeve_report_say(l->report, "\nA text sampled from the model:\n%s\n", l->text);
         if (s->dead > 0)
-            (void)snprintf(why, why_bytes, "finished, but %u task%s dead (see `reeve inspect %s`)", s->dead,
-                           s->dead == 1 ? " is" : "s are", l->config.run_dir);
+            (void)snprintf(why, why_bytes, "finished, but %u task%s dead (see `reeve %s %s`)", s->dead,
+                           s->dead == 1 ? " is" : "s are", l->config.tasks != NULL ? "tasks --state dead" : "inspect",
+                           l->config.run_dir);
         return s->dead > 0 ? REEVE_EXIT_DEAD_TASKS : REEVE_EXIT_DONE;
+    }
+    if (s->stop_reason == REEVE_JOB_STOPPED && l->config.tasks != NULL) {
+        (void)snprintf(why, why_bytes, "stopped: %u of %" PRIu64 " tasks are done; run the same command again to go on",
+                       s->done, s->tasks_total);
+        return REEVE_EXIT_AGAIN;
     }
     if (s->stop_reason == REEVE_JOB_STOPPED) {
         (void)snprintf(why, why_bytes, "checkpointed at step %" PRIu64 "; run the same command again to go on",
@@ -529,7 +543,10 @@ int reeve_master_loop_end(reeve_master_loop *l, const struct reeve_error *err)
                                                                                           : REEVE_RUN_FAILED;
     reeve_start_record_end(l->start, &s, l->deadline.cause, code);
     reeve_report_end(l->report, l->master, state, code, why, reeve_clock_now());
-    if (state == REEVE_RUN_COMPLETE) {
+    if (state == REEVE_RUN_COMPLETE && l->config.tasks != NULL) {
+        reeve_report_say(l->report, "complete: %u of %" PRIu64 " tasks done; output and journal in %s", s.done,
+                         s.tasks_total, l->config.run_dir);
+    } else if (state == REEVE_RUN_COMPLETE) {
         if (s.eval_tokens > 0)
             reeve_report_say(l->report, "complete: %" PRIu64 " steps, held-out loss %.4f nats per token; files in %s",
                              s.step, reeve_exact_loss_value(s.eval_loss) / (double)s.eval_tokens, l->config.run_dir);

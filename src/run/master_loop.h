@@ -16,7 +16,8 @@ typedef struct reeve_master_loop reeve_master_loop;
 struct reeve_master_loop_config {
     const char *run_dir;                   /* borrowed until destroy */
     const struct reeve_job *job;           /* borrowed until destroy */
-    const struct reeve_manifest *manifest; /* borrowed until destroy */
+    struct reeve_digest digest;            /* of the locked manifest, or of the task list */
+    const struct reeve_task_list *tasks;   /* borrowed until destroy; NULL: it trains */
     uint32_t workers;                      /* expected: peers 1..workers */
     FILE *progress;                        /* borrowed; NULL: none */
     int64_t end_wall_ns;                   /* of --max-time; INT64_MAX: none */

@@ -11,7 +11,9 @@
 #include "base/log.h"
 #include "config/job_file.h"
 #include "config/manifest_file.h"
+#include "config/tasks_file.h"
 #include "run/lock_manifest.h"
+#include "run/prepare_tasks.h"
 #include "store/journal.h"
 #include "store/lock.h"
 #include "store/owner.h"
@@ -137,6 +139,7 @@ static reeve_status compare_manifest(const struct reeve_prepared *p, struct reev
 struct completion {
     bool ended;
     uint64_t step;
+    uint32_t dead;
 };
 
 static reeve_status see_end(void *arg, const struct reeve_event *ev, struct reeve_error *err)
@@ -144,7 +147,7 @@ static reeve_status see_end(void *arg, const struct reeve_event *ev, struct reev
     (void)err;
     struct completion *c = arg;
     if (ev->kind == REEVE_EVENT_RUN_OPENED) c->ended = false;
-    if (ev->kind == REEVE_EVENT_RUN_ENDED) *c = (struct completion){.ended = true, .step = ev->step};
+    if (ev->kind == REEVE_EVENT_RUN_ENDED) *c = (struct completion){.ended = true, .step = ev->step, .dead = ev->arg};
     return REEVE_OK;
 }
 
@@ -154,11 +157,22 @@ static reeve_status look_for_end(struct reeve_prepared *p, struct reeve_error *e
     struct completion c = {0};
     struct reeve_journal_info info;
     reeve_status st = reeve_journal_replay(p->run_dir, see_end, &c, &info, err);
-    p->complete = st == REEVE_OK && c.ended && c.step >= p->job.train.steps;
+    p->complete = st == REEVE_OK && c.ended && (p->tasks != NULL || c.step >= p->job.train.steps);
+    p->dead = p->complete ? c.dead : 0;
     return st;
 }
 
-static reeve_status check_existing(struct reeve_prepared *p, const char *job_yaml, struct reeve_error *err)
+/* Everything that a training was begun with, against what the job says now. */
+static reeve_status check_training(struct reeve_prepared *p, struct reeve_error *err)
+{
+    char lock_path[REEVE_PATH_BYTES_MAX];
+    reeve_status st = in_run(p, "manifest.h5", lock_path, err);
+    if (st == REEVE_OK) st = reeve_lock_read(lock_path, &p->manifest, err);
+    return st == REEVE_OK ? compare_manifest(p, err) : st;
+}
+
+static reeve_status check_existing(struct reeve_prepared *p, const char *job_path, const char *job_yaml,
+                                   struct reeve_error *err)
 {
     struct reeve_job stored;
     reeve_status st = reeve_job_read(job_yaml, NULL, 0, &stored, err);
@@ -166,10 +180,8 @@ static reeve_status check_existing(struct reeve_prepared *p, const char *job_yam
     if (st == REEVE_OK && p->job.optimizer.decay_steps == p->job.train.steps)
         p->job.optimizer.decay_steps = stored.optimizer.decay_steps;
     if (st == REEVE_OK) st = compare_identity(p, &stored, err);
-    char lock_path[REEVE_PATH_BYTES_MAX];
-    if (st == REEVE_OK) st = in_run(p, "manifest.h5", lock_path, err);
-    if (st == REEVE_OK) st = reeve_lock_read(lock_path, &p->manifest, err);
-    if (st == REEVE_OK) st = compare_manifest(p, err);
+    if (st == REEVE_OK)
+        st = reeve_job_is_list(&p->job) ? reeve_prepare_tasks_open(p, job_path, err) : check_training(p, err);
     if (st == REEVE_OK && memcmp(&stored, &p->job, sizeof(stored)) != 0) st = write_job(p, err);
     return st == REEVE_OK ? look_for_end(p, err) : st;
 }
@@ -189,6 +201,7 @@ static reeve_status make_folders(const struct reeve_prepared *p, struct reeve_er
     static const char *const names[] = {"journal", "checkpoint", "log"};
     reeve_status st = reeve_mkdir_parents(p->run_dir, err);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && st == REEVE_OK; i++) {
+        if (p->tasks != NULL && strcmp(names[i], "checkpoint") == 0) continue; /* a task list has none */
         char path[REEVE_PATH_BYTES_MAX];
         st = in_run(p, names[i], path, err);
         if (st == REEVE_OK) st = reeve_mkdir_parents(path, err);
@@ -196,10 +209,9 @@ static reeve_status make_folders(const struct reeve_prepared *p, struct reeve_er
     return st;
 }
 
-static reeve_status make_fresh(struct reeve_prepared *p, struct reeve_error *err)
+static reeve_status make_training(struct reeve_prepared *p, struct reeve_error *err)
 {
     char lock_path[REEVE_PATH_BYTES_MAX];
-    p->fresh = true;
     reeve_status st = reeve_manifest_lock_progress(p->job.data.manifest, 0, tell_locking, NULL, &p->manifest, err);
     reeve_plan *plan = NULL;
     struct reeve_plan_config plan_config;
@@ -209,7 +221,20 @@ static reeve_status make_fresh(struct reeve_prepared *p, struct reeve_error *err
     reeve_plan_destroy(plan);
     if (st == REEVE_OK) st = make_folders(p, err);
     if (st == REEVE_OK) st = in_run(p, "manifest.h5", lock_path, err);
-    if (st == REEVE_OK) st = reeve_lock_write(lock_path, p->manifest, err);
+    return st == REEVE_OK ? reeve_lock_write(lock_path, p->manifest, err) : st;
+}
+
+static reeve_status make_list(struct reeve_prepared *p, const char *job_path, struct reeve_error *err)
+{
+    reeve_status st = reeve_tasks_read(job_path, &p->job, &p->tasks, err); /* refuse before anything is made */
+    if (st == REEVE_OK) st = make_folders(p, err);
+    return st == REEVE_OK ? reeve_prepare_tasks_lock(p, err) : st;
+}
+
+static reeve_status make_fresh(struct reeve_prepared *p, const char *job_path, struct reeve_error *err)
+{
+    p->fresh = true;
+    reeve_status st = reeve_job_is_list(&p->job) ? make_list(p, job_path, err) : make_training(p, err);
     return st == REEVE_OK ? write_job(p, err) : st; /* last: its presence says that the folder is a run */
 }
 
@@ -230,7 +255,7 @@ reeve_status reeve_prepare(const char *job_path, const char *const *overrides, u
                         "%s is in use by %s: wait for it, stop it (touch %s/STOP), or choose another "
                         "--run-dir",
                         out->run_dir, holder, out->run_dir);
-    if (st == REEVE_OK) st = reeve_path_exists(job_yaml) ? check_existing(out, job_yaml, err) : make_fresh(out, err);
+    if (st == REEVE_OK) st = reeve_path_exists(job_yaml) ? check_existing(out, job_path, job_yaml, err) : make_fresh(out, job_path, err);
     if (st != REEVE_OK) reeve_prepared_fini(out);
     return st;
 }
@@ -242,8 +267,12 @@ reeve_status reeve_prepare_open(const char *run_dir, struct reeve_prepared *out,
     char path[REEVE_PATH_BYTES_MAX];
     reeve_status st = in_run(out, "job.yaml", path, err);
     if (st == REEVE_OK) st = reeve_job_read(path, NULL, 0, &out->job, err);
-    if (st == REEVE_OK) st = in_run(out, "manifest.h5", path, err);
-    if (st == REEVE_OK) st = reeve_lock_read(path, &out->manifest, err);
+    if (st == REEVE_OK && reeve_job_is_list(&out->job)) {
+        st = reeve_prepare_tasks_open(out, NULL, err);
+    } else if (st == REEVE_OK) {
+        st = in_run(out, "manifest.h5", path, err);
+        if (st == REEVE_OK) st = reeve_lock_read(path, &out->manifest, err);
+    }
     if (st == REEVE_OK) st = look_for_end(out, err);
     if (st != REEVE_OK) reeve_prepared_fini(out);
     return st;
@@ -253,4 +282,6 @@ void reeve_prepared_fini(struct reeve_prepared *p)
 {
     reeve_manifest_destroy(p->manifest);
     p->manifest = NULL;
+    reeve_task_list_destroy(p->tasks);
+    p->tasks = NULL;
 }

@@ -9,18 +9,21 @@
 #include "base/path.h"
 #include "core/job.h"
 #include "core/manifest.h"
+#include "core/task_list.h"
 
 struct reeve_prepared {
     struct reeve_job job;               /* resolved; as RUN/job.yaml now has it */
-    struct reeve_manifest *manifest;    /* owned: reeve_prepared_fini() */
+    struct reeve_manifest *manifest;    /* owned: reeve_prepared_fini(); NULL: it works a task list off */
+    struct reeve_task_list *tasks;      /* owned; NULL: it trains */
     char run_dir[REEVE_PATH_BYTES_MAX]; /* absolute */
     bool fresh;                         /* the folder was made now */
-    bool complete;                      /* all of job.train.steps are done and on record: nothing is left to run */
+    bool complete; /* all steps, or all tasks, have ended and are on record: nothing is left to run */
+    uint32_t dead; /* of a complete task list: tasks that did not end well */
 };
 
 /* Read job_path with overrides; make or check the run folder (run_dir NULL: runs/<name> under the current folder).
  *
- * A fresh folder gets manifest.h5 (every shard measured), then job.yaml, each complete or not there at all. A folder
+ * A fresh folder gets manifest.h5 (every shard measured) or tasks.h5, then job.yaml, each complete or not there at all. A folder
  * that has them is compared: what decides the trajectory must be equal (STORE_MISMATCH names the first key that differs),
  * the list of shards must be the locked one (INPUT_CHANGED); the rest (steps, workers, checkpoints ...) may change and
  * is rewritten. workers > 0 replaces resources.workers.

@@ -36,7 +36,8 @@ struct master_part {
 
 struct worker_part {
     char *job_json;
-    reeve_compute *compute;
+    reeve_compute *compute;   /* NULL: it works a task list off */
+    reeve_executor *executor; /* NULL: it trains */
     reeve_worker *worker;
 };
 
@@ -73,14 +74,18 @@ static reeve_status master_init(struct master_part *m, const struct reeve_rank_c
     if (st != REEVE_OK) return st;
     if (took_over) reeve_log(REEVE_LOG_INFO, "the process that had this run is dead; taking the run over");
     m->refreshed_ns = reeve_clock_now();
-    st = reeve_recover(p->run_dir, &p->job, p->manifest, transport->size - 1, config->stop_at, &m->recovered, err);
+    uint32_t workers = transport->size - 1;
+    st = p->tasks != NULL
+             ? reeve_recover_list(p->run_dir, &p->job, p->tasks, workers, &m->recovered, err)
+             : reeve_recover(p->run_dir, &p->job, p->manifest, workers, config->stop_at, &m->recovered, err);
     if (st == REEVE_OK && m->recovered.info.torn_tail)
         reeve_log(REEVE_LOG_INFO, "the last write to the journal was cut short; its incomplete records were ignored");
     struct reeve_master_loop_config loop = {
         .run_dir = p->run_dir,
         .job = &p->job,
-        .manifest = p->manifest,
-        .workers = transport->size - 1,
+        .digest = p->tasks != NULL ? p->tasks->digest : p->manifest->digest,
+        .tasks = p->tasks,
+        .workers = workers,
         .progress = config->progress ? stdout : NULL,
         .end_wall_ns = config->end_wall_ns > 0 ? config->end_wall_ns : INT64_MAX,
     };
@@ -103,9 +108,30 @@ static reeve_status master_turn(struct master_part *m, reeve_time_ns now_ns, boo
 static void worker_fini(struct worker_part *w)
 {
     reeve_worker_destroy(w->worker);
+    reeve_executor_destroy(w->executor);
     reeve_compute_destroy(w->compute);
     free(w->job_json);
     memset(w, 0, sizeof(*w));
+}
+
+static reeve_status create_compute(struct worker_part *w, const struct reeve_prepared *p, struct reeve_error *err)
+{
+    const struct reeve_workload_ops *ops = reeve_workload_find(p->job.workload);
+    if (ops == NULL)
+        return reeve_fail(err, REEVE_INPUT_INVALID, "workload '%s' is unknown; this build has: gpt, exec",
+                          p->job.workload);
+    reeve_status st = reeve_job_format_json(&p->job, &w->job_json, err);
+    struct reeve_compute_config compute = {
+        .job = &p->job, .manifest = p->manifest, .run_dir = p->run_dir, .job_json = w->job_json, .ops = ops};
+    return st == REEVE_OK ? reeve_compute_create(&compute, &w->compute, err) : st;
+}
+
+static reeve_status create_executor(struct worker_part *w, const struct reeve_prepared *p, uint32_t id,
+                                    struct reeve_error *err)
+{
+    struct reeve_executor_config executor = {
+        .job = &p->job, .tasks = p->tasks, .run_dir = p->run_dir, .worker = id, .warden = "/proc/self/exe"};
+    return reeve_executor_create(&executor, &w->executor, err);
 }
 
 static reeve_status worker_init(struct worker_part *w, const struct reeve_rank_config *config, uint32_t id,
@@ -113,21 +139,16 @@ static reeve_status worker_init(struct worker_part *w, const struct reeve_rank_c
 {
     memset(w, 0, sizeof(*w));
     const struct reeve_prepared *p = config->prepared;
-    const struct reeve_workload_ops *ops = reeve_workload_find(p->job.workload);
-    if (ops == NULL)
-        return reeve_fail(err, REEVE_INPUT_INVALID, "workload '%s' is unknown; this build has: gpt", p->job.workload);
-    reeve_status st = reeve_job_format_json(&p->job, &w->job_json, err);
-    struct reeve_compute_config compute = {
-        .job = &p->job, .manifest = p->manifest, .run_dir = p->run_dir, .job_json = w->job_json, .ops = ops};
-    if (st == REEVE_OK) st = reeve_compute_create(&compute, &w->compute, err);
+    reeve_status st = p->tasks != NULL ? create_executor(w, p, id, err) : create_compute(w, p, err);
     struct reeve_worker_config worker = {
         .id = id,
-        .credits = p->job.faults.credits,
+        .credits = p->tasks != NULL ? p->job.exec.ahead : p->job.faults.credits,
         /* The master decides first: a worker that gave up before it would only hide who was silent. */
         .silence_ns = 2 * p->job.faults.silence_stop_s * REEVE_SECOND_NS + MASTER_PATIENCE_NS,
         .host = config->host,
     };
-    if (st == REEVE_OK) st = reeve_worker_create(&worker, transport, collective, w->compute, &w->worker, err);
+    if (st == REEVE_OK)
+        st = reeve_worker_create(&worker, transport, collective, w->compute, w->executor, &w->worker, err);
     if (st != REEVE_OK) worker_fini(w);
     return st;
 }

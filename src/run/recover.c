@@ -146,11 +146,13 @@ static reeve_status choose_checkpoint(const char *run_dir, const struct recovery
         run_dir, why.text);
 }
 
-reeve_status reeve_recover(const char *run_dir, const struct reeve_job *job, const struct reeve_manifest *manifest,
-                           uint32_t workers, uint64_t stop_at, struct reeve_recovered *out, struct reeve_error *err)
+/* The first pass. *r: free(). */
+static reeve_status survey(const char *run_dir, uint32_t workers, struct recovery **result, struct reeve_recovered *out,
+                           struct reeve_error *err)
 {
     memset(out, 0, sizeof(*out));
     struct recovery *r = calloc(1, sizeof(*r));
+    *result = r;
     if (r == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "recovery: out of memory");
     r->workers_max = workers;
     reeve_status st = reeve_journal_replay(run_dir, survey_event, r, &out->info, err);
@@ -160,6 +162,43 @@ reeve_status reeve_recover(const char *run_dir, const struct reeve_job *job, con
     if (st == REEVE_OK && unnamed && getrandom(&r->run_id, sizeof(r->run_id), 0) != sizeof(r->run_id))
         st = reeve_fail(err, REEVE_JOB_INTERNAL, "getrandom: %m");
     out->run_id = r->run_id;
+    return st;
+}
+
+reeve_status reeve_recover_list(const char *run_dir, const struct reeve_job *job, const struct reeve_task_list *tasks,
+                                uint32_t workers, struct reeve_recovered *out, struct reeve_error *err)
+{
+    struct recovery *r;
+    reeve_status st = survey(run_dir, workers, &r, out, err);
+    if (st == REEVE_OK) {
+        struct reeve_master_config config = {
+            .run_id = r->run_id,
+            .workers_max = r->workers_max,
+            .crash_limit = job->faults.crash_limit,
+            .credits = job->exec.ahead,
+            .seed = job->seed,
+            .lease_term_ns = LEASE_TERM_NS,
+            .tasks = tasks,
+            .slots = job->exec.slots,
+            .drain_s = job->exec.drain_s,
+            .retry_ns = (reeve_time_ns)(job->exec.retry_s * (double)REEVE_SECOND_NS),
+        };
+        memcpy(&config.manifest_digest64, tasks->digest.bytes, 8);
+        st = reeve_master_create(&config, NULL, &out->master, err);
+        r->master = out->master;
+    }
+    if (st == REEVE_OK && !out->first) st = reeve_journal_replay(run_dir, replay_event, r, &out->info, err);
+    free(r);
+    if (st != REEVE_OK) reeve_recover_fini(out);
+    return st;
+}
+
+reeve_status reeve_recover(const char *run_dir, const struct reeve_job *job, const struct reeve_manifest *manifest,
+                           uint32_t workers, uint64_t stop_at, struct reeve_recovered *out, struct reeve_error *err)
+{
+    struct recovery *r;
+    reeve_status st = survey(run_dir, workers, &r, out, err);
+    if (r == NULL) return st;
     struct reeve_plan_config plan_config;
     reeve_job_plan_config(job, &plan_config);
     if (st == REEVE_OK) st = reeve_plan_create(manifest, &plan_config, &out->plan, err);

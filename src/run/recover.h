@@ -22,6 +22,9 @@ struct reeve_recovered {
  * which none can be read. */
 reeve_status reeve_recover(const char *run_dir, const struct reeve_job *job, const struct reeve_manifest *manifest,
                            uint32_t workers, uint64_t stop_at, struct reeve_recovered *out, struct reeve_error *err);
+/* The same of a run that works a task list off: it has no checkpoints, and needs none. plan is NULL then. */
+reeve_status reeve_recover_list(const char *run_dir, const struct reeve_job *job, const struct reeve_task_list *tasks,
+                                uint32_t workers, struct reeve_recovered *out, struct reeve_error *err);
 void reeve_recover_fini(struct reeve_recovered *r);
 
 #endif

@@ -15,6 +15,7 @@
 #include "export/metrics_file.h"
 #include "export/progress.h"
 #include "export/prometheus.h"
+#include "run/report_tasks.h"
 
 #define LIVE_NS (200 * REEVE_MILLISECOND_NS)
 #define PLAIN_NS (5 * REEVE_SECOND_NS)
@@ -29,7 +30,8 @@ struct reeve_report {
     char prom_path[REEVE_PATH_BYTES_MAX];
     reeve_metrics_file *metrics; /* owned; NULL after a failure */
     struct reeve_status_report status;
-    uint64_t epoch_samples;
+    uint64_t epoch_samples; /* 0: a task list is worked off */
+    struct reeve_task_rate task_rate;
     uint64_t first_step; /* committed when this process began */
     reeve_time_ns commit_ns[RATE_STEPS];
     uint64_t commits;
@@ -66,7 +68,7 @@ reeve_status reeve_report_create(const char *run_dir, const struct reeve_job *jo
     reeve_status st = reeve_path_join(r->status_path, sizeof(r->status_path), run_dir, "status.json", err);
     if (st == REEVE_OK) st = reeve_path_join(r->prom_path, sizeof(r->prom_path), run_dir, "reeve.prom", err);
     if (st == REEVE_OK) st = reeve_path_join(path, sizeof(path), run_dir, "metrics.jsonl", err);
-    if (st == REEVE_OK) st = reeve_metrics_open(path, &r->metrics, err);
+    if (st == REEVE_OK && epoch_samples > 0) st = reeve_metrics_open(path, &r->metrics, err);
     if (st != REEVE_OK) {
         reeve_report_destroy(r);
         return st;
@@ -179,14 +181,16 @@ void reeve_report_event(reeve_report *r, const reeve_master *m, const struct ree
     }
 }
 
-static void fill(reeve_report *r, const reeve_master *m)
+static void fill(reeve_report *r, const reeve_master *m, reeve_time_ns now_ns)
 {
     struct reeve_master_status s;
     reeve_master_get_status(m, &s);
     struct reeve_status_report *o = &r->status;
     o->step = s.step;
-    o->samples = s.step * r->job->train.global_batch;
-    o->epoch = o->samples / r->epoch_samples;
+    if (r->epoch_samples > 0) {
+        o->samples = s.step * r->job->train.global_batch;
+        o->epoch = o->samples / r->epoch_samples;
+    }
     o->membership_epoch = s.epoch;
     if (s.phase < REEVE_PHASE_DRAIN) o->workers = s.workers; /* later they say goodbye one by one */
     o->tasks_ready = s.ready;
@@ -200,6 +204,12 @@ static void fill(reeve_report *r, const reeve_master *m)
     if (o->eval_step == 0 && s.eval_step > 0 && s.eval_tokens > 0) {
         o->eval_step = s.eval_step;
         o->eval_loss = reeve_exact_loss_value(s.eval_loss) / (double)s.eval_tokens;
+    }
+    if (r->epoch_samples == 0) {
+        uint64_t slots = (uint64_t)o->workers * r->job->exec.slots;
+        reeve_report_tasks(&r->task_rate, &s, now_ns, o);
+        o->tasks_running = s.leased < slots ? s.leased : slots;
+        return;
     }
     double left = (double)(r->job->train.steps - s.step) * r->job->train.global_batch * r->job->data.sequence;
     o->seconds_left = o->tokens_per_s > 0 ? left / o->tokens_per_s : NAN;
@@ -227,10 +237,11 @@ static void write_files(reeve_report *r, reeve_time_ns now_ns)
 
 void reeve_report_turn(reeve_report *r, const reeve_master *m, reeve_time_ns now_ns)
 {
-    bool draw_due = now_ns - r->drawn_ns >= (r->columns > 0 ? LIVE_NS : PLAIN_NS) && r->commits > 0;
+    bool draw_due = now_ns - r->drawn_ns >= (r->columns > 0 ? LIVE_NS : PLAIN_NS) &&
+                    (r->commits > 0 || r->epoch_samples == 0);
     bool write_due = now_ns - r->written_ns >= FILES_NS;
     if (!draw_due && !write_due) return;
-    fill(r, m);
+    fill(r, m, now_ns);
     if (draw_due) draw(r, now_ns);
     if (write_due) write_files(r, now_ns);
 }
@@ -252,12 +263,12 @@ void reeve_report_end(reeve_report *r, const reeve_master *m, enum reeve_run_sta
                       const char *message, reeve_time_ns now_ns)
 {
     append_row(r);
-    fill(r, m);
+    fill(r, m, now_ns);
     r->status.state = state;
     r->status.exit_code = exit_code;
     r->status.seconds_left = state == REEVE_RUN_COMPLETE ? 0.0 : NAN;
     (void)snprintf(r->status.message, sizeof(r->status.message), "%s", message);
-    if (r->commits > 0) draw(r, now_ns);
+    if (r->commits > 0 || r->epoch_samples == 0) draw(r, now_ns);
     if (r->drawn && r->out != NULL) (void)fputc('\n', r->out);
     r->drawn = false;
     write_files(r, now_ns);

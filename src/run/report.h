@@ -11,7 +11,8 @@
 
 typedef struct reeve_report reeve_report;
 
-/* out: where progress goes (stdout); NULL: nowhere. epoch_samples: visits of an epoch. All borrowed until destroy. */
+/* out: where progress goes (stdout); NULL: nowhere. epoch_samples: visits of an epoch; 0: a task list is worked off.
+ * All borrowed until destroy. */
 reeve_status reeve_report_create(const char *run_dir, const struct reeve_job *job, uint64_t run_id,
                                  uint64_t epoch_samples, FILE *out, reeve_report **result, struct reeve_error *err);
 void reeve_report_destroy(reeve_report *r);

@@ -23,7 +23,8 @@ struct reeve_worker {
     char host[256];
     reeve_transport *transport;   /* borrowed */
     reeve_collective *collective; /* borrowed */
-    reeve_compute *compute;       /* borrowed */
+    reeve_compute *compute;       /* borrowed; NULL: no training */
+    reeve_executor *executor;     /* borrowed; NULL: no task list */
     uint32_t epoch;
     bool greeted, draining, said_goodbye;
     enum reduce_stage reducing;
@@ -39,8 +40,8 @@ struct reeve_worker {
 };
 
 reeve_status reeve_worker_create(const struct reeve_worker_config *config, reeve_transport *transport,
-                                 reeve_collective *collective, reeve_compute *compute, reeve_worker **out,
-                                 struct reeve_error *err)
+                                 reeve_collective *collective, reeve_compute *compute, reeve_executor *executor,
+                                 reeve_worker **out, struct reeve_error *err)
 {
     reeve_worker *w = calloc(1, sizeof(*w));
     if (w == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "worker %u: out of memory", config->id);
@@ -49,6 +50,7 @@ reeve_status reeve_worker_create(const struct reeve_worker_config *config, reeve
     w->transport = transport;
     w->collective = collective;
     w->compute = compute;
+    w->executor = executor;
     w->heard_ns = reeve_clock_now();
     *out = w;
     return REEVE_OK;
@@ -57,7 +59,7 @@ reeve_status reeve_worker_create(const struct reeve_worker_config *config, reeve
 void reeve_worker_destroy(reeve_worker *w)
 {
     if (w == NULL) return;
-    w->collective->ops->abandon(w->collective);
+    if (w->collective != NULL) w->collective->ops->abandon(w->collective);
     free(w);
 }
 
@@ -196,7 +198,7 @@ static void note_step(reeve_worker *w, const struct reeve_frame *f)
 
 static reeve_status post(reeve_worker *w, const struct reeve_frame *f, struct reeve_error *err)
 {
-    if (reeve_compute_post(w->compute, f)) return REEVE_OK;
+    if (w->executor != NULL ? reeve_executor_post(w->executor, f) : reeve_compute_post(w->compute, f)) return REEVE_OK;
     return reeve_fail(err, REEVE_JOB_INTERNAL, "worker %u: the master granted more tasks than it may", w->config.id);
 }
 
@@ -211,7 +213,8 @@ static reeve_status discard(reeve_worker *w, const struct reeve_frame *f, struct
 static reeve_status revoke(reeve_worker *w, const struct reeve_frame *f)
 {
     /* Started already: its answer will carry an old attempt, and the master will drop it. */
-    (void)reeve_compute_revoke(w->compute, f->task, f->attempt);
+    if (w->executor != NULL) reeve_executor_revoke(w->executor, f->task, f->attempt);
+    else (void)reeve_compute_revoke(w->compute, f->task, f->attempt);
     return REEVE_OK;
 }
 
@@ -219,13 +222,19 @@ static reeve_status handle_frame(reeve_worker *w, const struct reeve_frame *f, r
                                  struct reeve_error *err)
 {
     if (f->epoch < w->epoch) return REEVE_OK; /* a master that is no longer master */
+    bool of_training = f->kind == REEVE_FRAME_INIT || f->kind == REEVE_FRAME_RESTORE || f->kind == REEVE_FRAME_APPLY ||
+                       f->kind == REEVE_FRAME_CHECKPOINT || f->kind == REEVE_FRAME_DISCARD ||
+                       f->kind == REEVE_FRAME_REDUCE;
+    if (w->compute == NULL && of_training)
+        return reeve_fail(err, REEVE_JOB_INTERNAL, "worker %u: a word about training, but this run has a task list",
+                          w->config.id);
     if (!is_in_step(w, f)) return say_out_of_step(w, f, now_ns, err);
     note_step(w, f);
     switch (f->kind) {
     case REEVE_FRAME_WELCOME: w->epoch = f->epoch; return REEVE_OK;
+    case REEVE_FRAME_LEASE: return post(w, f, err);
     case REEVE_FRAME_INIT:
     case REEVE_FRAME_RESTORE:
-    case REEVE_FRAME_LEASE:
     case REEVE_FRAME_APPLY:
     case REEVE_FRAME_CHECKPOINT: return post(w, f, err);
     case REEVE_FRAME_DISCARD: return discard(w, f, err);
@@ -234,6 +243,9 @@ static reeve_status handle_frame(reeve_worker *w, const struct reeve_frame *f, r
         w->reducing = REDUCE_UNSETTLED;
         w->reducing_eval = f->a == REEVE_TASK_EVAL;
         w->reduce_step = f->step;
+        return REEVE_OK;
+    case REEVE_FRAME_WIND_DOWN:
+        if (w->executor != NULL) reeve_executor_wind_down(w->executor, f->arg);
         return REEVE_OK;
     case REEVE_FRAME_DRAIN: w->draining = true; return REEVE_OK;
     case REEVE_FRAME_HEARTBEAT: return REEVE_OK;
@@ -266,11 +278,22 @@ static reeve_status take_messages(reeve_worker *w, reeve_time_ns now_ns, bool *p
     return REEVE_OK;
 }
 
+static bool take_answer(reeve_worker *w, struct reeve_frame *f)
+{
+    if (w->executor != NULL) return reeve_executor_take(w->executor, f, w->text);
+    return reeve_compute_take(w->compute, f, w->text);
+}
+
+static uint32_t waiting(const reeve_worker *w)
+{
+    return w->executor != NULL ? reeve_executor_waiting(w->executor) : reeve_compute_waiting(w->compute);
+}
+
 static reeve_status take_answers(reeve_worker *w, reeve_time_ns now_ns, bool *progress, struct reeve_error *err)
 {
     struct reeve_frame f;
     reeve_status st = REEVE_OK;
-    while (st == REEVE_OK && reeve_compute_take(w->compute, &f, w->text)) {
+    while (st == REEVE_OK && take_answer(w, &f)) {
         *progress = true;
         st = say(w, &f, w->text, now_ns, err);
     }
@@ -288,7 +311,7 @@ static reeve_status say_hello(reeve_worker *w, reeve_time_ns now_ns, struct reev
 static reeve_status say_we_live(reeve_worker *w, reeve_time_ns now_ns, struct reeve_error *err)
 {
     if (now_ns - w->sent_ns < HEARTBEAT_NS || w->epoch == 0) return REEVE_OK;
-    struct reeve_frame f = {.kind = REEVE_FRAME_HEARTBEAT, .epoch = w->epoch, .b = reeve_compute_waiting(w->compute)};
+    struct reeve_frame f = {.kind = REEVE_FRAME_HEARTBEAT, .epoch = w->epoch, .b = waiting(w)};
     return say(w, &f, NULL, now_ns, err);
 }
 
@@ -303,7 +326,7 @@ reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *prog
     if (st == REEVE_OK) st = move_reduce(w, now_ns, progress, err);
     if (st == REEVE_OK) st = take_answers(w, now_ns, progress, err);
     if (st == REEVE_OK) st = say_we_live(w, now_ns, err);
-    if (st == REEVE_OK && w->draining && !w->said_goodbye && reeve_compute_waiting(w->compute) == 0) {
+    if (st == REEVE_OK && w->draining && !w->said_goodbye && waiting(w) == 0) {
         struct reeve_frame f = {.kind = REEVE_FRAME_GOODBYE, .epoch = w->epoch};
         st = say(w, &f, NULL, now_ns, err);
         w->said_goodbye = true;

@@ -6,6 +6,7 @@
 #include "port/collective.h"
 #include "port/transport.h"
 #include "run/compute.h"
+#include "run/executor.h"
 
 typedef struct reeve_worker reeve_worker;
 
@@ -16,10 +17,11 @@ struct reeve_worker_config {
     const char *host;         /* borrowed for the call */
 };
 
-/* transport, collective and compute are borrowed until destroy. Says HELLO at its first turn. */
+/* transport, collective, compute and executor are borrowed until destroy. Says HELLO at its first turn. A worker either
+ * trains (collective and compute) or works a task list off (executor); the others are NULL. */
 reeve_status reeve_worker_create(const struct reeve_worker_config *config, reeve_transport *transport,
-                                 reeve_collective *collective, reeve_compute *compute, reeve_worker **out,
-                                 struct reeve_error *err);
+                                 reeve_collective *collective, reeve_compute *compute,
+                                 reeve_executor *executor, reeve_worker **out, struct reeve_error *err);
 void reeve_worker_destroy(reeve_worker *w);
 
 /* Do what can be done without waiting. *progress: something was done; *ended: the master said goodbye and everything

@@ -1,0 +1,95 @@
+/* See warden.h. */
+#include "run/warden.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+#define LIFE_FD 3
+#define GROUPS_FD 4
+
+/* In the child of vfork: the two descriptors to their places, and away. */
+static void become_warden(const char *program, int life, int groups)
+{
+    char *const argv[] = {(char *)(uintptr_t) "reeve-warden", (char *)(uintptr_t) "--warden", NULL};
+    int high_life = fcntl(life, F_DUPFD, 16), high_groups = fcntl(groups, F_DUPFD, 16);
+    (void)setsid(); /* a signal to the worker's group is not for it */
+    if (dup2(high_life, LIFE_FD) == LIFE_FD && dup2(high_groups, GROUPS_FD) == GROUPS_FD) {
+        (void)close_range(5, ~0u, 0);
+        (void)execv(program, argv);
+    }
+    _exit(127);
+}
+
+static __attribute__((noinline)) pid_t start_warden(const char *program, int life, int groups)
+{
+    pid_t pid = vfork();
+    if (pid == 0) become_warden(program, life, groups);
+    return pid;
+}
+
+reeve_status reeve_warden_start(struct reeve_warden *w, uint32_t count, const char *program, struct reeve_error *err)
+{
+    int line[2] = {-1, -1};
+    size_t bytes = count * sizeof(*w->groups);
+    memset(w, 0, sizeof(*w));
+    w->count = count;
+    w->life_fd = -1;
+    int fd = memfd_create("reeve-groups", MFD_CLOEXEC);
+    if (fd < 0 || ftruncate(fd, (off_t)bytes) != 0) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "memfd_create: %m");
+    void *shared = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (shared == MAP_FAILED) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "mmap of %zu bytes: %m", bytes);
+    w->groups = shared;
+    if (program != NULL) {
+        if (pipe2(line, O_CLOEXEC) != 0) return reeve_fail(err, REEVE_JOB_CONFIG, "pipe: %m");
+        sigset_t all, before;
+        (void)sigfillset(&all);
+        (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+        w->pid = start_warden(program, line[0], fd);
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+        (void)close(line[0]);
+        w->life_fd = line[1];
+        if (w->pid < 0) return reeve_fail(err, REEVE_JOB_CONFIG, "cannot start a process: %m");
+    }
+    (void)close(fd);
+    return REEVE_OK;
+}
+
+void reeve_warden_stop(struct reeve_warden *w)
+{
+    if (w->life_fd >= 0) (void)close(w->life_fd);
+    if (w->pid > 0) (void)waitpid(w->pid, NULL, 0);
+    if (w->groups != NULL) (void)munmap(w->groups, w->count * sizeof(*w->groups));
+    memset(w, 0, sizeof(*w));
+    w->life_fd = -1;
+}
+
+_Noreturn void reeve_warden_main(void)
+{
+    struct stat info;
+    char word;
+    ssize_t n;
+    sigset_t all;
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_SETMASK, &all, NULL);
+    if (fstat(GROUPS_FD, &info) != 0 || info.st_size <= 0 || info.st_size > (1 << 20)) _exit(64);
+    void *shared = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, GROUPS_FD, 0);
+    if (shared == MAP_FAILED) _exit(70);
+    const atomic_int *groups = shared;
+    do {
+        n = read(LIFE_FD, &word, 1);
+    } while (n > 0 || (n < 0 && errno == EINTR));
+    for (size_t i = 0; i < (size_t)info.st_size / sizeof(*groups); i++) {
+        int group = atomic_load(&groups[i]);
+        if (group > 1) (void)kill(-group, SIGKILL);
+    }
+    _exit(0);
+}
