@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "cli/audit_run.h"
+#include "cli/listed.h"
 #include "cli/output.h"
 #include "cli/verb.h"
 #include "reeve/status.h"
@@ -76,6 +77,7 @@ static int audit_main(const struct reeve_verb *verb, int argc, char **argv)
         json = json || id == REEVE_OPT_JSON_ID;
     int code = reeve_verb_operands(verb, argc, argv, 1, 1);
     if (code != 0) return code;
+    if (reeve_listed_is_run(argv[optind])) return reeve_listed_audit(argv[optind], json);
     static struct reeve_job job;
     struct reeve_audit_result result = {0};
     struct reeve_error err = {0};
@@ -88,14 +90,15 @@ static const struct reeve_opt audit_opts[] = {REEVE_OPT_JSON, {0}};
 const struct reeve_verb reeve_verb_audit = {
     "audit",
     "RUN",
-    "prove from a run's files that every sample was used exactly once",
+    "prove from a run's files that every sample, or task, was used exactly once",
     "Folds the journal over the plan: every micro-batch of every step must have been computed under a lease that was "
     "in\n"
     "force, and have entered the sum of its step once, over all restarts of the run. Steps that were rolled back count "
     "on\n"
     "the timeline that survived only. Reads job.yaml, manifest.h5 and journal/ of the run, and nothing else; may be "
     "used\n"
-    "while the run goes on.\n"
+    "while the run goes on. Of a run of workload exec: every task that is done counted once, under the lease in force, and\n"
+    "nothing began before what it waits for; a command may have begun more often than that.\n"
     "\n"
     "Exit codes: 0 exactly once; 65 not so, or the journal is damaged; 66 no such run.\n"
     "\n"

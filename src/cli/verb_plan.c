@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/path.h"
+#include "cli/listed.h"
 #include "cli/output.h"
 #include "cli/plan.h"
 #include "cli/run_folder.h"
@@ -84,6 +85,25 @@ static int plan_print(const struct reeve_verb *verb, const struct reeve_planned 
     return reeve_plan_print_steps(p, first, last, json);
 }
 
+/* A job or run with a task list has no steps: its tasks are listed. */
+static int plan_list(const struct reeve_verb *verb, const char *job_or_run, const char *const *overrides,
+                     uint32_t override_count, const char *steps, bool json, bool *is_list)
+{
+    static struct reeve_listed l;
+    struct reeve_error err = {0};
+    bool run = reeve_is_folder(job_or_run);
+    *is_list = run && reeve_listed_is_run(job_or_run);
+    if (run && !*is_list) return 0;
+    reeve_status st = run ? reeve_listed_open(job_or_run, &l, &err)
+                          : reeve_listed_open_job(job_or_run, overrides, override_count, is_list, &l, &err);
+    if (st != REEVE_OK) return reeve_cli_fail(&err);
+    if (!*is_list) return 0;
+    int code = steps != NULL ? reeve_verb_usage(verb, "--step: this job has no steps, but a list of tasks")
+                             : reeve_listed_plan(&l, json);
+    reeve_listed_close(&l);
+    return code;
+}
+
 static int plan_main(const struct reeve_verb *verb, int argc, char **argv)
 {
     const char *overrides[OVERRIDES_MAX], *steps = NULL, *value;
@@ -99,6 +119,9 @@ static int plan_main(const struct reeve_verb *verb, int argc, char **argv)
     int code = reeve_verb_operands(verb, argc, argv, 1, 1);
     if (code != 0) return code;
     struct reeve_error err = {0};
+    bool is_list = false;
+    code = plan_list(verb, argv[optind], overrides, override_count, steps, json, &is_list);
+    if (is_list || code != 0) return code;
     static struct reeve_planned p; /* the job alone is some 12 KiB */
     if (reeve_planned_open(argv[optind], overrides, override_count, &p, &err) != REEVE_OK) return reeve_cli_fail(&err);
     code = plan_print(verb, &p, steps, json);

@@ -75,6 +75,13 @@ static void put_tasks(json_t *o, const struct reeve_status_report *r)
     reeve_cli_json_set(tasks, "blocked", reeve_cli_json_u64(r->tasks_blocked));
     reeve_cli_json_set(tasks, "done", reeve_cli_json_u64(r->tasks_done));
     reeve_cli_json_set(tasks, "dead", reeve_cli_json_u64(r->tasks_dead));
+    if (r->tasks_total > 0) {
+        reeve_cli_json_set(tasks, "total", reeve_cli_json_u64(r->tasks_total));
+        reeve_cli_json_set(tasks, "delayed", reeve_cli_json_u64(r->tasks_delayed));
+        reeve_cli_json_set(tasks, "cancelled", reeve_cli_json_u64(r->tasks_cancelled));
+        reeve_cli_json_set(tasks, "attempts_failed", reeve_cli_json_u64(r->attempts_failed));
+        reeve_cli_json_set(tasks, "per_second", reeve_cli_json_real(r->tasks_per_s));
+    }
     reeve_cli_json_set(o, "tasks", tasks);
 }
 
@@ -143,10 +150,16 @@ static void print_next(const struct run_state *s)
     if (s->owned) {
         if (s->stop) (void)printf("asked       to stop at the next step boundary (STOP)\n");
         if (s->save) (void)printf("asked       to save now (SAVE)\n");
-        if (!s->stop) (void)printf("to stop it  touch %s/STOP: it checkpoints at the next step boundary\n", s->run_dir);
+        if (!s->stop)
+            (void)printf("to stop it  touch %s/STOP: it %s\n", s->run_dir,
+                         s->report.tasks_total > 0 ? "begins nothing more, and ends" : "checkpoints at the next step boundary");
     } else if (strcmp(state, "restarting") == 0) {
         (void)printf("lost        and about to be started again; the words of its supervisor: %s/log/supervisor.log\n",
                      s->run_dir);
+    } else if (s->report.tasks_total > 0) {
+        if (strcmp(state, "complete") != 0)
+            (void)printf("to go on    run the same command again (reeve run JOB --run-dir %s): it runs what is not done\n",
+                         s->run_dir);
     } else if (strcmp(state, "complete") == 0) {
         (void)printf("to go on    raise train.steps, and run the same command again\n");
     } else if (strcmp(state, "prepared") == 0) {
@@ -161,6 +174,16 @@ static void print_next(const struct run_state *s)
 static void print_report(const struct reeve_status_report *r)
 {
     char a[32], b[32];
+    if (r->tasks_total > 0) {
+        (void)printf("tasks       %s of %s done, %" PRIu64 " leased, %" PRIu64 " ready (%" PRIu64 " of them to be tried again), %" PRIu64
+                     " blocked, %" PRIu64 " dead\nattempts    %" PRIu64 " failed\n",
+                     reeve_cli_format_count(r->tasks_done, a), reeve_cli_format_count(r->tasks_total, b), r->tasks_leased,
+                     r->tasks_ready, r->tasks_delayed, r->tasks_blocked, r->tasks_dead, r->attempts_failed);
+        if (isfinite(r->tasks_per_s)) (void)printf("rate        %.1f tasks/s\n", r->tasks_per_s);
+        (void)printf("workers     %u\n", r->workers);
+        if (*r->message != '\0') (void)printf("message     %s\n", r->message);
+        return;
+    }
     (void)printf("step        %s of %s, epoch %" PRIu64 ", %" PRIu64 " samples\n", reeve_cli_format_count(r->step, a),
                  reeve_cli_format_count(r->steps, b), r->epoch, r->samples);
     if (isfinite(r->loss)) (void)printf("loss        %.4f nats per token\n", r->loss);
@@ -195,7 +218,10 @@ static void print_row(const struct run_state *s)
 {
     char loss[16] = "-", steps[48] = "-";
     if (isfinite(s->report.loss)) (void)snprintf(loss, sizeof loss, "%.4f", s->report.loss);
-    if (s->reported) (void)snprintf(steps, sizeof steps, "%" PRIu64 "/%" PRIu64, s->report.step, s->report.steps);
+    bool list = s->report.tasks_total > 0;
+    if (s->reported)
+        (void)snprintf(steps, sizeof steps, "%" PRIu64 "/%" PRIu64, list ? s->report.tasks_done : s->report.step,
+                       list ? s->report.tasks_total : s->report.steps);
     (void)printf("%s%-9s%s  %-15s  %-8s  %s\n", reeve_cli_style(stdout, style_of(s->state)), s->state,
                  reeve_cli_style(stdout, REEVE_STYLE_PLAIN), steps, loss, s->run_dir);
 }

@@ -19,6 +19,7 @@
 #include "export/status_file.h"
 #include "store/checkpoint.h"
 #include "store/lock.h"
+#include "store/tasks_lock.h"
 
 /* A processor reads and checks more than 100 MB a second; what takes ten times that will never end. */
 #define CPU_S_MIN 60u
@@ -112,6 +113,18 @@ static void check_lock(void *arg, struct reeve_guard_report *report)
     reeve_digest_hex(m->digest, hex);
     (void)snprintf(report->note, sizeof report->note, "%u shards, digest %s", m->shard_count, hex);
     reeve_manifest_destroy(m);
+}
+
+static void check_tasks(void *arg, struct reeve_guard_report *report)
+{
+    const struct check *c = arg;
+    struct reeve_task_list *l = NULL;
+    if (reeve_tasks_lock_read(c->path, &l, &report->error) != REEVE_OK) return;
+    report->bytes = bytes_below(c->path);
+    char hex[REEVE_DIGEST_HEX_BYTES];
+    reeve_digest_hex(l->digest, hex);
+    (void)snprintf(report->note, sizeof report->note, "%u tasks, digest %s", l->task_count, hex);
+    reeve_task_list_destroy(l);
 }
 
 static void check_journal(void *arg, struct reeve_guard_report *report)
@@ -311,7 +324,11 @@ void reeve_verify_run(struct reeve_verification *v, const char *run_dir)
             v, check_job, &c, path, "job.yaml",
             "the run cannot be resumed or audited without it: write it again from the job file that the run was "
             "started with");
-    if (reeve_run_folder_file(run_dir, "manifest.h5", path, NULL) == REEVE_OK)
+    bool list = reeve_run_folder_has(run_dir, "tasks.h5");
+    if (list && reeve_run_folder_file(run_dir, "tasks.h5", path, NULL) == REEVE_OK)
+        (void)guarded(v, check_tasks, &c, path, "tasks.h5",
+                      "the run cannot be resumed or audited without it: bring it back from a backup, or start over");
+    if (!list && reeve_run_folder_file(run_dir, "manifest.h5", path, NULL) == REEVE_OK)
         reeve_verify_lock(v, path, "manifest.h5",
                           "the run cannot be resumed or audited without it: make it again with `reeve manifest lock "
                           "SHARDS.yaml -o RUN/manifest.h5` from the same, unchanged data");
