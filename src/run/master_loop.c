@@ -172,7 +172,7 @@ static void tell_event(reeve_master_loop *l, const struct reeve_event *ev, reeve
 {
     reeve_report_event(l->report, l->master, ev, now_ns);
     reeve_deadline_event(&l->deadline, ev, now_ns);
-    if (ev->kind == REEVE_EVENT_RUN_RESUMED) reeve_start_record_joined(l->start);
+    if (ev->kind == REEVE_EVENT_TASK_LEASED) reeve_start_record_joined(l->start);
     if (ev->kind == REEVE_EVENT_CKPT_COMMIT) {
         reeve_log(REEVE_LOG_DEBUG, "checkpoint of step %" PRIu64 " committed", ev->step);
     } else if (ev->kind == REEVE_EVENT_CKPT_SKIPPED) {
