@@ -18,7 +18,7 @@ complain() {
 
 mapfile -t texts < <(printf '%s\n' "${files[@]}" | grep -vE '\.(png|bin|h5|json)$')
 mapfile -t sources < <(printf '%s\n' "${files[@]}" | grep -E '\.[ch]$')
-mapfile -t scripts < <(printf '%s\n' "${files[@]}" | grep -E '\.sh$|^\.ci/run$')
+mapfile -t scripts < <(printf '%s\n' "${files[@]}" | grep -E '\.(sh|sbatch)$|^\.ci/run$')
 
 # Written apart, so that this file does not find itself.
 marks='TO''DO|FIX''ME|XX''X|not imple''mented|for no''w,|HA''CK'

@@ -1,0 +1,34 @@
+# Settings of Open MPI, UCX, NCCL and threads for a run under Slurm, each with its reason. What is set already stays as it
+# is: to choose otherwise, export it before this is sourced, or edit a copy.
+# shellcheck shell=bash
+
+# default NAME VALUE: export it, unless you have set it (to whatever, also to nothing).
+default() {
+    [ -n "${!1+set}" ] || export "$1=$2"
+}
+
+# --- Open MPI: the first of each pair is read by version 4, the second by version 5 ---
+
+# Ranks go round the nodes, one on each, then a second one: rank 0, the master, comes to lie beside the workers of the first
+# node, and every node has the same number of workers.
+default OMPI_MCA_rmaps_base_mapping_policy node
+default PRTE_MCA_rmaps_default_mapping_policy node
+# A worker has several threads. Tied to the core of its rank, all of them would share that one; Slurm has chosen the cores.
+default OMPI_MCA_hwloc_base_binding_policy none
+default PRTE_MCA_hwloc_default_binding_policy none
+
+# --- UCX, where Open MPI was built with it ---
+
+# A setting meant for another build of UCX is no reason for a warning from each rank.
+default UCX_WARN_UNUSED_ENV_VARS n
+
+# --- NCCL: this version of Reeve computes on CPUs and does not read them; workloads of your own may ---
+
+# Says why it cannot start or hangs, and nothing else. On nodes with several networks, name the fast one before:
+# export NCCL_SOCKET_IFNAME=hsn0
+default NCCL_DEBUG WARN
+
+# --- threads ---
+
+# Workers take resources.threads of the job. This is for libraries that would start one on each core of the node.
+default OMP_NUM_THREADS 1
