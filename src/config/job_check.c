@@ -109,6 +109,29 @@ static reeve_status check_exec(const struct checker *c)
     return clash(c, "exec", "slots", "exec", "ahead", text);
 }
 
+/* Words that become options of sbatch: nothing in them may become something else there. */
+static reeve_status check_word(const struct checker *c, const char *name, const char *word, const char *allowed,
+                               const char *example)
+{
+    size_t n = strspn(word, allowed);
+    if (word[n] == '\0' && word[0] != '-') return REEVE_OK;
+    const struct reeve_job_origin *at = origin_of(c, "resources", name);
+    return reeve_yaml_fail(at->tree, at->node, c->err, REEVE_INPUT_INVALID,
+                           "key 'resources.%s': expected a word of Slurm's such as %s, found '%s'", name, example,
+                           word);
+}
+
+static reeve_status check_slurm(const struct checker *c)
+{
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+    reeve_status st = check_word(c, "time", c->job->resources.time, "0123456789-:", "12:00:00 or 2-00");
+    if (st == REEVE_OK)
+        st = check_word(c, "partition", c->job->resources.partition, LETTERS "_.,+-", "gpu or long,short");
+    if (st == REEVE_OK) st = check_word(c, "account", c->job->resources.account, LETTERS "_.+-@", "proj123");
+#undef LETTERS
+    return st;
+}
+
 reeve_status reeve_job_check_relations(const struct reeve_job *job, const struct reeve_job_origin *origins,
                                        struct reeve_error *err)
 {
@@ -121,5 +144,6 @@ reeve_status reeve_job_check_relations(const struct reeve_job *job, const struct
     if (st == REEVE_OK) st = check_model(&c);
     if (st == REEVE_OK) st = check_optimizer(&c);
     if (st == REEVE_OK) st = check_faults(&c);
+    if (st == REEVE_OK) st = check_slurm(&c);
     return st;
 }

@@ -8,6 +8,7 @@ static const char *const optimizers[] = {"adamw", NULL};
 static const char *const shuffles[] = {"none", "block", "global", NULL};     /* enum reeve_shuffle */
 static const char *const reductions[] = {"exact", "fast", NULL};             /* enum reeve_reduce */
 static const char *const devices[] = {"auto", "cpu", "cuda", NULL};          /* enum reeve_device */
+static const char *const launchers[] = {"mpirun", "srun", NULL};             /* enum reeve_launcher */
 static const char *const syncs[] = {"step", "always", "none", NULL};         /* enum reeve_sync */
 static const char *const sections[] = {"data",       "train",     "model",   "optimizer", "checkpoint",
                                        "resources", "journal", "faults", "sample",    "exec",      NULL};
@@ -93,6 +94,17 @@ static const struct reeve_key keys[] = {
         "that compute; `reeve run -n` overrides it"),
     U32("resources", "threads", resources.threads, 1, 4096, "1", "threads", "of each worker"),
     CHOICE("resources", "device", resources.device, devices, "auto", "what computes"),
+    U32("resources", "nodes", resources.nodes, 0, 65536, "0", "nodes",
+        "that `reeve submit` asks for; 0: one, or what tasks_per_node makes of workers"),
+    U32("resources", "tasks_per_node", resources.tasks_per_node, 0, 4096, "0", "workers",
+        "on each node; 0: workers, spread evenly"),
+    U32("resources", "gpus_per_node", resources.gpus_per_node, 0, 1024, "0", "GPUs", "that `reeve submit` asks for"),
+    TEXT(REEVE_KEY_TEXT, "resources", "time", resources.time, 0, "",
+         "limit of a batch job as Slurm writes it, e.g. 12:00:00; \"\": the cluster's default"),
+    TEXT(REEVE_KEY_TEXT, "resources", "partition", resources.partition, 0, "",
+         "of the cluster; \"\": its default"),
+    TEXT(REEVE_KEY_TEXT, "resources", "account", resources.account, 0, "", "to charge; \"\": your default"),
+    CHOICE("resources", "launcher", resources.launcher, launchers, "mpirun", "of a batch job"),
 
     CHOICE("journal", "sync", journal.sync, syncs, "step",
            "when records reach the disk: once a step, each turn of the master, or never forced"),

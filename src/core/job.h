@@ -11,9 +11,11 @@
 #define REEVE_JOB_PATH_BYTES 4096
 #define REEVE_JOB_PROMPT_BYTES 256
 #define REEVE_JOB_SHELL_BYTES 256
+#define REEVE_JOB_WORD_BYTES 64 /* of a word of Slurm's: a partition, an account, a time */
 
 enum reeve_reduce { REEVE_REDUCE_EXACT = 0, REEVE_REDUCE_FAST = 1 };
 enum reeve_device { REEVE_DEVICE_AUTO = 0, REEVE_DEVICE_CPU = 1, REEVE_DEVICE_CUDA = 2 };
+enum reeve_launcher { REEVE_LAUNCHER_MPIRUN = 0, REEVE_LAUNCHER_SRUN = 1 };
 enum reeve_sync { REEVE_SYNC_STEP = 0, REEVE_SYNC_ALWAYS = 1, REEVE_SYNC_NONE = 2 };
 
 struct reeve_job {
@@ -44,7 +46,13 @@ struct reeve_job {
         double weight_decay, beta1, beta2, eps, clip; /* clip 0: off */
     } optimizer;
     struct { uint32_t every; uint32_t keep; } checkpoint; /* every 0: only at the end and when stopped */
-    struct { uint32_t workers; uint32_t threads; uint32_t device; } resources;
+    struct {
+        uint32_t workers, threads, device;
+        /* what `reeve submit` asks a cluster for; 0 and "" leave it open */
+        uint32_t nodes, tasks_per_node, gpus_per_node;
+        uint32_t launcher; /* enum reeve_launcher */
+        char time[REEVE_JOB_WORD_BYTES], partition[REEVE_JOB_WORD_BYTES], account[REEVE_JOB_WORD_BYTES];
+    } resources;
     struct { uint32_t sync; } journal;
     struct {
         uint32_t attempts_max;      /* of a task, before it is dead */
