@@ -10,9 +10,9 @@
 #include "reeve/version.h"
 
 static const struct reeve_verb *const verbs[] = {
-    &reeve_verb_run,   &reeve_verb_plan,    &reeve_verb_manifest, &reeve_verb_status,
-    &reeve_verb_tasks, &reeve_verb_inspect, &reeve_verb_verify,   &reeve_verb_audit,
-    &reeve_verb_chaos, &reeve_verb_requeue, &reeve_verb_doctor,   &reeve_verb_version,
+    &reeve_verb_run,     &reeve_verb_submit,  &reeve_verb_plan,    &reeve_verb_manifest, &reeve_verb_status,
+    &reeve_verb_tasks,   &reeve_verb_inspect, &reeve_verb_verify,  &reeve_verb_audit,    &reeve_verb_chaos,
+    &reeve_verb_requeue, &reeve_verb_doctor,  &reeve_verb_version,
 };
 #define VERBS (sizeof verbs / sizeof verbs[0])
 
@@ -24,6 +24,7 @@ static void print_help(FILE *out)
                   "Usage: reeve VERB [OPTION]... [ARGUMENT]...\n\n"
                   "%sExamples:%s\n"
                   "  reeve run job.yaml -n 2          train with two workers on this machine\n"
+                  "  reeve submit job.yaml --nodes 4  train on four nodes of a Slurm cluster\n"
                   "  reeve status                     how the runs below ./runs are doing\n"
                   "  reeve audit runs/quickstart      prove that every sample was used exactly once\n"
                   "  reeve run jobs/exec-sweep.yaml   run a list of commands; `reeve tasks RUN` lists them\n\n"

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "cli/command.h"
@@ -46,18 +47,97 @@ static const char *take_field(const char *at, char *out, size_t out_bytes)
     return at + n + (at[n] == '|');
 }
 
-bool reeve_slurm_find_job(uint64_t job_id, struct reeve_slurm_job *out)
+enum reeve_slurm_answer reeve_slurm_find_job(uint64_t job_id, struct reeve_slurm_job *out)
 {
     char job[24], says[REEVE_SLURM_SAYS_BYTES];
     (void)snprintf(job, sizeof(job), "%" PRIu64, job_id);
     const char *const argv[] = {"squeue", "--noheader", "--jobs", job, "--format=%T|%r|%L|%N", NULL};
     memset(out, 0, sizeof(*out));
-    if (reeve_command_run(argv, DEADLINE_MS, says, sizeof(says)) != 0 || strchr(says, '|') == NULL) return false;
+    int code = reeve_command_run(argv, DEADLINE_MS, says, sizeof(says));
+    if (code != 0) return strstr(says, "Invalid job id") != NULL ? REEVE_SLURM_GONE : REEVE_SLURM_SILENT;
+    if (strchr(says, '|') == NULL) return REEVE_SLURM_GONE;
     const char *at = take_field(says, out->state, sizeof(out->state));
     at = take_field(at, out->reason, sizeof(out->reason));
     at = take_field(at, out->left, sizeof(out->left));
     (void)take_field(at, out->nodes, sizeof(out->nodes));
-    return true;
+    return REEVE_SLURM_FOUND;
+}
+
+/* What Slurm's words mean for whoever typed the command. */
+static const struct {
+    const char *part;
+    reeve_status status;
+    const char *advice;
+} refusals[] = {
+    {"nvalid account", REEVE_INPUT_PERMISSION,
+     "`sacctmgr show assoc user=$USER` lists your accounts; give one with --account"},
+    {"nvalid qos", REEVE_INPUT_PERMISSION, "`sacctmgr show assoc user=$USER format=qos` lists yours"},
+    {"not permitted to use", REEVE_INPUT_PERMISSION, "`sinfo -s` lists the partitions; give another with --partition"},
+    {"ccess/permission denied", REEVE_INPUT_PERMISSION, "ask those who run the cluster"},
+    {"olicy", REEVE_INPUT_PERMISSION, "`sacctmgr show assoc user=$USER` lists your limits; ask for less"},
+    {"nvalid partition", REEVE_JOB_DEVICE, "`sinfo -s` lists the partitions; give one with --partition"},
+    {"time limit", REEVE_JOB_DEVICE,
+     "`sinfo -o '%P %l'` lists the longest; give less with --time, the job is queued again"},
+    {"ode configuration", REEVE_JOB_DEVICE,
+     "`sinfo -o '%P %D %c %G'` lists nodes, cores and GPUs; a node needs tasks-per-node x resources.threads + 1 cores"},
+    {"ode count", REEVE_JOB_DEVICE, "`sinfo -s` lists how many nodes there are; ask for fewer with --nodes"},
+    {"contact", REEVE_JOB_DEVICE, "the controller does not answer: try again later"},
+};
+
+static size_t refusal_of(const char *says)
+{
+    size_t i = 0;
+    while (i < sizeof(refusals) / sizeof(refusals[0]) && strstr(says, refusals[i].part) == NULL)
+        i++;
+    return i;
+}
+
+int reeve_slurm_exit_code(const char *says)
+{
+    size_t i = refusal_of(says);
+    bool known = i < sizeof(refusals) / sizeof(refusals[0]);
+    return reeve_status_exit_code(known ? refusals[i].status : REEVE_JOB_DEVICE);
+}
+
+static reeve_status fail_refused(const char *says, struct reeve_error *err)
+{
+    size_t i = refusal_of(says);
+    bool known = i < sizeof(refusals) / sizeof(refusals[0]);
+    return reeve_fail(err, known ? refusals[i].status : REEVE_JOB_DEVICE, "Slurm refused the job: %s; %s", says,
+                      known ? refusals[i].advice : "`reeve submit --dry-run` shows what it was given");
+}
+
+reeve_status reeve_slurm_submit(const char *script_path, uint64_t *job_id, struct reeve_error *err)
+{
+    char says[REEVE_SLURM_SAYS_BYTES];
+    const char *const argv[] = {"sbatch", "--parsable", script_path, NULL};
+    int code = reeve_command_run(argv, DEADLINE_MS, says, sizeof(says));
+    if (code == 0) {
+        /* The number may stand behind warnings, and before ";cluster". */
+        const char *last = says;
+        for (const char *at = says; (at = strchr(at, '\n')) != NULL && at[1] != '\0';)
+            last = ++at;
+        char *end = NULL;
+        *job_id = strtoull(last, &end, 10);
+        if (end != last && *job_id > 0) return REEVE_OK;
+    }
+    reeve_slurm_one_line(says);
+    return fail_refused(says, err);
+}
+
+bool reeve_slurm_test(const char *script, char *says, size_t says_bytes)
+{
+    char path[] = "/tmp/reeve-submit-XXXXXX";
+    int fd = mkstemp(path);
+    size_t bytes = strlen(script);
+    bool written = fd >= 0 && write(fd, script, bytes) == (ssize_t)bytes;
+    if (fd >= 0) (void)close(fd);
+    const char *const argv[] = {"sbatch", "--test-only", path, NULL};
+    int code = written ? reeve_command_run(argv, DEADLINE_MS, says, says_bytes) : 127;
+    if (!written) (void)snprintf(says, says_bytes, "the script cannot be written to /tmp: %s", strerror(errno));
+    if (fd >= 0) (void)unlink(path);
+    reeve_slurm_one_line(says);
+    return code == 0;
 }
 
 int reeve_slurm_requeue(uint64_t job_id, char *says, size_t says_bytes)

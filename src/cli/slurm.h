@@ -23,8 +23,16 @@ struct reeve_slurm_job {
     char nodes[256];  /* "n[1-4]"; "" while it waits */
     char left[32];    /* "11:59:30", "UNLIMITED" */
 };
-/* False: squeue does not answer, or does not know it (any more). */
-bool reeve_slurm_find_job(uint64_t job_id, struct reeve_slurm_job *out);
+enum reeve_slurm_answer { REEVE_SLURM_SILENT, REEVE_SLURM_GONE, REEVE_SLURM_FOUND };
+/* SILENT: squeue does not answer (now); GONE: the job neither waits nor runs. */
+enum reeve_slurm_answer reeve_slurm_find_job(uint64_t job_id, struct reeve_slurm_job *out);
+
+/* sbatch. JOB_DEVICE | INPUT_PERMISSION with Slurm's words and ours. */
+reeve_status reeve_slurm_submit(const char *script_path, uint64_t *job_id, struct reeve_error *err);
+/* sbatch --test-only with this script: what it said, in one line. False: it would be refused. */
+bool reeve_slurm_test(const char *script, char *says, size_t says_bytes);
+/* 77 where Slurm does not let this user, 69 where it cannot give what was asked for. */
+int reeve_slurm_exit_code(const char *says);
 
 /* scontrol requeue. Exit code 0; otherwise Slurm's words are in `says`. */
 int reeve_slurm_requeue(uint64_t job_id, char *says, size_t says_bytes);

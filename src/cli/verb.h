@@ -53,6 +53,7 @@ int reeve_verb_number(const struct reeve_verb *verb, const char *option, const c
 int reeve_verb_usage(const struct reeve_verb *verb, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 extern const struct reeve_verb reeve_verb_run;
+extern const struct reeve_verb reeve_verb_submit;
 extern const struct reeve_verb reeve_verb_requeue;
 extern const struct reeve_verb reeve_verb_plan;
 extern const struct reeve_verb reeve_verb_manifest;

@@ -46,7 +46,7 @@ static struct reeve_start start_of(const struct reeve_starts *all, const char *r
 static bool is_being_ended(uint64_t job_id, char state[32])
 {
     struct reeve_slurm_job job;
-    if (!reeve_slurm_find_job(job_id, &job)) return false;
+    if (reeve_slurm_find_job(job_id, &job) != REEVE_SLURM_FOUND) return false;
     memcpy(state, job.state, sizeof(job.state));
     return strcmp(job.state, "RUNNING") != 0;
 }

@@ -85,6 +85,14 @@ reeve_status reeve_starts_append_requeued(const char *run_dir, const struct reev
     return append(run_dir, o, whole, err);
 }
 
+reeve_status reeve_starts_append_submitted(const char *run_dir, const struct reeve_start *s, struct reeve_error *err)
+{
+    bool whole;
+    json_t *o = line_of("submitted", 0, &whole);
+    whole = whole && set_u64(o, "job_id", s->job_id);
+    return append(run_dir, o, whole, err);
+}
+
 /* ---- reading ---- */
 
 static uint64_t u64_of(const json_t *o, const char *key)
@@ -163,6 +171,7 @@ static bool take_line(void *arg, const json_t *o)
     const char *event = json_string_value(json_object_get(o, "event"));
     struct reeve_start *s = find(all, u32_of(o, "epoch"));
     if (event == NULL) return true;
+    if (u64_of(o, "job_id") != 0) all->job_id = u64_of(o, "job_id");
     if (strcmp(event, "start") == 0) return push_start(all, o);
     if (strcmp(event, "requeued") == 0) take_requeued(all, s, o);
     if (s == NULL) return true;

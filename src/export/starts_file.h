@@ -36,6 +36,8 @@ reeve_status reeve_starts_append_start(const char *run_dir, const struct reeve_s
 reeve_status reeve_starts_append_joined(const char *run_dir, const struct reeve_start *s, struct reeve_error *err);
 /* {"event":"end"}: epoch, cause, exit_code, last_step and checkpoint */
 reeve_status reeve_starts_append_end(const char *run_dir, const struct reeve_start *s, struct reeve_error *err);
+/* {"event":"submitted"}: job_id; by `reeve submit`, before there is any start */
+reeve_status reeve_starts_append_submitted(const char *run_dir, const struct reeve_start *s, struct reeve_error *err);
 /* {"event":"requeued"}: the job of this start was queued again; checkpoint: the newest there is */
 reeve_status reeve_starts_append_requeued(const char *run_dir, const struct reeve_start *s, struct reeve_error *err);
 
@@ -43,6 +45,7 @@ struct reeve_starts {
     struct reeve_start *start; /* (count,) owned */
     uint32_t count;
     uint32_t causes[REEVE_CAUSE_COUNT]; /* how many starts ended for which cause */
+    uint64_t job_id;                    /* of the batch job that was last submitted or began; 0: none */
     uint64_t saved;  /* newest checkpoint when the job was last queued again; 0: none, or never was */
     uint32_t barren; /* the last so many times that it was, no newer checkpoint had been made since the time before */
 };

@@ -9,7 +9,8 @@ slurm() { cluster run "$PWD/cluster" "$@"; }
 
 why=$(cluster can) || skip "$why"
 # What the scripts in slurm/ have to set by themselves must not come from here.
-unset OMPI_MCA_rmaps_base_oversubscribe PRTE_MCA_rmaps_default_mapping_policy
+unset OMPI_MCA_rmaps_base_oversubscribe PRTE_MCA_rmaps_default_mapping_policy \
+    OMPI_MCA_hwloc_base_binding_policy PRTE_MCA_hwloc_default_binding_policy
 cluster up "$PWD/cluster" 4 || fail "the cluster did not start"
 trap 'cluster down "$PWD/cluster"' EXIT
 
@@ -41,3 +42,30 @@ tell_job() { # what there is to say about a job that went wrong
     tail -n 40 ./*.out 2>/dev/null
     tail -n 15 cluster/log/slurmctld
 }
+
+# submit ARGUMENT...: `reeve submit` on the controller; the number of the job in $job
+# shellcheck disable=SC2034 # for the test that sources this
+submit() {
+    job=$(slurm reeve submit job.yaml "$@" 2>submit.err) || { cat submit.err; fail "reeve submit $*"; }
+}
+
+# never_ending: the tiny job with more steps than can be done; where it ends is decided later, with end_at
+never_ending() {
+    make_tiny
+    sed -i 's/steps: 40/steps: 100000000/; s/every: 10,/every: 200,/; s/eval_every: 20/eval_every: 0/' job.yaml
+    sed -i 's/warmup: 5/warmup: 5, decay_steps: 20000/' job.yaml
+}
+
+end_at() { # end_at STEP: of the next start of the job
+    sed -i "s/{steps: [0-9]*/{steps: $1/" job.yaml
+}
+
+beyond() { # beyond RUN STEP: has it committed more?
+    [ "$(committed_step "$1")" -gt "$2" ]
+}
+
+# lives RUN: how many starts are on record; ends RUN: their causes, in order, one a line
+lives() { grep -c '"event":"start"' "$1/starts.jsonl" 2>/dev/null || true; }
+ends() { sed -n 's/.*"event":"end".*"cause":"\([^"]*\)".*/\1/p' "$1/starts.jsonl"; }
+has_lives() { [ "$(lives "$1")" -ge "$2" ]; }
+has_ends() { [ "$(ends "$1" | wc -l)" -ge "$2" ]; }
