@@ -193,7 +193,7 @@ static reeve_status begin_master(struct sim_proc *p, struct reeve_error *err)
         return REEVE_JOB_STOPPED;
     }
     struct reeve_master_loop_config config = {
-        .run_dir = SIM_RUN_DIR, .job = &shape->job, .manifest = &shape->manifest, .workers = p->launch->workers};
+        .run_dir = SIM_RUN_DIR, .job = &shape->job, .digest = shape->manifest.digest, .workers = p->launch->workers};
     if (st == REEVE_OK) st = reeve_master_loop_create(&config, &p->recovered, &p->transport, &p->loop, err);
     return st;
 }
@@ -244,7 +244,8 @@ static bool worker_turn(struct sim_proc *p, bool *progress)
                                              .host = host};
         p->begun = true;
         p->compute = sim_compute_create(p);
-        reeve_status st = reeve_worker_create(&config, &p->transport, &p->collective, p->compute, &p->worker, &err);
+        reeve_status st =
+            reeve_worker_create(&config, &p->transport, &p->collective, p->compute, NULL, &p->worker, &err);
         REEVE_ASSERT(st == REEVE_OK);
     }
     reeve_status st = reeve_worker_turn(p->worker, p->sim->now_ns, progress, &ended, &err);

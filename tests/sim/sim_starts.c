@@ -1,6 +1,7 @@
 /* What a start leaves behind for people, and the end of a batch job's time: neither is there in the simulated world. A
  * stop is asked for by the schedule of faults, and the record of starts is never needed for correctness. */
 #include "run/deadline.h"
+#include "run/executor.h"
 #include "run/start_record.h"
 
 void reeve_deadline_init(struct reeve_deadline *d, int64_t end_wall_ns, reeve_time_ns now_ns)
@@ -71,4 +72,34 @@ void reeve_start_record_end(reeve_start_record *r, const struct reeve_master_sta
     (void)s;
     (void)asked;
     (void)exit_code;
+}
+
+/* ---- run/executor.h: the simulated worlds train; no worker has an executor ---- */
+
+bool reeve_executor_post(reeve_executor *x, const struct reeve_frame *lease)
+{
+    (void)x, (void)lease;
+    return false;
+}
+
+void reeve_executor_revoke(reeve_executor *x, uint32_t task, uint32_t attempt)
+{
+    (void)x, (void)task, (void)attempt;
+}
+
+void reeve_executor_wind_down(reeve_executor *x, uint32_t seconds)
+{
+    (void)x, (void)seconds;
+}
+
+bool reeve_executor_take(reeve_executor *x, struct reeve_frame *frame, char *text)
+{
+    (void)x, (void)frame, (void)text;
+    return false;
+}
+
+uint32_t reeve_executor_waiting(reeve_executor *x)
+{
+    (void)x;
+    return 0;
 }
