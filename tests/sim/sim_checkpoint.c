@@ -10,7 +10,7 @@
 #include "run/checkpointer.h"
 #include "sim.h"
 
-#define FOLDERS_MAX 256u
+#define FOLDERS_MAX 64u
 #define KEEP_MAX 64u
 
 struct part {

@@ -131,6 +131,25 @@ static void run_undisturbed(struct sim_shape *shape)
     }
 }
 
+/* All micro-batches of all steps visit distinct (epoch, ordinal): what enters each sum once enters the run once. */
+static bool visits_are_distinct(const struct sim_shape *shape)
+{
+    uint64_t n = reeve_plan_epoch_samples(shape->plan), steps = shape->job.train.steps;
+    uint64_t visits = steps * shape->job.train.global_batch, epochs = visits / n + 1, distinct = 0;
+    uint8_t *visited = calloc(epochs * n, 1);
+    REEVE_ASSERT(visited != NULL);
+    struct reeve_sample samples[3];
+    struct reeve_error err;
+    for (uint64_t step = 1; step <= steps; step++)
+        for (uint32_t m = 0; m < shape->micro_batches; m++) {
+            (void)reeve_plan_micro_batch(shape->plan, step, m, samples, &err);
+            for (uint32_t i = 0; i < shape->job.train.micro_batch; i++)
+                distinct += visited[samples[i].epoch * n + samples[i].ordinal]++ == 0;
+        }
+    free(visited);
+    return distinct == visits;
+}
+
 const struct sim_shape *sim_shape_get(uint32_t number)
 {
     static struct sim_shape *shapes[SIM_SHAPES];
@@ -147,6 +166,7 @@ const struct sim_shape *sim_shape_get(uint32_t number)
     reeve_status st = reeve_plan_create(&shape->manifest, &config, &shape->plan, &err);
     REEVE_ASSERT(st == REEVE_OK);
     shape->micro_batches = reeve_plan_micro_batches(shape->plan);
+    REEVE_ASSERT(visits_are_distinct(shape));
     run_undisturbed(shape);
     shapes[number] = shape;
     return shape;
