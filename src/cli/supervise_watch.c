@@ -83,6 +83,8 @@ static void look_for_progress(struct watch *w, reeve_time_ns now_ns)
                                          .checkpoint = r.last_checkpoint_step,
                                          .evaluated = r.eval_step,
                                          .workers = r.workers};
+    /* How long a user's command takes nobody knows: there a master that tells of itself is enough. */
+    if (told && reeve_job_is_list(&w->s->launch->prepared->job)) mark.told_ns = r.updated_wall_ns;
     reeve_stall_look(stall, &mark, now_ns);
 }
 

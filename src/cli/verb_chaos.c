@@ -101,6 +101,11 @@ static int prepare(struct reeve_chaos *c, struct chaos_options *o)
     static struct reeve_job job;
     struct reeve_error err = {0};
     if (reeve_job_read(c->job, o->sets, o->set_count, &job, &err) != REEVE_OK) return reeve_cli_fail(&err);
+    if (reeve_job_is_list(&job))
+        return reeve_cli_fail_text(REEVE_EXIT_DATA,
+                                   "%s: a list of commands has no weights to compare; `reeve chaos` is "
+                                   "for jobs that train",
+                                   c->job);
     c->strikes = (uint32_t)o->kills;
     c->every_ns = (reeve_time_ns)o->every * REEVE_SECOND_NS;
     c->seed = o->seed;

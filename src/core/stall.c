@@ -25,7 +25,7 @@ static bool same(const struct reeve_stall_mark *a, const struct reeve_stall_mark
 {
     return a->work == b->work && a->step == b->step && a->tasks_done == b->tasks_done &&
            a->tasks_left == b->tasks_left && a->checkpoint == b->checkpoint && a->evaluated == b->evaluated &&
-           a->workers == b->workers;
+           a->workers == b->workers && a->told_ns == b->told_ns;
 }
 
 /* Several steps between two looks: their mean is one figure. The first of a launch holds its start, and is none. */

@@ -24,6 +24,7 @@ struct reeve_stall_mark {
     uint64_t checkpoint; /* newest on record */
     uint64_t evaluated;  /* step after which the last evaluation was made */
     uint32_t workers;
+    int64_t told_ns; /* when the job last told of itself, where that is enough; 0: only progress counts */
 };
 
 struct reeve_stall {

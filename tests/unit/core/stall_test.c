@@ -94,6 +94,19 @@ static void stall_work_of_unknown_length_gets_longer(void **state)
     }
 }
 
+static void stall_a_command_may_take_for_ever(void **state)
+{ /* Goal: where nobody knows how long work takes, a job that tells of itself does not hang; a silent one does. */
+    (void)state;
+    struct observer o;
+    begin(&o);
+    o.mark.work = REEVE_STALL_STEPPING;
+    for (int i = 0; i < 1000; i++) {
+        o.mark.told_ns = (int64_t)o.now_ns;
+        assert_false(watch_for(&o, REEVE_SECOND_NS));
+    }
+    assert_true(watch_for(&o, FLOOR_NS + 2 * REEVE_SECOND_NS));
+}
+
 static void stall_nothing_moves_from_the_start(void **state)
 { /* Goal: a launch that never says a word is found too. */
     (void)state;
@@ -160,6 +173,7 @@ int main(void)
         cmocka_unit_test(stall_long_steps_lengthen_the_patience),
         cmocka_unit_test(stall_completed_tasks_are_progress),
         cmocka_unit_test(stall_work_of_unknown_length_gets_longer),
+        cmocka_unit_test(stall_a_command_may_take_for_ever),
         cmocka_unit_test(stall_nothing_moves_from_the_start),
         cmocka_unit_test(stall_a_suspended_observer_blames_nobody),
         cmocka_unit_test(stall_a_new_launch_starts_afresh_and_knows_its_steps),
