@@ -10,7 +10,7 @@
 int reeve_launch_check(const struct reeve_placement *placement);
 
 /* Start it in a session of its own, with `id` in its environment (see base/launch_id.h). Should this process die, the
- * child gets SIGTERM: the run checkpoints if it can, and ends. *words_fd: what the launcher says on stderr, to be read;
+ * child gets SIGTERM, and the run ends. *words_fd: what the launcher says on stderr, to be read;
  * -1 where there is none. Returns the child's process number; -1: errno. */
 pid_t reeve_launch_start(const struct reeve_launch *launch, const struct reeve_placement *placement, const char *id,
                          int *words_fd);

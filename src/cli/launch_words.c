@@ -25,15 +25,14 @@ static void unwrap(char *text)
 
 static void find_death(struct reeve_launch_death *death, const char *text)
 {
-    int rank = 0, signal = 0;
-    char host[256];
-    const char *at = strstr(text, "noticed that process rank ");
-    if (at == NULL || death->known) return;
-    if (sscanf(at, "noticed that process rank %d with PID %*d on node %255s exited on signal %d", &rank, host,
-               &signal) != 3)
-        return;
-    *death = (struct reeve_launch_death){.known = true, .rank = rank, .signal = signal};
-    memcpy(death->host, host, sizeof(death->host));
+    static const char killed[] = "noticed that process rank ", left[] = "has exited due to process rank ";
+    struct reeve_launch_death found = {.known = true};
+    const char *at = strstr(text, killed), *other = strstr(text, left);
+    bool good = at != NULL && sscanf(at + strlen(killed), "%d with PID %*d on node %255s exited on signal %d",
+                                     &found.rank, found.host, &found.signal) == 3;
+    if (!good && other != NULL && strstr(other, "exiting improperly") != NULL) /* also: killed while it started */
+        good = sscanf(other + strlen(left), "%d with PID %*d on node %255s", &found.rank, found.host) == 2;
+    if (good && !death->known) *death = found;
 }
 
 /* Words about how it ended, of which ours say all. */

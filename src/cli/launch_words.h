@@ -11,7 +11,7 @@
 struct reeve_launch_death {
     bool known;
     int rank; /* 0: the master */
-    int signal;
+    int signal; /* 0: not told */
     char host[256];
 };
 

@@ -235,6 +235,7 @@ static int run_in_mpi(const struct options *o, int *argc, char ***argv)
         return reeve_status_exit_code(err.status);
     }
     reeve_stop_signals_install(1);
+    if (o->watched) reeve_stop_signals_spare_term(); /* `reeve run` asks with the file STOP */
     if (session.size == 1) {
         int code = run_alone(o);
         (void)reeve_mpi_session_close(&session, reeve_clock_now() + CLOSE_NS, code);

@@ -276,7 +276,8 @@ static void word_cause(const struct watch *w, const struct reeve_relaunch_end *f
     else if (death->known) {
         if (death->rank == 0) (void)snprintf(who, sizeof(who), "the master on %.64s", death->host);
         else (void)snprintf(who, sizeof(who), "worker %d on %.64s", death->rank, death->host);
-        word_signal(w, who, death->signal, cause);
+        if (death->signal != 0) word_signal(w, who, death->signal, cause);
+        else (void)snprintf(cause, REEVE_CAUSE_BYTES, "%s was lost", who);
     } else if (WIFSIGNALED(w->status)) {
         word_signal(w, w->s->launch->placement.workers == 1 ? "the run" : "mpirun", WTERMSIG(w->status), cause);
     } else if (facts->last_word == REEVE_EXIT_INTERNAL) {
@@ -298,16 +299,23 @@ static int last_word(const struct watch *w)
     return code >= REEVE_EXIT_USAGE && code <= REEVE_EXIT_CONFIG ? code : -1;
 }
 
+/* mpirun's exit code is neither 0 nor the run's own where it missed a rank, in whichever words. */
+static bool was_lost(const struct watch *w, const struct reeve_relaunch_end *facts)
+{
+    if (w->hung || w->unnoticed || w->words.death.known || !WIFEXITED(w->status)) return true;
+    int code = WEXITSTATUS(w->status);
+    return code > 128 || (facts->began && code != 0 && code != facts->last_word);
+}
+
 static void tell_end(struct watch *w, struct reeve_launch_end *end)
 {
     *end = (struct reeve_launch_end){.left_at_once = w->left_at_once, .taken_over = w->taken_over};
     struct reeve_relaunch_end *facts = &end->facts;
     facts->last_word = w->hung ? -1 : last_word(w);
-    facts->lost =
-        w->hung || w->unnoticed || w->words.death.known || !WIFEXITED(w->status) || WEXITSTATUS(w->status) > 128;
     uint32_t last_epoch = w->s->epoch_before;
     reeve_supervise_read_journal(w->s->launch->prepared->run_dir, w->s->epoch_before, facts, &last_epoch);
     w->s->epoch_before = last_epoch;
+    facts->lost = was_lost(w, facts);
     word_cause(w, facts, end->cause);
 }
 

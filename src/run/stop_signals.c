@@ -33,6 +33,20 @@ void reeve_stop_signals_install(int leave_on_second)
     (void)signal(SIGPIPE, SIG_IGN); /* a closed terminal ends the progress line, not the run */
 }
 
+static void pass(int number)
+{
+    (void)number;
+}
+
+void reeve_stop_signals_spare_term(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = pass;
+    action.sa_flags = SA_RESTART;
+    (void)sigaction(SIGTERM, &action, NULL);
+}
+
 int reeve_stop_signals_count(void)
 {
     return signal_count;

@@ -9,6 +9,9 @@
 
 /* Install the handlers. leave_on_second: exit 130 at once at the second INT or TERM (async-signal-safe). */
 void reeve_stop_signals_install(int leave_on_second);
+/* From now on SIGTERM asks for nothing: mpirun sends it to the ranks that are left when it ends a launch. A handler and not
+ * SIG_IGN, which programs started from here would inherit. */
+void reeve_stop_signals_spare_term(void);
 /* How many have come so far. */
 int reeve_stop_signals_count(void);
 /* Number of the last one; 0: none. */

@@ -20,6 +20,11 @@ static const char open_mpi_4[] =
 static const char open_mpi_5[] = DASHES "prterun noticed that process rank 3 with PID 11288 on node node0042.cluster "
                                         "exited on\nsignal 9 (Killed).\n" DASHES;
 
+/* A rank that was killed before it was known to mpirun. */
+static const char open_mpi_4_early[] = DASHES
+    "mpirun has exited due to process rank 2 with PID 0 on\nnode vm exiting improperly. There are three reasons "
+    "this could occur:\n\n1. this process did not call \"init\" before exiting, but others in\nthe job did.\n" DASHES;
+
 static const char no_slots[] = DASHES "There are not enough slots available in the system to satisfy the 4\n"
                                       "slots that were requested by the application:\n" DASHES;
 
@@ -55,6 +60,13 @@ static void words_of_a_death_are_understood_and_kept_back(void **state)
         assert_true(w.death.known);
         assert_int_equal(w.death.signal, 9);
         assert_string_equal(w.death.host, "node0042.cluster");
+        free(passed);
+        passed = feed(&w, open_mpi_4_early, piece);
+        assert_string_equal(passed, "");
+        assert_true(w.death.known);
+        assert_int_equal(w.death.rank, 2);
+        assert_int_equal(w.death.signal, 0);
+        assert_string_equal(w.death.host, "vm");
         free(passed);
     }
 }
