@@ -197,6 +197,17 @@ static void check_json(const char *text, const struct reeve_job *job)
     json_decref(root);
 }
 
+/* Random texts are no words of Slurm's, and are refused as such: these are. */
+static void words_of_slurm(struct reeve_job *job)
+{
+    memset(job->resources.time, 0, sizeof(job->resources.time));
+    memset(job->resources.partition, 0, sizeof(job->resources.partition));
+    memset(job->resources.account, 0, sizeof(job->resources.account));
+    (void)snprintf(job->resources.time, sizeof(job->resources.time), "%s", job->seed % 2 == 0 ? "" : "2-12:00:00");
+    (void)snprintf(job->resources.partition, sizeof(job->resources.partition), "%s", job->seed % 3 == 0 ? "" : "a,b_1");
+    (void)snprintf(job->resources.account, sizeof(job->resources.account), "%s", job->seed % 5 == 0 ? "" : "p.1@x");
+}
+
 static void job_random_jobs_read_back_bit_for_bit(void **state)
 {
     seed = fixture_seed();
