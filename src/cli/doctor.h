@@ -52,6 +52,7 @@ void reeve_doctor_probe_folder(struct reeve_doctor *d);    /* disk, file system 
 void reeve_doctor_probe_launcher(struct reeve_doctor *d);  /* reeve-rank, mpirun, fault tolerance, a trial launch */
 void reeve_doctor_probe_libraries(struct reeve_doctor *d); /* HDF5 and OpenBLAS as they are loaded here */
 void reeve_doctor_probe_cluster(struct reeve_doctor *d);   /* Slurm, GPUs */
+void reeve_doctor_probe_slurm(struct reeve_doctor *d);     /* only with --slurm: what the cluster allows */
 
 bool reeve_doctor_can_train(const struct reeve_doctor *d); /* nothing is BAD */
 void reeve_doctor_print(const struct reeve_doctor *d, FILE *out);

@@ -224,9 +224,7 @@ static void probe_slurm(struct reeve_doctor *d)
     const char *job = getenv("SLURM_JOB_ID");
     struct reeve_doctor_finding *f = reeve_doctor_add(d, "slurm", REEVE_DOCTOR_NOTE, "%.60s (%s)%s%.40s", says, path,
                                                       job != NULL ? ", inside job " : "", job != NULL ? job : "");
-    reeve_doctor_follows(
-        f, "this version does not submit by itself: call `reeve run` in a batch script, and requeue the job "
-           "when it exits with 75");
+    reeve_doctor_follows(f, "`reeve submit` trains on it; `reeve doctor --slurm` says what it allows");
 }
 
 static void probe_gpu(struct reeve_doctor *d)
