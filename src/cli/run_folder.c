@@ -35,7 +35,7 @@ reeve_status reeve_run_folder_check(const char *run_dir, struct reeve_error *err
         return reeve_fail(err, REEVE_INPUT_INVALID,
                           "%s: is a file; expected the folder of a run, such as runs/quickstart", run_dir);
     if (!reeve_run_folder_has(run_dir, "job.yaml") && !reeve_run_folder_has(run_dir, "manifest.h5") &&
-        !reeve_run_folder_has(run_dir, "journal"))
+        !reeve_run_folder_has(run_dir, "journal") && !reeve_run_folder_has(run_dir, "submit"))
         return reeve_fail(
             err, REEVE_INPUT_INVALID,
             "%s: is no run: it has no job.yaml, manifest.h5 or journal; `reeve status` lists those in ./runs", run_dir);

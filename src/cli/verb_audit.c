@@ -7,10 +7,12 @@
 #include "cli/audit_run.h"
 #include "cli/listed.h"
 #include "cli/output.h"
+#include "cli/start_list.h"
 #include "cli/verb.h"
 #include "reeve/status.h"
 
-static int print_json(const struct reeve_audit_result *r, const struct reeve_job *job, int code)
+static int print_json(const struct reeve_audit_result *r, const struct reeve_job *job,
+                      const struct reeve_starts *starts, int code)
 {
     json_t *o = reeve_cli_json_object();
     reeve_cli_json_set(o, "exactly_once", json_boolean(r->exactly_once));
@@ -29,6 +31,7 @@ static int print_json(const struct reeve_audit_result *r, const struct reeve_job
     reeve_cli_json_set(o, "stale", reeve_cli_json_u64(r->stale));
     reeve_cli_json_set(o, "violations", reeve_cli_json_u64(r->violations));
     reeve_cli_json_set(o, "first_violation", r->violations > 0 ? reeve_cli_json_text(r->first_violation) : json_null());
+    reeve_cli_json_set(o, "starts", reeve_start_list_json(starts));
     int printed = reeve_cli_print_json(o);
     return printed != 0 ? printed : code;
 }
@@ -50,7 +53,8 @@ static void print_verdict(const struct reeve_audit_result *r)
     if (r->violations > 0) (void)printf("The first: %s\n", r->first_violation);
 }
 
-static int print_text(const struct reeve_audit_result *r, const struct reeve_job *job, int code)
+static int print_text(const struct reeve_audit_result *r, const struct reeve_job *job,
+                      const struct reeve_starts *starts, int code)
 {
     char a[32], b[32];
     print_verdict(r);
@@ -67,6 +71,7 @@ static int print_text(const struct reeve_audit_result *r, const struct reeve_job
                  reeve_cli_format_count(r->leases, a), reeve_cli_format_count(r->recomputed, b), r->stale);
     (void)printf("restarts   %" PRIu64 ", with %" PRIu64 " committed steps rolled back and done again\n", r->restarts,
                  r->rolled_back_steps);
+    reeve_start_list_print(starts);
     return code;
 }
 
@@ -82,8 +87,13 @@ static int audit_main(const struct reeve_verb *verb, int argc, char **argv)
     struct reeve_audit_result result = {0};
     struct reeve_error err = {0};
     if (reeve_audit_run(argv[optind], &job, &result, &err) != REEVE_OK) return reeve_cli_fail(&err);
+    /* No part of the proof: who ran it, and where, is told as far as it is on record. */
+    struct reeve_starts starts;
+    if (reeve_starts_read(argv[optind], &starts, &err) != REEVE_OK) reeve_cli_note("%s", err.text);
     code = result.exactly_once ? REEVE_EXIT_DONE : REEVE_EXIT_DATA;
-    return json ? print_json(&result, &job, code) : print_text(&result, &job, code);
+    code = json ? print_json(&result, &job, &starts, code) : print_text(&result, &job, &starts, code);
+    reeve_starts_fini(&starts);
+    return code;
 }
 
 static const struct reeve_opt audit_opts[] = {REEVE_OPT_JSON, {0}};
@@ -95,9 +105,9 @@ const struct reeve_verb reeve_verb_audit = {
     "in\n"
     "force, and have entered the sum of its step once, over all restarts of the run. Steps that were rolled back count "
     "on\n"
-    "the timeline that survived only. Reads job.yaml, manifest.h5 and journal/ of the run, and nothing else; may be "
-    "used\n"
-    "while the run goes on. Of a run of workload exec: every task that is done counted once, under the lease in force, and\n"
+    "the timeline that survived only. The proof is from job.yaml, manifest.h5 and journal/ alone;\n"
+    "starts.jsonl adds where each start ran, in which job, and why it ended. May be used while the run goes on. Of a "
+    "run of workload exec: every task that is done counted once, under the lease in force, and\n"
     "nothing began before what it waits for; a command may have begun more often than that.\n"
     "\n"
     "Exit codes: 0 exactly once; 65 not so, or the journal is damaged; 66 no such run.\n"

@@ -12,8 +12,10 @@
 #include "base/path.h"
 #include "cli/output.h"
 #include "cli/run_folder.h"
+#include "cli/slurm.h"
 #include "cli/verb.h"
 #include "export/progress.h"
+#include "export/starts_file.h"
 #include "export/status_file.h"
 #include "reeve/status.h"
 #include "store/owner.h"
@@ -27,8 +29,11 @@ struct run_state {
     bool owned;      /* somebody alive holds it */
     bool supervised; /* and a `reeve run` lives that starts it again */
     char owner[256], supervisor[256];
+    bool waits;        /* submitted, and never begun */
     bool stop, save;   /* the files are there: asked, and not yet done */
     const char *state; /* static: running, stopped, complete, died, ... */
+    uint64_t job_id;   /* of its last batch job, while Slurm knows that; 0: none */
+    struct reeve_slurm_job job;
 };
 
 static bool has_ended(enum reeve_run_state state)
@@ -40,7 +45,7 @@ static bool has_ended(enum reeve_run_state state)
 static const char *judge(const struct run_state *s)
 {
     if (!s->owned && s->supervised) return "restarting";
-    if (!s->reported) return s->owned ? "starting" : "prepared";
+    if (!s->reported) return s->owned ? "starting" : s->waits ? "submitted" : "prepared";
     if (s->owned) return has_ended(s->report.state) ? "starting" : reeve_run_state_name(s->report.state);
     return has_ended(s->report.state) ? reeve_run_state_name(s->report.state) : "died";
 }
@@ -61,8 +66,20 @@ static reeve_status read_state(const char *run_dir, struct run_state *s, struct 
     s->supervised = reeve_owner_peek_as(run_dir, REEVE_OWNER_SUPERVISOR, s->supervisor, sizeof s->supervisor);
     s->stop = reeve_run_folder_has(run_dir, "STOP");
     s->save = reeve_run_folder_has(run_dir, "SAVE");
+    s->waits = !reeve_run_folder_has(run_dir, "job.yaml");
     s->state = judge(s);
     return REEVE_OK;
+}
+
+/* What Slurm says of the run's batch job; nothing where there is no Slurm, or it does not know the job any more. */
+static void ask_slurm(struct run_state *s)
+{
+    struct reeve_starts starts;
+    if (reeve_starts_read(s->run_dir, &starts, NULL) != REEVE_OK) return;
+    uint64_t job_id = starts.job_id;
+    reeve_starts_fini(&starts);
+    if (job_id != 0 && reeve_slurm_is_here(NULL) && reeve_slurm_find_job(job_id, &s->job) == REEVE_SLURM_FOUND)
+        s->job_id = job_id;
 }
 
 /* ---- JSON ---- */
@@ -120,6 +137,15 @@ static json_t *state_json(const struct run_state *s)
     reeve_cli_json_set(o, "stop_asked", json_boolean(s->stop));
     reeve_cli_json_set(o, "save_asked", json_boolean(s->save));
     if (s->reported) put_report(o, &s->report);
+    if (s->job_id != 0) {
+        json_t *job = json_object();
+        reeve_cli_json_set(job, "job_id", reeve_cli_json_u64(s->job_id));
+        reeve_cli_json_set(job, "state", reeve_cli_json_text(s->job.state));
+        reeve_cli_json_set(job, "reason", reeve_cli_json_text(s->job.reason));
+        reeve_cli_json_set(job, "time_left", reeve_cli_json_text(s->job.left));
+        reeve_cli_json_set(job, "nodes", reeve_cli_json_text(s->job.nodes));
+        reeve_cli_json_set(o, "slurm", job);
+    }
     return o;
 }
 
@@ -147,21 +173,27 @@ static double age_s(const struct run_state *s)
 static void print_next(const struct run_state *s)
 {
     const char *state = s->state;
-    if (s->owned) {
+    if (s->job_id != 0 && !s->owned) {
+        (void)printf("to stop it  scancel %" PRIu64 "\n", s->job_id);
+    } else if (s->owned) {
         if (s->stop) (void)printf("asked       to stop at the next step boundary (STOP)\n");
         if (s->save) (void)printf("asked       to save now (SAVE)\n");
         if (!s->stop)
             (void)printf("to stop it  touch %s/STOP: it %s\n", s->run_dir,
-                         s->report.tasks_total > 0 ? "begins nothing more, and ends" : "checkpoints at the next step boundary");
+                         s->report.tasks_total > 0 ? "begins nothing more, and ends"
+                                                   : "checkpoints at the next step boundary");
     } else if (strcmp(state, "restarting") == 0) {
         (void)printf("lost        and about to be started again; the words of its supervisor: %s/log/supervisor.log\n",
                      s->run_dir);
     } else if (s->report.tasks_total > 0) {
         if (strcmp(state, "complete") != 0)
-            (void)printf("to go on    run the same command again (reeve run JOB --run-dir %s): it runs what is not done\n",
-                         s->run_dir);
+            (void)printf(
+                "to go on    run the same command again (reeve run JOB --run-dir %s): it runs what is not done\n",
+                s->run_dir);
     } else if (strcmp(state, "complete") == 0) {
         (void)printf("to go on    raise train.steps, and run the same command again\n");
+    } else if (strcmp(state, "submitted") == 0) {
+        (void)printf("to begin    sbatch %s/submit/train.sbatch\n", s->run_dir);
     } else if (strcmp(state, "prepared") == 0) {
         (void)printf("to begin    run the command that prepared it again: reeve run JOB --run-dir %s\n", s->run_dir);
     } else {
@@ -175,10 +207,11 @@ static void print_report(const struct reeve_status_report *r)
 {
     char a[32], b[32];
     if (r->tasks_total > 0) {
-        (void)printf("tasks       %s of %s done, %" PRIu64 " leased, %" PRIu64 " ready (%" PRIu64 " of them to be tried again), %" PRIu64
-                     " blocked, %" PRIu64 " dead\nattempts    %" PRIu64 " failed\n",
-                     reeve_cli_format_count(r->tasks_done, a), reeve_cli_format_count(r->tasks_total, b), r->tasks_leased,
-                     r->tasks_ready, r->tasks_delayed, r->tasks_blocked, r->tasks_dead, r->attempts_failed);
+        (void)printf(
+            "tasks       %s of %s done, %" PRIu64 " leased, %" PRIu64 " ready (%" PRIu64
+            " of them to be tried again), %" PRIu64 " blocked, %" PRIu64 " dead\nattempts    %" PRIu64 " failed\n",
+            reeve_cli_format_count(r->tasks_done, a), reeve_cli_format_count(r->tasks_total, b), r->tasks_leased,
+            r->tasks_ready, r->tasks_delayed, r->tasks_blocked, r->tasks_dead, r->attempts_failed);
         if (isfinite(r->tasks_per_s)) (void)printf("rate        %.1f tasks/s\n", r->tasks_per_s);
         (void)printf("workers     %u\n", r->workers);
         if (*r->message != '\0') (void)printf("message     %s\n", r->message);
@@ -210,6 +243,11 @@ static void print_one(const struct run_state *s)
     (void)printf("\n");
     if (s->owned) (void)printf("owner       %s\n", s->owner);
     if (s->supervised) (void)printf("supervisor  %s\n", s->supervisor);
+    if (s->job_id != 0 && s->job.nodes[0] != '\0')
+        (void)printf("slurm       job %" PRIu64 " %s on %s, %s left\n", s->job_id, s->job.state, s->job.nodes,
+                     s->job.left);
+    else if (s->job_id != 0)
+        (void)printf("slurm       job %" PRIu64 " %s, reason %s\n", s->job_id, s->job.state, s->job.reason);
     if (s->reported) print_report(&s->report);
     print_next(s);
 }
@@ -288,6 +326,7 @@ static int status_one(const char *run_dir, bool json)
     struct run_state s;
     struct reeve_error err = {0};
     if (read_state(run_dir, &s, &err) != REEVE_OK) return reeve_cli_fail(&err);
+    ask_slurm(&s);
     if (!json) {
         print_one(&s);
         return REEVE_EXIT_DONE;
@@ -313,7 +352,8 @@ const struct reeve_verb reeve_verb_status = {
     "[RUN]",
     "say how a run is doing, or all runs below ./runs",
     "Reads what the run last told (status.json, about once a second) and whether anybody alive holds it, from any\n"
-    "machine that sees its folder. States: prepared, starting, running, saving, restarting (lost, and its\n"
+    "machine that sees its folder; and, where Slurm knows its job, what Slurm says. States: submitted, prepared,\n"
+    "starting, running, saving, restarting (lost, and its\n"
     "supervisor is about to start it again); stopped (checkpointed; the same "
     "command\n"
     "goes on), complete, failed, died (it stopped without a word; the same command goes on).\n"
