@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Done when 4: a job held and released, queued again by hand, cancelled, stopped by a person, and one whose disk is full:
-# each ends as docs/slurm.md says, and after all of that the run has the bits of an undisturbed one.
+# Done when 4 and 5: a job held and released, queued again by hand, cancelled, stopped by a person, and one whose disk is full:
+# each ends as docs/slurm.md says, and after all of that, on two, four and three hosts, the run has the bits of one host.
 # shellcheck source=tests/slurm/on_cluster.sh
 . "$REEVE_SOURCE/tests/slurm/on_cluster.sh"
 never_ending
@@ -9,7 +9,9 @@ never_ending
 submit --nodes 2 --time 5 --run-dir "$PWD/run" --sbatch --hold
 sleep 1
 expect_equal "state of a held job" "$(job_state "$job")" PENDING
-reeve status run >status.out 2>&1 || true
+expect_exit 0 slurm reeve status run
+expect_text stdout 'submitted'
+expect_text stdout "^slurm +job $job PENDING, reason JobHeldUser"
 slurm scontrol release "$job"
 wait_for 40 beyond run 250 || { tell_job "$job"; fail "a released job did not begin"; }
 
@@ -27,8 +29,11 @@ reeve verify run >verify.out || { cat verify.out; fail "verify after scancel"; }
 before=$(committed_step run)
 
 # Stopped by a person: saved, 75, and left alone. Then again, on another number of nodes, with srun.
-submit --nodes 3 --time 5 --run-dir "$PWD/run" --launcher srun
+submit --nodes 4 --time 5 --run-dir "$PWD/run" --launcher srun
 wait_for 60 beyond run "$((before + 50))" || { tell_job "$job"; fail "the third life did not begin"; }
+expect_exit 0 slurm reeve status run --json
+expect_equal "state for Slurm" "$(json stdout slurm.state)" RUNNING
+expect_equal "nodes for Slurm" "$(json stdout slurm.nodes)" "n[1-4]"
 touch run/STOP
 wait_job 40 "$job" FAILED
 expect_equal "exit code" "$(job_field "$job" ExitCode)" 75:0
@@ -36,7 +41,7 @@ expect_text "run/submit/slurm-$job.out" 'not queued again: somebody asked'
 expect_equal "cause" "$(ends run | tail -n 1)" asked
 
 # A crash: a rank dies. It is queued again, because it had got on.
-submit --nodes 2 --time 5 --run-dir "$PWD/run"
+submit --nodes 3 --time 5 --run-dir "$PWD/run"
 before=$(committed_step run)
 wait_for 60 beyond run "$((before + 450))" || { tell_job "$job"; fail "the fourth life did not begin"; }
 cluster on "$PWD/cluster" n2 pkill -KILL -x reeve-rank
@@ -49,6 +54,17 @@ wait_job 60 "$job" COMPLETED
 must_run 0 3 undisturbed --set train.steps=$last
 expect_equal "digest" "$(digest_of run)" "$(digest_of undisturbed)"
 audit_ok run
+python3 - audit.json <<'PYTHON' || fail "the audit's list of starts"
+import json, sys
+starts = json.load(open(sys.argv[1]))["starts"]
+got = [(s["restart_count"], len(s["hosts"]), s["workers"], s["cause"]) for s in starts]
+print(*got, sep="\n")
+assert [(g[0], g[1], g[2]) for g in got] == [(0, 2, 2), (1, 2, 2), (0, 4, 4), (0, 3, 3), (1, 3, 3)]
+assert [g[3] for g in got[2:]] == ["asked", "crash", "complete"]
+assert len({s["job_id"] for s in starts}) == 3
+PYTHON
+expect_exit 0 reeve audit run
+expect_text stdout '^ended by .*complete 1.*asked 1'
 
 # A job that dies at once, again and again, is not queued for ever. (Its script is edited so that it does.)
 make_tiny
