@@ -10,9 +10,9 @@
 #include "reeve/version.h"
 
 static const struct reeve_verb *const verbs[] = {
-    &reeve_verb_run,     &reeve_verb_submit,  &reeve_verb_plan,    &reeve_verb_manifest, &reeve_verb_status,
-    &reeve_verb_tasks,   &reeve_verb_inspect, &reeve_verb_verify,  &reeve_verb_audit,    &reeve_verb_chaos,
-    &reeve_verb_requeue, &reeve_verb_doctor,  &reeve_verb_version,
+    &reeve_verb_run,   &reeve_verb_submit,  &reeve_verb_plan,    &reeve_verb_manifest, &reeve_verb_status,
+    &reeve_verb_tasks, &reeve_verb_explain, &reeve_verb_inspect, &reeve_verb_verify,   &reeve_verb_audit,
+    &reeve_verb_chaos, &reeve_verb_requeue, &reeve_verb_doctor,  &reeve_verb_version,
 };
 #define VERBS (sizeof verbs / sizeof verbs[0])
 

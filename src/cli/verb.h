@@ -63,6 +63,7 @@ extern const struct reeve_verb reeve_verb_verify;
 extern const struct reeve_verb reeve_verb_audit;
 extern const struct reeve_verb reeve_verb_chaos;
 extern const struct reeve_verb reeve_verb_tasks;
+extern const struct reeve_verb reeve_verb_explain;
 extern const struct reeve_verb reeve_verb_doctor;
 extern const struct reeve_verb reeve_verb_version;
 

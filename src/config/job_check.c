@@ -104,8 +104,8 @@ static reeve_status check_exec(const struct checker *c)
 {
     char text[128];
     if (c->job->exec.slots <= c->job->exec.ahead) return REEVE_OK;
-    (void)snprintf(text, sizeof(text), "exec.slots = %" PRIu32 " is more than exec.ahead = %" PRIu32, c->job->exec.slots,
-                   c->job->exec.ahead);
+    (void)snprintf(text, sizeof(text), "exec.slots = %" PRIu32 " is more than exec.ahead = %" PRIu32,
+                   c->job->exec.slots, c->job->exec.ahead);
     return clash(c, "exec", "slots", "exec", "ahead", text);
 }
 

@@ -160,8 +160,8 @@ static reeve_status refuse_strangers(struct reader *r)
         const struct reeve_job_origin *o = &r->origins[i];
         if (o->tree != NULL && !reeve_job_key_applies(key, r->job.workload))
             return reeve_yaml_fail(o->tree, o->node, r->err, REEVE_INPUT_INVALID,
-                                   "key '%s': has no meaning for workload '%.60s'; remove it", reeve_key_path(key, path),
-                                   r->job.workload);
+                                   "key '%s': has no meaning for workload '%.60s'; remove it",
+                                   reeve_key_path(key, path), r->job.workload);
     }
     if (r->tasks != REEVE_YAML_NONE && !reeve_job_is_list(&r->job))
         return reeve_yaml_fail(&r->file, r->tasks, r->err, REEVE_INPUT_INVALID,

@@ -456,7 +456,8 @@ reeve_status reeve_master_loop_create(const struct reeve_master_loop_config *con
     if (l->outbox == NULL) st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "master: out of memory");
     if (st == REEVE_OK)
         st = reeve_report_create(config->run_dir, config->job, recovered->run_id,
-                                 recovered->plan != NULL ? reeve_plan_epoch_samples(recovered->plan) : 0, config->progress, &l->report, err);
+                                 recovered->plan != NULL ? reeve_plan_epoch_samples(recovered->plan) : 0,
+                                 config->progress, &l->report, err);
     if (st == REEVE_OK && config->tasks == NULL)
         st = reeve_checkpointer_create(config->run_dir, config->job->checkpoint.keep, config->workers, &l->checkpointer,
                                        err);

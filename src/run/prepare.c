@@ -255,7 +255,9 @@ reeve_status reeve_prepare(const char *job_path, const char *const *overrides, u
                         "%s is in use by %s: wait for it, stop it (touch %s/STOP), or choose another "
                         "--run-dir",
                         out->run_dir, holder, out->run_dir);
-    if (st == REEVE_OK) st = reeve_path_exists(job_yaml) ? check_existing(out, job_path, job_yaml, err) : make_fresh(out, job_path, err);
+    if (st == REEVE_OK)
+        st =
+            reeve_path_exists(job_yaml) ? check_existing(out, job_path, job_yaml, err) : make_fresh(out, job_path, err);
     if (st != REEVE_OK) reeve_prepared_fini(out);
     return st;
 }

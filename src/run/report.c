@@ -237,8 +237,8 @@ static void write_files(reeve_report *r, reeve_time_ns now_ns)
 
 void reeve_report_turn(reeve_report *r, const reeve_master *m, reeve_time_ns now_ns)
 {
-    bool draw_due = now_ns - r->drawn_ns >= (r->columns > 0 ? LIVE_NS : PLAIN_NS) &&
-                    (r->commits > 0 || r->epoch_samples == 0);
+    bool draw_due =
+        now_ns - r->drawn_ns >= (r->columns > 0 ? LIVE_NS : PLAIN_NS) && (r->commits > 0 || r->epoch_samples == 0);
     bool write_due = now_ns - r->written_ns >= FILES_NS;
     if (!draw_due && !write_due) return;
     fill(r, m, now_ns);

@@ -38,7 +38,7 @@ expect_equal "missing program" 127 "$(task run missing exit_code)"
 expect_equal "missing program is tried again" 2 "$(task run missing failures)"
 expect_text run/log/rank-00000.log "task missing .attempt 1.: cannot start: ./no-such-program: No such file"
 expect_text run/log/rank-00000.log "task forbidden .attempt 1.: cannot start: ./plain: Permission denied"
-expect_equal "second attempt" done "$(task run second state)"
+expect_equal "second attempt" "done" "$(task run second state)"
 ! kill -0 "$(cat run/output/00000/leaves.a1.out)" 2>/dev/null || fail "a child outlived its command"
 expect_text run/output/00000/reads.a1.out nothing
 expect_text run/output/00000/quiet_env.a1.out '^0$'
@@ -47,5 +47,13 @@ expect_equal "dependency" "a task that it waits for is dead" "$(task run behind_
 expect_exit 3 reeve run job.yaml -n 2 --run-dir run
 expect_text stdout "is complete: all 15 tasks have ended, 7 of them dead"
 expect_exit 0 reeve verify run
+expect_exit 0 reeve explain run behind_dead
+expect_text stdout "behind_dead: is dead: one that it waits for is dead"
+expect_text stdout "after +fails .dead."
+expect_exit 0 reeve explain run second
+expect_text stdout "attempt 1 +failed by worker [123], exit code 1"
+expect_text stdout "attempt 2 +done by worker [123], exit code 0"
+expect_exit 64 reeve explain run secnd
+expect_text stderr "no task is named 'secnd'; did you mean 'second'"
 expect_exit 0 reeve tasks run --state dead
 expect_text stdout "^dead +deaf +1 +signal 9"

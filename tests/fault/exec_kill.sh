@@ -9,8 +9,8 @@ kills=${KILLS:-6}
 tasks=$((kills * 120))
 RANDOM=${SEED:-$$}
 echo "seed ${SEED:-$$}"
-seq "$tasks" | sed 's|.*|sleep 0.00$((RANDOM % 9)) 2>/dev/null; echo done >>done/$REEVE_TASK|' >list.txt
-mkdir done
+seq "$tasks" | sed 's|.*|sleep 0.00$((RANDOM % 9)) 2>/dev/null; echo done >>effects/$REEVE_TASK|' >list.txt
+mkdir effects
 exec_job 'shell: /bin/bash' <<<'  list.txt'
 
 none_alive() { ! pgrep -f -- "reeve-rank --run-dir $PWD/run" >/dev/null; }
@@ -28,8 +28,8 @@ for ((k = 1; k <= kills; k++)); do
 done
 expect_exit 0 within 100 reeve run job.yaml -n 3 --run-dir run -q
 exactly_once run "$tasks"
-expect_equal "files of effects" "$tasks" "$(find done -type f | wc -l)"
-again=$(($(cat done/* | wc -l) - tasks))
+expect_equal "files of effects" "$tasks" "$(find effects -type f | wc -l)"
+again=$(($(cat effects/* | wc -l) - tasks))
 echo "$kills kills ($met met a rank), $(json audit.json restarts) restarts, $(json audit.json released) leases ended without a" \
     "verdict, $again commands begun again of $tasks"
 [ "$met" -ge $((kills / 2)) ] || fail "too few kills met a rank"

@@ -21,5 +21,5 @@ exactly_once() { # exactly_once RUN DONE
     expect_exit 0 reeve audit "$1" --json
     cp stdout audit.json
     expect_equal "exactly once" true "$(json audit.json exactly_once)"
-    expect_equal "tasks done" "$2" "$(json audit.json done)"
+    expect_equal "tasks done" "$2" "$(json audit.json "done")"
 }
