@@ -31,6 +31,7 @@ struct reeve_audit {
     size_t checkpoint_count, checkpoint_room;
     uint64_t lsn, runs, run_id, manifest_digest;
     uint32_t epoch;                   /* membership epoch of the last event */
+    bool regrouped;                   /* since the last step was opened: then all may go back to a checkpoint */
     bool eval_open, resume_due;       /* resume_due: a restart has not yet said from which step it goes on */
     struct reeve_audit_result result; /* the counts of the fold; finish() adds those of the timeline */
 };
@@ -123,6 +124,7 @@ static void apply_step_opened(reeve_audit *a, const struct reeve_event *ev)
                 (ev->step - 1) * a->samples);
     discard_open(a);
     a->open_step = ev->step;
+    a->regrouped = false;
 }
 
 static void apply_step_aborted(reeve_audit *a, const struct reeve_event *ev)
@@ -322,7 +324,8 @@ static void apply_run_opened(reeve_audit *a, const struct reeve_event *ev)
 static void apply_run_resumed(reeve_audit *a, const struct reeve_event *ev)
 {
     uint64_t last = a->timeline.last;
-    if (!a->resume_due) violate(a, ev, "resumed at step %" PRIu64 " without a restart before it", ev->step);
+    if (!a->resume_due && !a->regrouped)
+        violate(a, ev, "resumed at step %" PRIu64 " without a restart before it", ev->step);
     a->resume_due = false;
     discard_open(a);
     if (ev->step > last) {
@@ -373,7 +376,9 @@ reeve_status reeve_audit_event(reeve_audit *a, const struct reeve_event *ev, str
     switch (ev->kind) {
     case REEVE_EVENT_RUN_OPENED: apply_run_opened(a, ev); break;
     case REEVE_EVENT_RUN_RESUMED: apply_run_resumed(a, ev); break;
-    case REEVE_EVENT_WORKER_LOST: apply_worker_lost(a, ev); break;
+    case REEVE_EVENT_WORKER_LOST:
+    case REEVE_EVENT_WORKER_CLEARED: apply_worker_lost(a, ev); break;
+    case REEVE_EVENT_REGROUPED: a->regrouped = true; break;
     case REEVE_EVENT_STEP_OPENED: apply_step_opened(a, ev); break;
     case REEVE_EVENT_STEP_ABORTED: apply_step_aborted(a, ev); break;
     case REEVE_EVENT_STEP_COMMITTED: st = apply_step_committed(a, ev, err); break;

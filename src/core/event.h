@@ -32,6 +32,8 @@
     X(STEP_ABORTED,     21, "step: thrown away before its commit; arg: reason (reeve_status)")                  \
     X(EVAL_OPENED,      22, "step; arg: batches")                                                               \
     X(SEGMENT_STAMP,    23, "a: wall clock ns; arg: 0")                                                         \
+    X(REGROUPED,        30, "worker: who is master from now on (0: rank 0); arg: membership epoch; a: workers left") \
+    X(WORKER_CLEARED,   31, "worker: what it holds of the open step is void; it goes on")                                \
     X(TASKS_ADDED,      40, "task: the first; arg: so many of the task list, in its order")                      \
     X(TASKS_STARTED,    41, "task: the first; arg: so many know what they wait for, and run when it has ended")
 
@@ -59,6 +61,10 @@ enum reeve_event_kind {
     REEVE_EVENT_LOAD_ASKED = 144,     /* step: workers were told to initialise (0) or restore */
     REEVE_EVENT_CKPT_HANDED = 146,    /* step: all parts are there, the index is being written */
     REEVE_EVENT_CKPT_SKIPPED = 145,   /* step: the one before was still being written */
+    REEVE_EVENT_TASK_CONFIRMED = 160, /* task: its holder named it after a regrouping */
+    REEVE_EVENT_WORKER_TAINTED = 161, /* worker named something that the queue does not know of */
+    REEVE_EVENT_WORKER_REJOINED = 162, /* worker has named all it holds; arg: 1 if its weights are of another step */
+    REEVE_EVENT_WORKER_SETTLED = 163, /* worker: what it did not name is with nobody any more */
 };
 
 #define REEVE_EVENT_FLAG_REFUSED 1u /* STEP_COMMITTED: NaN, infinity or overflow; the weights did not change */

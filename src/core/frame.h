@@ -31,11 +31,14 @@ enum reeve_frame_kind {
     REEVE_FRAME_HEARTBEAT = 13,        /* arg: state; a: resident bytes; b: tasks waiting here */
     REEVE_FRAME_GOODBYE = 14,          /* arg: status; text */
     REEVE_FRAME_RELEASED = 15,         /* task, attempt: not begun, or ended on request; b: wall clock ns */
+    REEVE_FRAME_HOLDING = 20, /* task, attempt, step; arg: key; a: kind; b: sequence; c: 1: computed; d: compute ns */
+    REEVE_FRAME_REJOIN = 21,  /* step: of the weights; a: step whose whole sum is kept here, 0: none. Behind HOLDING */
     /* master -> worker */
     REEVE_FRAME_WELCOME = 32, /* worker: its id; arg: workers */
     REEVE_FRAME_INIT = 33,    /* step 0: start from the seed */
     REEVE_FRAME_RESTORE = 34, /* step; a: index digest, first 8 bytes */
-    REEVE_FRAME_LEASE = 35,   /* task, attempt, step; arg: micro-batch, shard, batch, index; a: kind; b: time limit, s */
+    REEVE_FRAME_LEASE = 35,   /* task, attempt, step; arg: micro-batch, shard, batch, index; a: kind; b: time limit, s;
+                               * c: sequence */
     REEVE_FRAME_REVOKE = 36,  /* task, attempt: give it back if not started */
     REEVE_FRAME_REDUCE = 37,  /* step; arg: members; a: kind (train or eval) */
     REEVE_FRAME_APPLY = 38,   /* step; a: micro-batches; flags by arg: 1 refused */
@@ -43,6 +46,9 @@ enum reeve_frame_kind {
     REEVE_FRAME_CHECKPOINT = 40, /* step; arg: part; a: parts */
     REEVE_FRAME_DRAIN = 41,      /* finish what you write, say goodbye, end */
     REEVE_FRAME_WIND_DOWN = 42,  /* begin nothing more; what runs has arg seconds left, then it is ended and released */
+    REEVE_FRAME_END = 52,        /* all said goodbye and the last word is written: leave (fault-tolerant jobs only) */
+    REEVE_FRAME_FIRST = 53,      /* before all others. arg: 1 go on, 0 end; text: run folder */
+    REEVE_FRAME_OUT = 54,        /* arg: status; this worker was given up: leave */
 };
 
 struct reeve_frame {

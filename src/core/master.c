@@ -65,7 +65,7 @@ reeve_status reeve_master_create(const struct reeve_master_config *config, reeve
     if (m == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "master: out of memory");
     m->config = *config;
     m->plan = plan;
-    m->sample_task = UINT32_MAX;
+    m->sample_task = m->poisoned = UINT32_MAX;
     size_t workers = (size_t)config->workers_max + 1;
     m->workers = calloc(workers, sizeof(*m->workers));
     m->nodes = calloc(workers, sizeof(*m->nodes));

@@ -61,6 +61,7 @@ enum reeve_master_input_kind {
     REEVE_INPUT_SAVE,        /* checkpoint at the next step boundary, and go on */
     REEVE_INPUT_CKPT_DONE,   /* step; status; digest64: the effect COMMIT_CHECKPOINT has ended */
     REEVE_INPUT_WORKER_LOST, /* worker; status */
+    REEVE_INPUT_REGROUPED,   /* after the losses: the survivors are together again. worker: who is master; 0: rank 0 */
 };
 
 struct reeve_master_input {

@@ -67,22 +67,9 @@ static reeve_status apply_worker_joined(reeve_master *m, const struct reeve_even
     if (w == NULL || w->state != WORKER_ABSENT) return master_refuse(ev, err, "unknown worker, or joined twice");
     w->state = WORKER_JOINED;
     w->credit = m->config.tasks != NULL ? m->config.slots : m->config.credits;
+    w->rejoined = w->settled = true; /* it holds nothing yet */
     w->node = node_of(m, ev->a);
     m->joined++;
-    master_update_hungry(m, ev->worker);
-    return REEVE_OK;
-}
-
-static reeve_status apply_worker_lost(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
-{
-    struct master_worker *w = master_known_worker(m, ev->worker);
-    if (w == NULL || w->state != WORKER_JOINED) return master_refuse(ev, err, "lost a worker that was not there");
-    uint32_t computed = reeve_queue_held(m->queue, (reeve_worker_id){ev->worker}) - w->leased;
-    reeve_queue_lose_worker(m->queue, (reeve_worker_id){ev->worker}, true);
-    m->computed -= computed;
-    w->state = WORKER_LOST;
-    w->leased = 0;
-    m->gone++;
     master_update_hungry(m, ev->worker);
     return REEVE_OK;
 }
@@ -106,6 +93,7 @@ static void drop_all_tasks(reeve_master *m)
     m->open_step = 0;
     m->open_count = m->computed = 0;
     m->aborts = 0;
+    m->poisoned = UINT32_MAX;
 }
 
 static reeve_status apply_run_opened(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
@@ -113,14 +101,16 @@ static reeve_status apply_run_opened(reeve_master *m, const struct reeve_event *
     if (ev->a != m->config.run_id || ev->b != m->config.manifest_digest64)
         return master_refuse(ev, err, "belongs to another run or manifest");
     if (ev->arg < 1 || ev->arg > m->config.workers_max) return master_refuse(ev, err, "number of workers out of range");
-    if (ev->epoch <= m->epoch && m->runs > 0) return master_refuse(ev, err, "membership epoch does not grow");
+    if (ev->epoch <= m->term && m->runs > 0) return master_refuse(ev, err, "the journal's epoch does not grow");
     if (m->config.tasks != NULL) master_list_reopen(m);
     else drop_all_tasks(m);
     memset(m->workers, 0, sizeof(*m->workers) * ((size_t)m->config.workers_max + 1));
-    m->node_count = m->joined = m->gone = 0;
+    m->node_count = m->joined = m->gone = m->missing = m->rejoining = 0;
     m->hungry_head = m->hungry_tail = 0;
     m->expected = ev->arg;
-    m->epoch = ev->epoch;
+    m->term = ev->epoch;
+    m->epoch = ev->epoch > m->epoch ? ev->epoch : m->epoch + 1;
+    m->reload = false;
     if (m->runs++ > 0) m->restarts++;
     m->phase = REEVE_PHASE_GATHER;
     m->stop_reason = m->dead_reason = REEVE_OK;
@@ -213,6 +203,7 @@ static void apply_load_asked(reeve_master *m, const struct reeve_event *ev)
     m->load_asked = true;
     m->load_step = ev->step;
     m->load_answers = 0;
+    m->reload = false;
     for (uint32_t w = 1; w <= m->config.workers_max; w++)
         m->workers[w].ready = m->workers[w].restore_failed = false;
 }
@@ -245,7 +236,9 @@ static reeve_status apply_volatile(reeve_master *m, const struct reeve_event *ev
 {
     bool names_worker = ev->kind == REEVE_EVENT_HEARTBEAT || ev->kind == REEVE_EVENT_WORKER_READY ||
                         ev->kind == REEVE_EVENT_WORKER_REDUCED || ev->kind == REEVE_EVENT_WORKER_WEIGHTS ||
-                        ev->kind == REEVE_EVENT_WORKER_GONE || ev->kind == REEVE_EVENT_RESTORE_FAILED;
+                        ev->kind == REEVE_EVENT_WORKER_GONE || ev->kind == REEVE_EVENT_RESTORE_FAILED ||
+                        ev->kind == REEVE_EVENT_WORKER_TAINTED || ev->kind == REEVE_EVENT_WORKER_REJOINED ||
+                        ev->kind == REEVE_EVENT_WORKER_SETTLED;
     if (names_worker && master_known_worker(m, ev->worker) == NULL) return master_refuse(ev, err, "unknown worker");
     struct master_worker *w = names_worker ? &m->workers[ev->worker] : NULL;
     switch (ev->kind) {
@@ -285,6 +278,16 @@ static reeve_status apply_volatile(reeve_master *m, const struct reeve_event *ev
             master_update_hungry(m, ev->worker);
         }
         break;
+    case REEVE_EVENT_TASK_CONFIRMED: reeve_queue_confirm(m->queue, (reeve_task_id){ev->task}, m->epoch); break;
+    case REEVE_EVENT_WORKER_TAINTED: w->tainted = true; break;
+    case REEVE_EVENT_WORKER_REJOINED:
+        w->rejoined = true;
+        m->reload |= ev->arg != 0;
+        break;
+    case REEVE_EVENT_WORKER_SETTLED:
+        w->settled = true;
+        m->rejoining--;
+        break;
     case REEVE_EVENT_TASK_WOKEN: (void)reeve_queue_wake(m->queue, (reeve_task_id){ev->task}); break;
     case REEVE_EVENT_LEASE_RENEWED:
         (void)reeve_queue_renew(m->queue, (reeve_task_id){ev->task}, (reeve_time_ns)ev->b);
@@ -301,7 +304,9 @@ static reeve_status apply_durable(reeve_master *m, const struct reeve_event *ev,
     case REEVE_EVENT_RUN_OPENED: return apply_run_opened(m, ev, err);
     case REEVE_EVENT_RUN_RESUMED: return apply_run_resumed(m, ev, err);
     case REEVE_EVENT_WORKER_JOINED: return apply_worker_joined(m, ev, err);
-    case REEVE_EVENT_WORKER_LOST: return apply_worker_lost(m, ev, err);
+    case REEVE_EVENT_WORKER_LOST: return master_apply_worker_lost(m, ev, err);
+    case REEVE_EVENT_WORKER_CLEARED: return master_apply_worker_cleared(m, ev, err);
+    case REEVE_EVENT_REGROUPED: return master_apply_regrouped(m, ev, err);
     case REEVE_EVENT_STEP_OPENED: return master_apply_step_opened(m, ev, err);
     case REEVE_EVENT_EVAL_OPENED: return master_apply_eval_opened(m, ev, err);
     case REEVE_EVENT_STEP_COMMITTED: return master_apply_step_committed(m, ev, err);
@@ -319,7 +324,10 @@ static reeve_status apply_durable(reeve_master *m, const struct reeve_event *ev,
     case REEVE_EVENT_TASKS_STARTED: return master_apply_tasks_started(m, ev, err);
     case REEVE_EVENT_CKPT_COMMIT: return apply_ckpt_commit(m, ev, err);
     case REEVE_EVENT_CKPT_FAILED: return apply_ckpt_failed(m, ev);
-    case REEVE_EVENT_RUN_STOPPED: m->stopped = true; return REEVE_OK;
+    case REEVE_EVENT_RUN_STOPPED:
+        m->stopped = true;
+        m->stop_reason = (reeve_status)ev->arg; /* known already, unless another master goes on from here */
+        return REEVE_OK;
     case REEVE_EVENT_RUN_ENDED: m->ended = true; return REEVE_OK;
     case REEVE_EVENT_STEP_WEIGHTS:
     case REEVE_EVENT_SEGMENT_STAMP: return REEVE_OK; /* for the reader of the journal only */

@@ -59,7 +59,7 @@ reeve_status master_apply_task_cancelled(reeve_master *m, const struct reeve_eve
 void master_list_reopen(reeve_master *m)
 {
     for (uint32_t w = 1; w <= m->config.workers_max; w++)
-        reeve_queue_lose_worker(m->queue, (reeve_worker_id){w}, false);
+        reeve_queue_lose_worker(m->queue, (reeve_worker_id){w}, 0);
     reeve_task_id id;
     while (reeve_queue_due(m->queue, INT64_MAX, &id))
         (void)reeve_queue_wake(m->queue, id); /* its time was that of another machine's clock, perhaps */

@@ -120,6 +120,7 @@ static void close_open(reeve_master *m)
     }
     m->open_step = 0;
     m->open_count = m->computed = 0;
+    m->poisoned = UINT32_MAX;
     m->phase = REEVE_PHASE_TRAIN;
 }
 
@@ -134,6 +135,7 @@ reeve_status master_apply_step_committed(reeve_master *m, const struct reeve_eve
     m->step = ev->step;
     m->loss = (int64_t)ev->a;
     bool refused = (ev->flags & REEVE_EVENT_FLAG_REFUSED) != 0;
+    m->last_refused = refused;
     m->refused_run = refused ? m->refused_run + 1 : 0;
     m->refused_steps += refused;
     return REEVE_OK;
@@ -155,6 +157,7 @@ reeve_status master_apply_step_aborted(reeve_master *m, const struct reeve_event
 {
     if (m->open_step == 0) return master_refuse(ev, err, "nothing is open");
     close_open(m);
+    reeve_queue_sweep_edges(m->queue); /* some may have waited for a shard */
     m->aborts++;
     return REEVE_OK;
 }

@@ -88,6 +88,7 @@ reeve_status master_apply_task_dead(reeve_master *m, const struct reeve_event *e
     m->dead++;
     if (holder != 0) m->attempts_failed++;
     if (holder != 0 && m->config.tasks != NULL) master_list_set_credit(m, holder, false, 0);
+    if (id.v == m->poisoned) m->poisoned = UINT32_MAX;
     if (holder != 0) lease_ended(m, holder);
     if (reeve_task_is_listed(kind)) return REEVE_OK; /* the others go on without it */
     if (kind == REEVE_TASK_STAGE) m->shard_task[key] = MASTER_SHARD_UNKNOWN;

@@ -99,7 +99,7 @@ static void decide_load(const reeve_master *m, struct reeve_decision *d)
         master_add_event(d, REEVE_EVENT_STOP_ASKED)->arg = REEVE_WORKER_DIVERGED;
         return;
     }
-    if (m->runs > 1) {
+    if (m->runs > 1 || m->step != m->load_step) {
         struct reeve_event *ev = master_add_event(d, REEVE_EVENT_RUN_RESUMED);
         ev->step = m->load_step;
         for (uint32_t i = 0; i < m->checkpoint_count; i++)
@@ -181,6 +181,7 @@ static bool decide_lease(const reeve_master *m, reeve_time_ns now_ns, struct ree
         f->step = t->step;
         f->arg = (uint32_t)t->key;
         f->a = t->kind;
+        f->c = t->sequence;
         return true;
     }
     return false;
@@ -216,8 +217,28 @@ static bool decide_checkpoint_end(const reeve_master *m, struct reeve_decision *
     return true;
 }
 
+/* A task that takes its worker with it each time will take the others too. */
+static bool decide_poison(const reeve_master *m, struct reeve_decision *d)
+{
+    if (m->poisoned == UINT32_MAX) return false;
+    const struct reeve_task *t = reeve_queue_task(m->queue, (reeve_task_id){m->poisoned});
+    struct reeve_event *ev = master_add_event(d, REEVE_EVENT_TASK_DEAD);
+    ev->task = m->poisoned;
+    ev->step = t->step;
+    ev->attempt = t->attempt;
+    ev->arg = REEVE_WORKER_LOST;
+    ev->a = t->kind;
+    ev->b = t->key;
+    return true;
+}
+
 static void decide_tick(const reeve_master *m, reeve_time_ns now_ns, struct reeve_decision *d)
 {
+    if (m->rejoining > 0) {
+        master_decide_settling(m, d);
+        return;
+    }
+    if (decide_poison(m, d)) return;
     if (decide_due(m, now_ns, d)) return;
     if (m->config.tasks != NULL) {
         master_list_tick(m, now_ns, d);
@@ -232,7 +253,12 @@ static void decide_tick(const reeve_master *m, reeve_time_ns now_ns, struct reev
         master_end_run(m, REEVE_EVENT_RUN_STOPPED, d); /* nothing was begun, so there is nothing to save */
         return;
     }
-    if (m->phase == REEVE_PHASE_GATHER && m->joined == m->expected) ask_load(m, d);
+    if (m->reload && m->phase < REEVE_PHASE_DRAIN && !failing) {
+        if (open) decide_abort(m, REEVE_WORKER_DIVERGED, d);
+        else ask_load(m, d);
+        return;
+    }
+    if (m->phase == REEVE_PHASE_GATHER && m->joined + m->missing == m->expected) ask_load(m, d);
     if (m->phase == REEVE_PHASE_LOAD) decide_load(m, d);
     if (m->dead_reason != REEVE_OK && !failing) {
         master_add_event(d, REEVE_EVENT_STOP_ASKED)->arg = (uint32_t)m->dead_reason;
@@ -297,13 +323,7 @@ void reeve_master_decide(const reeve_master *m, const struct reeve_master_input 
         break;
     case REEVE_INPUT_SAVE: master_add_event(d, REEVE_EVENT_SAVE_ASKED); break;
     case REEVE_INPUT_CKPT_DONE: decide_ckpt_done(m, in, d); break;
-    case REEVE_INPUT_WORKER_LOST: {
-        if (!reeve_master_worker_active(m, in->worker)) break;
-        struct reeve_event *ev = master_add_event(d, REEVE_EVENT_WORKER_LOST);
-        ev->worker = in->worker;
-        ev->arg = (uint32_t)in->status;
-        d->sync = true;
-        break;
-    }
+    case REEVE_INPUT_WORKER_LOST: master_decide_lost(m, in, d); break;
+    case REEVE_INPUT_REGROUPED: master_decide_regrouped(m, in, d); break;
     }
 }

@@ -1,5 +1,6 @@
 /* Private to the master's thinking: how a decision is put together, and the parts that have files of their own
- * (master_words.c, master_boundary.c). All of them read a const master and write the decision alone. */
+ * (master_words.c, master_boundary.c, master_regroup.c). All of them read a const master and write the decision alone.
+ * */
 #ifndef REEVE_CORE_MASTER_DECISION_H
 #define REEVE_CORE_MASTER_DECISION_H
 
@@ -15,6 +16,12 @@ uint32_t master_active_workers(const reeve_master *m);
 
 void master_decide_frame(const reeve_master *m, const struct reeve_master_input *in, reeve_time_ns now_ns,
                          struct reeve_decision *d);
+/* A worker is gone; the members are counted anew; what a worker names then; until all have: master_regroup.c. */
+void master_decide_lost(const reeve_master *m, const struct reeve_master_input *in, struct reeve_decision *d);
+void master_decide_regrouped(const reeve_master *m, const struct reeve_master_input *in, struct reeve_decision *d);
+void master_decide_holding(const reeve_master *m, const struct reeve_master_input *in, struct reeve_decision *d);
+void master_decide_rejoin(const reeve_master *m, const struct reeve_master_input *in, struct reeve_decision *d);
+void master_decide_settling(const reeve_master *m, struct reeve_decision *d);
 void master_decide_boundary(const reeve_master *m, struct reeve_decision *d);
 /* kind: RUN_ENDED or RUN_STOPPED. The workers are told to finish and to say goodbye. */
 void master_end_run(const reeve_master *m, uint16_t kind, struct reeve_decision *d);

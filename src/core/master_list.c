@@ -112,6 +112,7 @@ static bool decide_lease(const reeve_master *m, reeve_time_ns now_ns, struct ree
         f->arg = (uint32_t)t->key;
         f->a = t->kind;
         f->b = m->config.tasks->entries[t->key].time_limit_s;
+        f->c = t->sequence;
         return true;
     }
     return false;
@@ -127,7 +128,7 @@ void master_list_tick(const reeve_master *m, reeve_time_ns now_ns, struct reeve_
     bool complete = m->list_started == m->config.tasks->task_count && ended_count(m) == m->config.tasks->task_count;
     if (m->phase == REEVE_PHASE_GATHER) {
         if (stopping) master_end_run(m, REEVE_EVENT_RUN_STOPPED, d);
-        else if (m->joined == m->expected) master_add_event(d, REEVE_EVENT_PHASE)->arg = REEVE_PHASE_LIST;
+        else if (m->joined + m->missing == m->expected) master_add_event(d, REEVE_EVENT_PHASE)->arg = REEVE_PHASE_LIST;
         else (void)decide_load(m, d);
         return;
     }

@@ -1,4 +1,5 @@
-/* Private to the master: its state, shared by the files named master_*.c and written by those named master_apply*.c alone. */
+/* Private to the master: its state, shared by the files named master_*.c and written by those named master_apply*.c
+ * alone. */
 #ifndef REEVE_CORE_MASTER_STATE_H
 #define REEVE_CORE_MASTER_STATE_H
 
@@ -18,6 +19,7 @@ enum master_worker_state { WORKER_ABSENT = 0, WORKER_JOINED, WORKER_GONE, WORKER
 struct master_worker {
     uint8_t state;
     bool ready, restore_failed, reduced, weighed;
+    bool tainted, rejoined, settled; /* since the last regrouping: master_regroup.c */
     uint32_t node;
     uint32_t leased;                   /* tasks it holds leases on */
     uint32_t credit;                   /* leases that it may hold */
@@ -44,8 +46,12 @@ struct reeve_master {
     uint32_t open_max, micro_batches, eval_batches;
 
     enum reeve_master_phase phase;
-    uint32_t epoch, restarts, runs;
-    uint32_t expected, joined, gone;
+    uint32_t epoch; /* membership epoch: grows with each launch and each regrouping; every frame carries it */
+    uint32_t term;  /* epoch of the journal's last opening: one master's records have one */
+    uint32_t restarts, runs;
+    uint32_t expected, joined, gone, missing; /* missing: lost before they joined */
+    uint32_t rejoining;                       /* workers that have not yet settled what they hold after a regrouping */
+    bool reload; /* one of them holds weights of another step: all go back to a checkpoint */
     uint32_t hungry_head, hungry_tail;
     uint64_t applied_lsn;
     uint64_t step;      /* last committed */
@@ -62,6 +68,8 @@ struct reeve_master {
     uint64_t eval_step, eval_tokens, checkpoint_eval_step;
     int64_t eval_loss;
     uint32_t refused_run;
+    bool last_refused; /* the last committed step was */
+    uint32_t poisoned; /* task that lost its worker crash_limit times in a row; UINT32_MAX: none */
     uint64_t refused_steps;
     uint32_t dead;
     reeve_status dead_reason; /* of a task that training cannot do without */

@@ -145,7 +145,8 @@ static void decide_checkpoint_word(const reeve_master *m, const struct reeve_mas
     ev->step = f->step;
     ev->arg = f->arg;
     if (failed) {
-        /* The others may still be writing: the checkpoint ends when all have answered, and only then is it tried again. */
+        /* The others may still be writing: the checkpoint ends when all have answered, and only then is it tried
+         * again. */
         ev->attempt = f->a != REEVE_OK ? (uint32_t)f->a : REEVE_STORE_WRITE;
         d->effect = REEVE_EFFECT_PROBLEM;
         return;
@@ -208,6 +209,8 @@ void master_decide_frame(const reeve_master *m, const struct reeve_master_input 
     case REEVE_FRAME_WEIGHTS:
     case REEVE_FRAME_CKPT_PART:
     case REEVE_FRAME_CKPT_PART_FAILED: decide_checkpoint_word(m, in, d); break;
+    case REEVE_FRAME_HOLDING: master_decide_holding(m, in, d); break;
+    case REEVE_FRAME_REJOIN: master_decide_rejoin(m, in, d); break;
     case REEVE_FRAME_GOODBYE: master_add_event(d, REEVE_EVENT_WORKER_GONE)->worker = in->worker; break;
     case REEVE_FRAME_HEARTBEAT:
     case REEVE_FRAME_APPLIED: break;

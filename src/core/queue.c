@@ -235,20 +235,50 @@ reeve_status reeve_queue_cancel(reeve_queue *q, reeve_task_id task)
     return REEVE_OK;
 }
 
-void reeve_queue_lose_worker(reeve_queue *q, reeve_worker_id worker, bool charge)
+static uint32_t lease_count(const reeve_queue *q, uint32_t worker)
+{
+    uint32_t n = 0;
+    for (uint32_t at = q->held_head[worker]; at != REEVE_HEAP_NONE; at = q->tasks[at].next)
+        n += q->tasks[at].state == REEVE_STATE_LEASED;
+    return n;
+}
+
+/* Leases go to the head of the holder's list, so the last ones in it are the oldest. */
+uint32_t reeve_queue_lose_worker(reeve_queue *q, reeve_worker_id worker, uint32_t running)
 {
     REEVE_ASSERT(worker.v >= 1 && worker.v <= q->limits.workers_max);
+    uint32_t leases = lease_count(q, worker.v), oldest = REEVE_HEAP_NONE;
     while (q->held_head[worker.v] != REEVE_HEAP_NONE) {
         uint32_t id = q->held_head[worker.v];
         struct reeve_task *t = &q->tasks[id];
-        bool running = t->state == REEVE_STATE_LEASED;
+        bool charged = t->state == REEVE_STATE_LEASED && leases-- <= running;
         queue_leave(q, id);
         t->holder = 0;
         t->redelivered = 1;
         t->due_ns = 0;
-        if (running && charge) t->crashes++;
+        if (charged) {
+            t->crashes++;
+            oldest = id;
+        }
         queue_enter(q, id, REEVE_STATE_READY);
     }
+    return oldest;
+}
+
+void reeve_queue_confirm(reeve_queue *q, reeve_task_id task, uint32_t epoch)
+{
+    REEVE_ASSERT(task.v < q->limits.tasks_max);
+    q->tasks[task.v].confirmed_epoch = epoch;
+}
+
+bool reeve_queue_unconfirmed(const reeve_queue *q, reeve_worker_id worker, uint32_t epoch, reeve_task_id *out)
+{
+    for (uint32_t at = q->held_head[worker.v]; at != REEVE_HEAP_NONE; at = q->tasks[at].next) {
+        if (q->tasks[at].confirmed_epoch == epoch) continue;
+        *out = (reeve_task_id){at};
+        return true;
+    }
+    return false;
 }
 
 void reeve_queue_retire(reeve_queue *q, reeve_task_id task)
@@ -260,6 +290,24 @@ void reeve_queue_retire(reeve_queue *q, reeve_task_id task)
     queue_leave(q, task.v);
     memset(t, 0, sizeof(*t));
     queue_free_slot(q, task.v);
+}
+
+void reeve_queue_sweep_edges(reeve_queue *q)
+{
+    for (uint32_t i = 0; i < q->limits.tasks_max; i++) {
+        uint32_t *at = &q->tasks[i].first_edge;
+        if (q->tasks[i].state == REEVE_STATE_FREE) continue;
+        while (*at != REEVE_HEAP_NONE) {
+            uint32_t e = *at;
+            if (q->tasks[q->edges[e].task].state == REEVE_STATE_BLOCKED) {
+                at = &q->edges[e].next;
+                continue;
+            }
+            *at = q->edges[e].next;
+            q->edges[e].next = q->free_edge;
+            q->free_edge = e;
+        }
+    }
 }
 
 bool reeve_queue_due(const reeve_queue *q, reeve_time_ns now_ns, reeve_task_id *out)

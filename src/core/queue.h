@@ -66,9 +66,16 @@ reeve_status reeve_queue_wake(reeve_queue *q, reeve_task_id task);
 /* Out of the game: from any state but FREE. Tasks that waited for its success become DEAD too (TASK_DEAD only). */
 reeve_status reeve_queue_kill(reeve_queue *q, reeve_task_id task);
 reeve_status reeve_queue_cancel(reeve_queue *q, reeve_task_id task);
-/* All that a lost worker held (leased or computed) is READY again, redelivered first; `charge` counts a crash against
- * what it was running (LEASED). Cost: O(tasks it held). */
-void reeve_queue_lose_worker(reeve_queue *q, reeve_worker_id worker, bool charge);
+/* All that a worker held (leased or computed) is READY again, redelivered first. running: it was lost, which counts as a
+ * crash against what it was running: of its leases the oldest so many, since it takes them in order. Returns the oldest
+ * of those, UINT32_MAX: none. Cost: O(tasks it held). */
+uint32_t reeve_queue_lose_worker(reeve_queue *q, reeve_worker_id worker, uint32_t running);
+/* Its holder named it in this membership epoch. */
+void reeve_queue_confirm(reeve_queue *q, reeve_task_id task, uint32_t epoch);
+/* A task that this worker holds and did not name in `epoch`; false: there is none. Cost: O(tasks it holds). */
+bool reeve_queue_unconfirmed(const reeve_queue *q, reeve_worker_id worker, uint32_t epoch, reeve_task_id *out);
+/* After tasks that waited for others were retired: nothing holds a place for them any more. Cost: O(tasks). */
+void reeve_queue_sweep_edges(reeve_queue *q);
 /* Free the slot: DONE, COMPUTED, DEAD or CANCELLED tasks only (asserted). */
 void reeve_queue_retire(reeve_queue *q, reeve_task_id task);
 

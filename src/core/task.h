@@ -52,6 +52,7 @@ struct reeve_task {
     uint16_t failures;
     uint16_t crashes; /* workers lost in a row while they ran it */
     uint8_t state, kind, affinity, redelivered;
+    uint32_t confirmed_epoch; /* the membership epoch in which its holder last named it; volatile, not in the digest */
 };
 
 /* Comes from a task list (core/task_list.h), and stays in the queue when it has ended. */

@@ -91,7 +91,7 @@ static void queue_returns_what_a_lost_worker_held_and_only_that(void **state)
     reeve_task_id a = fx_lease(q, 1), b = fx_lease(q, 1), c = fx_lease(q, 2);
     assert_int_equal(reeve_queue_compute(q, a, W(1), 1), REEVE_OK);
     assert_int_equal(reeve_queue_compute(q, c, W(2), 1), REEVE_OK);
-    reeve_queue_lose_worker(q, W(1), true);
+    (void)reeve_queue_lose_worker(q, W(1), 1);
     assert_null(reeve_queue_check(q));
     assert_int_equal(reeve_queue_task(q, a)->state, REEVE_STATE_READY);
     assert_int_equal(reeve_queue_task(q, b)->state, REEVE_STATE_READY);
@@ -231,7 +231,7 @@ static void random_transition(reeve_queue *q, uint64_t seed, uint64_t i)
     case 8: (void)reeve_queue_release(q, id, W(holder), attempt); break;
     case 9: (void)reeve_queue_wake(q, id); break;
     case 10:
-        if (reeve_random_below(seed, 11, i, 8) == 0) reeve_queue_lose_worker(q, W(worker), true);
+        if (reeve_random_below(seed, 11, i, 8) == 0) (void)reeve_queue_lose_worker(q, W(worker), 1);
         break;
     case 11: (void)reeve_queue_kill(q, id); break;
     default:
