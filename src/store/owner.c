@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,8 @@ struct reeve_owner {
     char temporary[REEVE_PATH_BYTES_MAX]; /* our record as a file of its own, while we acquire or release */
     char text[REEVE_OWNER_RECORD_BYTES];  /* our record */
     time_t now_s;                         /* of the file system's clock, when the temporary was written */
+    const struct reeve_owner_process *lost; /* (lost_count,) borrowed while we acquire: dead, whatever it looks like */
+    uint32_t lost_count;
 };
 
 /* What a lock file says, and when it was last refreshed. */
@@ -72,10 +75,20 @@ static bool holder_read(const char *path, struct holder *out)
     return good;
 }
 
-static bool holder_lives(const struct holder *h, time_t now_s)
+static bool is_lost(const reeve_owner *o, const struct reeve_owner_record *r)
+{
+    for (uint32_t i = 0; o != NULL && i < o->lost_count; i++)
+        if (o->lost[i].pid == r->pid && o->lost[i].start == r->start && strcmp(o->lost[i].boot, r->boot) == 0)
+            return true;
+    return false;
+}
+
+/* o: who asks; NULL: anybody. */
+static bool holder_lives(const reeve_owner *o, const struct holder *h, time_t now_s)
 {
     struct reeve_owner_record r;
     if (reeve_owner_record_parse(h->text, &r)) {
+        if (is_lost(o, &r)) return false;
         enum reeve_owner_life life = reeve_owner_record_life(&r);
         if (life != REEVE_OWNER_UNKNOWN) return life == REEVE_OWNER_LIVES;
     }
@@ -166,7 +179,7 @@ static reeve_status replace_dead(const reeve_owner *o, const char *path, const s
     reeve_status st = claim_path(o, dead, depth, claim, err);
     if (st == REEVE_OK) st = take(o, claim, depth + 1, &ignored, err);
     if (st != REEVE_OK) return st;
-    bool still = holder_read(path, &now) && strcmp(now.text, dead->text) == 0 && !holder_lives(&now, o->now_s);
+    bool still = holder_read(path, &now) && strcmp(now.text, dead->text) == 0 && !holder_lives(o, &now, o->now_s);
     if (!still) (void)unlink(claim);
     else if (rename(claim, path) != 0 && errno != ENOENT) {
         st = cannot("rename to", path, err);
@@ -190,7 +203,7 @@ static reeve_status take(const reeve_owner *o, const char *path, int depth, bool
             return cannot("read", path, err);
         }
         if (is_ours(o, &h)) return REEVE_OK; /* a network file system may do it and say that it did not */
-        if (depth == CLAIM_DEPTH_MAX || holder_lives(&h, o->now_s)) return in_use(o, &h, err);
+        if (depth == CLAIM_DEPTH_MAX || holder_lives(o, &h, o->now_s)) return in_use(o, &h, err);
         bool again = false;
         reeve_status st = replace_dead(o, path, &h, depth, &again, err);
         if (st != REEVE_OK) return st;
@@ -200,6 +213,30 @@ static reeve_status take(const reeve_owner *o, const char *path, int depth, bool
         }
     }
     return in_use(o, &h, err);
+}
+
+/* --- processes -------------------------------------------------------------------------------------------------- */
+
+void reeve_owner_process_self(struct reeve_owner_process *out)
+{
+    struct reeve_owner_record r;
+    reeve_owner_record_make(&r);
+    memset(out, 0, sizeof(*out));
+    memcpy(out->boot, r.boot, sizeof(out->boot));
+    out->pid = r.pid;
+    out->start = r.start;
+}
+
+bool reeve_owner_process_end(const struct reeve_owner_process *p)
+{
+    struct reeve_owner_record r;
+    memset(&r, 0, sizeof(r));
+    memcpy(r.boot, p->boot, sizeof(r.boot));
+    r.boot[sizeof(r.boot) - 1] = '\0';
+    r.pid = (long)p->pid;
+    r.start = p->start;
+    if (r.pid <= 1 || r.start == 0 || reeve_owner_record_life(&r) != REEVE_OWNER_LIVES) return false;
+    return kill((pid_t)r.pid, SIGKILL) == 0;
 }
 
 /* --- the interface ---------------------------------------------------------------------------------------------- */
@@ -244,11 +281,13 @@ reeve_status reeve_owner_acquire(const char *run_dir, reeve_owner **out, bool *t
     return reeve_owner_acquire_as(run_dir, REEVE_OWNER_MASTER, out, took_over, err);
 }
 
-reeve_status reeve_owner_acquire_as(const char *run_dir, enum reeve_owner_role role, reeve_owner **out, bool *took_over,
-                                    struct reeve_error *err)
+static reeve_status acquire(const char *run_dir, enum reeve_owner_role role, const struct reeve_owner_process *lost,
+                            uint32_t lost_count, reeve_owner **out, bool *took_over, struct reeve_error *err)
 {
     reeve_owner *o = calloc(1, sizeof(*o));
     if (o == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "own %s: out of memory", run_dir);
+    o->lost = lost;
+    o->lost_count = lost_count;
     bool over = false;
     reeve_status st = owner_init(o, run_dir, role, err);
     if (st == REEVE_OK && !record_write_new(o, o->temporary, &o->now_s)) st = cannot("create", o->temporary, err);
@@ -261,9 +300,23 @@ reeve_status reeve_owner_acquire_as(const char *run_dir, enum reeve_owner_role r
         return st;
     }
     sweep(o);
+    o->lost = NULL;
+    o->lost_count = 0;
     *took_over = over;
     *out = o;
     return REEVE_OK;
+}
+
+reeve_status reeve_owner_acquire_as(const char *run_dir, enum reeve_owner_role role, reeve_owner **out, bool *took_over,
+                                    struct reeve_error *err)
+{
+    return acquire(run_dir, role, NULL, 0, out, took_over, err);
+}
+
+reeve_status reeve_owner_succeed(const char *run_dir, const struct reeve_owner_process *lost, uint32_t lost_count,
+                                 reeve_owner **out, bool *took_over, struct reeve_error *err)
+{
+    return acquire(run_dir, REEVE_OWNER_MASTER, lost, lost_count, out, took_over, err);
 }
 
 reeve_status reeve_owner_refresh(reeve_owner *o, struct reeve_error *err)
@@ -315,7 +368,7 @@ bool reeve_owner_peek_as(const char *run_dir, enum reeve_owner_role role, char *
     if (reeve_path_join(lock, sizeof(lock), run_dir, name_of(role), NULL) != REEVE_OK || !holder_read(lock, &h))
         return false;
     time_t now_s = time(NULL);
-    if (!holder_lives(&h, now_s)) return false;
+    if (!holder_lives(NULL, &h, now_s)) return false;
     holder_describe(&h, now_s, text, text_bytes);
     return true;
 }

@@ -5,6 +5,7 @@
 #define REEVE_STORE_OWNER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "reeve/status.h"
 
@@ -14,12 +15,26 @@ typedef struct reeve_owner reeve_owner;
 
 /* Two may own a run at once, one of each kind: between two launches only the supervisor does. */
 enum reeve_owner_role { REEVE_OWNER_MASTER, REEVE_OWNER_SUPERVISOR };
+/* A process, so that those who share its kernel and its process numbers can tell it from any other. Plain bytes. */
+struct reeve_owner_process {
+    char boot[64];
+    int64_t pid;
+    uint64_t start;
+};
+void reeve_owner_process_self(struct reeve_owner_process *out);
+/* End a process that was given up (SIGKILL), if it can be seen from here and still runs, so that it can do no harm when
+ * it wakes up. False: nothing to end, or not ours to see. */
+bool reeve_owner_process_end(const struct reeve_owner_process *p);
 
 /* STORE_IN_USE (host, pid, since when, what to do) | STORE_CREATE | INPUT_PERMISSION. *took_over: a dead owner was
  * replaced. */
 reeve_status reeve_owner_acquire(const char *run_dir, reeve_owner **out, bool *took_over, struct reeve_error *err);
 reeve_status reeve_owner_acquire_as(const char *run_dir, enum reeve_owner_role role, reeve_owner **out, bool *took_over,
                                     struct reeve_error *err);
+/* The same for a job that goes on in this process: those of its own processes that its MPI has given up, `lost`, count
+ * as dead wherever they ran. Anybody else who holds the run still holds it. lost is borrowed for the call. */
+reeve_status reeve_owner_succeed(const char *run_dir, const struct reeve_owner_process *lost, uint32_t lost_count,
+                                 reeve_owner **out, bool *took_over, struct reeve_error *err);
 /* Show that we live, at least every REEVE_OWNER_SILENT_S / 4. STORE_IN_USE: somebody else took the run; stop at once. */
 reeve_status reeve_owner_refresh(reeve_owner *o, struct reeve_error *err);
 void reeve_owner_release(reeve_owner *o); /* removes LOCK if it is still ours; takes NULL */

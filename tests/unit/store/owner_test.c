@@ -388,6 +388,38 @@ static void run_folder_that_is_missing_or_read_only_is_named(void **state)
     assert_int_equal(chmod(f->dir, 0755), 0);
 }
 
+/* A job's MPI has given up its own process that holds the run: it counts as dead although it lives. */
+static void owner_gives_way_to_a_member_of_its_own_job(void **state)
+{
+    struct fixture *f = *state;
+    struct reeve_error err;
+    struct reeve_owner_process lost;
+    reeve_owner *o = NULL;
+    bool over = false;
+    pid_t pid = owner_child(f);
+    reeve_owner_process_self(&lost);
+    FAILS(reeve_owner_succeed(f->dir, &lost, 1, &o, &over, &err),
+          REEVE_STORE_IN_USE); /* another process of this boot */
+    char path[512], text[REEVE_OWNER_RECORD_BYTES] = "";
+    lock_path(f, path);
+    size_t n = 0;
+    uint8_t *record = file_load(path, &n);
+    assert_true(n < sizeof(text));
+    memcpy(text, record, n);
+    free(record);
+    struct reeve_owner_record r;
+    assert_true(reeve_owner_record_parse(text, &r));
+    lost.pid = r.pid;
+    lost.start = r.start;
+    OK(reeve_owner_succeed(f->dir, &lost, 1, &o, &over, &err));
+    assert_true(over);
+    check_in_use(f, "is in use by"); /* and from then on it is held like any other */
+    reeve_owner_release(o);
+    assert_true(reeve_owner_process_end(&lost));
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_false(reeve_owner_process_end(&lost)); /* gone: there is nothing to end */
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -397,6 +429,7 @@ int main(void)
         TEST(run_has_one_owner_at_a_time),
         TEST(run_of_a_killed_owner_is_taken_over_at_once),
         TEST(run_of_a_stopped_owner_is_not_taken_over),
+        TEST(owner_gives_way_to_a_member_of_its_own_job),
         TEST(owner_on_another_machine_is_judged_by_its_silence),
         TEST(owner_learns_that_it_was_replaced),
         TEST(refresh_shows_that_the_owner_lives),
