@@ -5,6 +5,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#if defined(OPEN_MPI) || defined(MPICH)
+#include <mpi-ext.h>
+#endif
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/launch_id.h"
@@ -35,7 +39,8 @@ static int split_hosts(MPI_Comm comm, uint32_t host_size, int rank, MPI_Comm *ho
     return MPI_Comm_split(comm, rank / (int)host_size, rank, host);
 }
 
-/* The host's first worker makes the segment and tells its name; the others open it. *shared_ok: this worker has it. */
+/* The host's first worker names the segment, and makes it when all know the name; the others open it. *shared_ok: this
+ * worker has it. */
 static int share_memory(MPI_Comm host, int local_rank, int local_size, struct shared *shared, bool *shared_ok,
                         struct reeve_error *why)
 {
@@ -45,16 +50,28 @@ static int share_memory(MPI_Comm host, int local_rank, int local_size, struct sh
         const char *launch = getenv(REEVE_LAUNCH_VARIABLE); /* should this process be killed now, it can be swept */
         (void)snprintf(name, sizeof(name), "/reeve-%.40s-%ld-%llx", launch != NULL ? launch : "own", (long)getpid(),
                        (unsigned long long)reeve_clock_wall_ns());
-        made = shared_make(shared, name, 0, (uint32_t)local_size, true, why) == REEVE_OK;
     }
     int rc = MPI_Bcast(name, NAME_BYTES, MPI_CHAR, 0, host);
+    if (rc == MPI_SUCCESS && local_rank == 0)
+        made = shared_make(shared, name, 0, (uint32_t)local_size, true, why) == REEVE_OK;
     if (rc == MPI_SUCCESS) rc = MPI_Bcast(&made, 1, MPI_INT, 0, host);
     *shared_ok = rc == MPI_SUCCESS && made;
     if (*shared_ok && local_rank != 0)
         *shared_ok = shared_make(shared, name, (uint32_t)local_rank, (uint32_t)local_size, false, why) == REEVE_OK;
     if (rc == MPI_SUCCESS) rc = MPI_Barrier(host); /* all who can have opened it have */
-    if (local_rank == 0) shared_unlink(name);
+    if (local_rank == 0 || rc != MPI_SUCCESS) shared_unlink(name); /* whoever lives, should its maker be lost */
     return rc;
+}
+
+/* Somebody is lost, and others may wait for us in one of these: let them go. */
+static void release_others(MPI_Comm comm, MPI_Comm host)
+{
+#ifdef MPIX_ERR_PROC_FAILED
+    if (host != MPI_COMM_NULL) (void)MPIX_Comm_revoke(host);
+    (void)MPIX_Comm_revoke(comm);
+#else
+    (void)comm, (void)host;
+#endif
 }
 
 static int find(struct places *p, MPI_Comm comm, uint32_t host_size, struct shared *shared, bool *all_ok,
@@ -76,6 +93,7 @@ static int find(struct places *p, MPI_Comm comm, uint32_t host_size, struct shar
     int shares = shared_ok;
     if (rc == MPI_SUCCESS) rc = MPI_Allreduce(&shares, &all_share, 1, MPI_INT, MPI_MIN, comm);
     if (rc == MPI_SUCCESS) rc = list_hosts(p, comm, size, rank, first_rank);
+    if (rc != MPI_SUCCESS) release_others(comm, host);
     if (host != MPI_COMM_NULL) (void)MPI_Comm_free(&host);
     *all_ok = all_share != 0;
     return rc;

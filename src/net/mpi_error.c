@@ -26,6 +26,15 @@ bool reeve_mpi_is_loss(int mpi_code)
 #endif
 }
 
+bool reeve_mpi_is_revoked(int mpi_code)
+{
+#ifdef MPIX_ERR_REVOKED
+    return error_class(mpi_code) == MPIX_ERR_REVOKED;
+#else
+    return false;
+#endif
+}
+
 bool reeve_mpi_is_loss_pending(int mpi_code)
 {
 #ifdef MPIX_ERR_PROC_FAILED_PENDING
@@ -46,6 +55,6 @@ reeve_status reeve_mpi_fail(struct reeve_error *err, int mpi_code, const char *f
     va_end(arguments);
     if (MPI_Error_string(mpi_code, why, &why_length) != MPI_SUCCESS)
         why_length = snprintf(why, sizeof(why), "error class %d", error_class(mpi_code));
-    return reeve_fail(err, reeve_mpi_is_loss(mpi_code) ? REEVE_WORKER_LOST : REEVE_JOB_INTERNAL, "MPI: %s: %.*s", what,
-                      why_length, why);
+    bool lost = reeve_mpi_is_loss(mpi_code) || reeve_mpi_is_revoked(mpi_code);
+    return reeve_fail(err, lost ? REEVE_WORKER_LOST : REEVE_JOB_INTERNAL, "MPI: %s: %.*s", what, why_length, why);
 }

@@ -7,12 +7,14 @@
 
 #include "reeve/status.h"
 
-/* A process is gone: WORKER_LOST; anything else, a revoked communicator too: JOB_INTERNAL. */
+/* A process is gone, or the communicator was revoked because one is: WORKER_LOST; anything else: JOB_INTERNAL. */
 reeve_status reeve_mpi_fail(struct reeve_error *err, int mpi_code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Has the process at the other end failed? */
 bool reeve_mpi_is_loss(int mpi_code);
+/* Was the communicator revoked, here or by another rank? */
+bool reeve_mpi_is_revoked(int mpi_code);
 /* A receive from any source cannot be completed before the loss is acknowledged; the request lives on. */
 bool reeve_mpi_is_loss_pending(int mpi_code);
 

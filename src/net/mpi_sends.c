@@ -66,11 +66,11 @@ reeve_status transport_sends_reap(struct mpi_transport *t, struct reeve_error *e
         int rc = MPI_Test(&t->unsent[i], &ended, MPI_STATUS_IGNORE);
         if (rc != MPI_SUCCESS) {
             ended = 1;
-            if (reeve_mpi_is_loss(rc)) transport_peer_lost(t, slot->peer);
-            else if (st == REEVE_OK) st = reeve_mpi_fail(err, rc, "send to rank %u", slot->peer);
+            if (reeve_mpi_is_loss(rc)) transport_rank_lost(t, slot->rank);
+            else if (st == REEVE_OK) st = reeve_mpi_fail(err, rc, "send to rank %u", slot->rank);
         }
         if (ended) {
-            t->unsent_count[slot->peer]--;
+            t->unsent_count[slot->rank]--;
             slot_give_back(t, slot);
             continue;
         }
@@ -89,16 +89,16 @@ static reeve_status move_along(struct mpi_transport *t, struct reeve_error *err)
     return st;
 }
 
-static reeve_status wait_for_room(struct mpi_transport *t, uint32_t peer, struct reeve_error *err)
+static reeve_status wait_for_room(struct mpi_transport *t, uint32_t rank, struct reeve_error *err)
 {
     reeve_time_ns deadline_ns = 0;
-    while (t->unsent_count[peer] >= UNSENT_PER_PEER_MAX) {
+    while (t->unsent_count[rank] >= UNSENT_PER_PEER_MAX) {
         reeve_status st = move_along(t, err);
         if (st != REEVE_OK) return st;
         reeve_time_ns now_ns = reeve_clock_now();
         if (deadline_ns == 0) deadline_ns = now_ns + DEAF_PEER_NS;
         if (now_ns >= deadline_ns)
-            return reeve_fail(err, REEVE_WORKER_LOST, "rank %u holds %u messages and has taken none for %d s", peer,
+            return reeve_fail(err, REEVE_WORKER_LOST, "rank %u holds %u messages and has taken none for %d s", rank,
                               UNSENT_PER_PEER_MAX, (int)(DEAF_PEER_NS / REEVE_SECOND_NS));
     }
     return REEVE_OK;
@@ -106,14 +106,17 @@ static reeve_status wait_for_room(struct mpi_transport *t, uint32_t peer, struct
 
 /* ---- the port ---- */
 
-static reeve_status check_send(const struct mpi_transport *t, uint32_t peer, size_t n, struct reeve_error *err)
+static reeve_status check_send(const struct mpi_transport *t, uint32_t peer, size_t n, uint32_t *rank,
+                               struct reeve_error *err)
 {
     if (peer >= t->base.size || peer == t->base.self)
-        return reeve_fail(err, REEVE_JOB_INTERNAL, "rank %u cannot send to rank %u of %u", t->base.self, peer,
+        return reeve_fail(err, REEVE_JOB_INTERNAL, "peer %u cannot send to peer %u of %u", t->base.self, peer,
                           t->base.size);
     if (n == 0 || n > REEVE_MESSAGE_BYTES_MAX)
         return reeve_fail(err, REEVE_JOB_INTERNAL, "a message has 1 to %d bytes, not %zu", REEVE_MESSAGE_BYTES_MAX, n);
-    if (t->lost[peer] != PEER_HERE) return reeve_fail(err, REEVE_WORKER_LOST, "rank %u is lost", peer);
+    *rank = t->rank_of_peer[peer];
+    if (*rank == NOBODY || t->lost[*rank] != PEER_HERE)
+        return reeve_fail(err, REEVE_WORKER_LOST, "peer %u is lost", peer);
     return REEVE_OK;
 }
 
@@ -121,22 +124,23 @@ reeve_status transport_send(reeve_transport *base, uint32_t peer, const void *by
 {
     struct mpi_transport *t = (struct mpi_transport *)base;
     struct send_slot *slot = NULL;
-    reeve_status st = check_send(t, peer, n, err);
-    if (st == REEVE_OK) st = wait_for_room(t, peer, err);
+    uint32_t rank = NOBODY;
+    reeve_status st = check_send(t, peer, n, &rank, err);
+    if (st == REEVE_OK) st = wait_for_room(t, rank, err);
     if (st == REEVE_OK) st = reserve_unsent(t, err);
     if (st == REEVE_OK) st = slot_take(t, &slot, err);
     if (st != REEVE_OK) return st;
 
-    slot->peer = peer;
+    slot->rank = rank;
     memcpy(slot->bytes, bytes, n);
     MPI_Request request = MPI_REQUEST_NULL;
     int ended = 0;
-    int rc = MPI_Isend(slot->bytes, (int)n, MPI_BYTE, (int)peer, CONTROL_TAG, t->comm, &request);
+    int rc = MPI_Isend(slot->bytes, (int)n, MPI_BYTE, (int)rank, CONTROL_TAG, t->comm, &request);
     if (rc == MPI_SUCCESS) rc = MPI_Test(&request, &ended, MPI_STATUS_IGNORE);
     if (rc != MPI_SUCCESS) {
         slot_give_back(t, slot);
-        if (reeve_mpi_is_loss(rc)) transport_peer_lost(t, peer);
-        return reeve_mpi_fail(err, rc, "send %zu bytes to rank %u", n, peer);
+        if (reeve_mpi_is_loss(rc)) transport_rank_lost(t, rank);
+        return reeve_mpi_fail(err, rc, "send %zu bytes to rank %u", n, rank);
     }
     if (ended) {
         slot_give_back(t, slot);
@@ -144,7 +148,7 @@ reeve_status transport_send(reeve_transport *base, uint32_t peer, const void *by
     }
     t->unsent[t->unsent_total] = request;
     t->unsent_slot[t->unsent_total++] = slot;
-    t->unsent_count[peer]++;
+    t->unsent_count[rank]++;
     return REEVE_OK;
 }
 
@@ -156,7 +160,7 @@ reeve_status transport_flush(reeve_transport *base, reeve_time_ns deadline_ns, s
         if (st != REEVE_OK || t->unsent_total == 0) return st;
         if (reeve_clock_now() >= deadline_ns)
             return reeve_fail(err, REEVE_JOB_DEADLINE, "%zu messages were not taken in time, the first by rank %u",
-                              t->unsent_total, t->unsent_slot[0]->peer);
+                              t->unsent_total, t->unsent_slot[0]->rank);
     }
 }
 
@@ -164,6 +168,7 @@ void transport_sends_destroy(struct mpi_transport *t)
 {
     struct reeve_error ignored;
     if (t->unsent_total > 0) (void)transport_flush(&t->base, reeve_clock_now() + DESTROY_NS, &ignored);
+    (void)transport_sends_reap(t, &ignored); /* a revoked communicator ends them all, and the flush too early */
     bool all_left = t->unsent_total == 0;
     for (size_t i = 0; i < t->unsent_total; i++) (void)MPI_Request_free(&t->unsent[i]);
     while (all_left && t->blocks != NULL) { /* otherwise MPI may still read them: they stay until the process ends */

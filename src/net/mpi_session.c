@@ -1,8 +1,8 @@
 /* MPI's start and end; see mpi_session.h. Everything between is in mpi_transport.c and in coll/. */
 #include "net/mpi_session.h"
 
-#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "net/mpi_error.h"
+#include "net/mpi_watchdog.h"
 
 #if defined(OPEN_MPI) || defined(MPICH)
 #include <mpi-ext.h>
@@ -101,55 +102,28 @@ reeve_status reeve_mpi_session_open(int *argc, char ***argv, struct reeve_mpi_se
         return st;
     }
     tell_ulfm(&s);
+    s.member = s.rank;
+    s.member_count = s.size;
+    s.members = calloc(s.size, sizeof(*s.members));
+    if (s.members == NULL) {
+        (void)MPI_Finalize();
+        return reeve_fail(err, REEVE_JOB_NO_MEMORY, "MPI: out of memory for %u ranks", s.size);
+    }
+    for (uint32_t r = 0; r < s.size; r++)
+        s.members[r] = r;
     *out = s;
     return REEVE_OK;
 }
 
+reeve_status reeve_mpi_session_share(const struct reeve_mpi_session *session, const void *mine, size_t bytes, void *all,
+                                     struct reeve_error *err)
+{
+    int n = (int)bytes;
+    int rc = MPI_Allgather(mine, n, MPI_BYTE, all, n, MPI_BYTE, MPI_Comm_f2c(session->control));
+    return rc == MPI_SUCCESS ? REEVE_OK : reeve_mpi_fail(err, rc, "share %zu bytes among all ranks", bytes);
+}
+
 /* ---- end ---- */
-
-/* Ends the process if MPI has not ended in time. A thread, since a hung finalize does not come back; it calls no MPI. */
-struct watchdog {
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    reeve_time_ns deadline_ns;
-    int exit_code;
-    bool over;
-};
-
-static void *watchdog_main(void *arg)
-{
-    struct watchdog *w = arg;
-    struct timespec until = {.tv_sec = w->deadline_ns / REEVE_SECOND_NS, .tv_nsec = w->deadline_ns % REEVE_SECOND_NS};
-    int rc = 0;
-    (void)pthread_mutex_lock(&w->lock);
-    while (!w->over && rc == 0) rc = pthread_cond_timedwait(&w->wake, &w->lock, &until);
-    bool over = w->over;
-    (void)pthread_mutex_unlock(&w->lock);
-    if (over) return NULL;
-    reeve_log(REEVE_LOG_WARN, "MPI did not end in time; leaving without it");
-    _exit(w->exit_code);
-}
-
-static bool watchdog_start(struct watchdog *w, reeve_time_ns deadline_ns, int exit_code)
-{
-    *w = (struct watchdog){.deadline_ns = deadline_ns, .exit_code = exit_code};
-    pthread_condattr_t monotonic;
-    if (pthread_condattr_init(&monotonic) != 0) return false;
-    bool ok = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 && pthread_mutex_init(&w->lock, NULL) == 0 &&
-              pthread_cond_init(&w->wake, &monotonic) == 0;
-    (void)pthread_condattr_destroy(&monotonic);
-    return ok && pthread_create(&w->thread, NULL, watchdog_main, w) == 0;
-}
-
-static void watchdog_stop(struct watchdog *w)
-{
-    (void)pthread_mutex_lock(&w->lock);
-    w->over = true;
-    (void)pthread_cond_signal(&w->wake);
-    (void)pthread_mutex_unlock(&w->lock);
-    (void)pthread_join(w->thread, NULL);
-}
 
 /* All ranks are here, and none was lost. */
 static bool everybody_arrives(MPI_Comm control, reeve_time_ns deadline_ns)
@@ -166,32 +140,26 @@ static bool everybody_arrives(MPI_Comm control, reeve_time_ns deadline_ns)
     return rc == MPI_SUCCESS;
 }
 
-/* After a loss, finalize hangs across hosts. A last barrier of the survivors, then all leave: the launcher takes that
- * for an orderly end. Nothing is revoked, since others may still be talking. The watchdog bounds it. */
-static void leave_with_survivors(MPI_Comm control)
-{
-#ifdef MPIX_ERR_PROC_FAILED
-    MPI_Comm survivors = MPI_COMM_NULL;
-    if (MPIX_Comm_shrink(control, &survivors) != MPI_SUCCESS) return;
-    (void)MPI_Barrier(survivors);
-#endif
-}
-
 bool reeve_mpi_session_close(struct reeve_mpi_session *session, reeve_time_ns deadline_ns, int exit_code)
 {
-    struct watchdog watchdog;
-    bool watched = watchdog_start(&watchdog, deadline_ns + GRACE_NS, exit_code);
+    if (session->regrouped) {
+        (void)fflush(NULL);
+        _exit(exit_code);
+    }
+    struct mpi_watchdog watchdog;
+    bool watched = mpi_watchdog_start(&watchdog, deadline_ns + GRACE_NS, exit_code, "MPI did not end in time");
     MPI_Comm control = MPI_Comm_f2c(session->control), workers = MPI_Comm_f2c(session->workers);
     if (!everybody_arrives(control, deadline_ns)) {
-        if (session->ulfm_active && watched) leave_with_survivors(control);
         reeve_log(REEVE_LOG_WARN, "not all ranks came to the end of the job; leaving without MPI's own ending");
         _exit(exit_code);
     }
+    free(session->members);
+    session->members = NULL;
     int rc = MPI_SUCCESS;
     if (workers != MPI_COMM_NULL) rc = MPI_Comm_free(&workers);
     if (rc == MPI_SUCCESS) rc = MPI_Comm_free(&control);
     if (MPI_Finalize() != MPI_SUCCESS) rc = MPI_ERR_OTHER;
-    if (watched) watchdog_stop(&watchdog);
+    if (watched) mpi_watchdog_stop(&watchdog);
     return rc == MPI_SUCCESS;
 }
 

@@ -6,13 +6,17 @@
 #define REEVE_NET_MPI_SESSION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "reeve/ids.h"
 #include "reeve/status.h"
 
 struct reeve_mpi_session {
-    uint32_t rank, size;           /* of all ranks; rank 0 is the master */
+    uint32_t rank, size;           /* of all ranks that are here; rank 0 is the master */
+    uint32_t member, member_count; /* rank and number of ranks at the start: who somebody is for the life of the job */
+    uint32_t *members;             /* (size,) owned; member at each rank, ascending */
+    bool regrouped;                /* somebody was lost on the way */
     uint32_t node_rank, node_size; /* among the ranks that share this node's memory */
     char host[256];                /* as MPI names this node */
     char library[128];             /* "Open MPI v4.1.4": the library that runs, not the one that was compiled against */
@@ -26,11 +30,29 @@ struct reeve_mpi_session {
  * OK | JOB_DEVICE (MPI does not start) | JOB_CONFIG (the MPI allows one thread only, or already ended). */
 reeve_status reeve_mpi_session_open(int *argc, char ***argv, struct reeve_mpi_session *out, struct reeve_error *err);
 
+/* Each rank's `bytes` bytes to all, in the order of ranks. Collective; blocks; at the start of a job only. */
+reeve_status reeve_mpi_session_share(const struct reeve_mpi_session *session, const void *mine, size_t bytes, void *all,
+                                     struct reeve_error *err);
+
+/* Make every operation on both communicators end in WORKER_LOST, here and on all other ranks, so that all come to
+ * reeve_mpi_session_regroup(). No-op without ULFM. */
+void reeve_mpi_session_revoke(const struct reeve_mpi_session *session);
+
+/* After a loss: revoke, then go on with those who are left, in their old order: new rank and size, members,
+ * communicators (workers: those who say `works`). Collective over all who live; who dies meanwhile is left out too.
+ * Transports and collectives on the old communicators were destroyed before. Blocks until all are here: if they do not
+ * come in `patience_ns`, the process ends with exit_code, since nobody can leave a shrink.
+ * OK | JOB_NO_MEMORY | JOB_INTERNAL (no ULFM, or MPI refuses time and again). */
+reeve_status reeve_mpi_session_regroup(struct reeve_mpi_session *session, bool works, reeve_time_ns patience_ns,
+                                       int exit_code, struct reeve_error *err);
+
 /* End MPI. Collective: waits for the other ranks, then finalizes; transports and collectives were destroyed before.
  * Returns true if MPI ended properly: return from main then. If the others do not come, if a process was lost, or if
  * finalize hangs (across hosts it does so after a failure), the process is ended by _exit(exit_code) here, at the
- * latest a second after deadline_ns: a job whose result is written must not hang at its end. The launcher may then make another
- * exit code of it; the run's own last record says how it ended.
+ * latest a second after deadline_ns: a job whose result is written must not hang at its end. The launcher may then
+ * make another exit code of it; the run's own last record says how it ended.
+ * After a regrouping all ranks that are left come here with their work done: nobody waits for the others, and the
+ * process is ended without MPI's own ending, which hangs across hosts then.
  * Returns false only if MPI refused without hanging; nothing is left to be done then either. */
 bool reeve_mpi_session_close(struct reeve_mpi_session *session, reeve_time_ns deadline_ns, int exit_code);
 

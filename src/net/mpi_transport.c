@@ -20,10 +20,10 @@
 
 /* ---- lost peers ---- */
 
-void transport_peer_lost(struct mpi_transport *t, uint32_t peer)
+void transport_rank_lost(struct mpi_transport *t, uint32_t rank)
 {
-    if (peer >= t->base.size || t->lost[peer] != PEER_HERE) return;
-    t->lost[peer] = PEER_LOST_UNTOLD;
+    if (rank >= t->ranks || t->lost[rank] != PEER_HERE) return;
+    t->lost[rank] = PEER_LOST_UNTOLD;
     t->untold_count++;
 }
 
@@ -39,7 +39,7 @@ static void learn_of_losses(struct mpi_transport *t)
         for (int i = 0; i < count; i++) {
             int rank = MPI_UNDEFINED;
             if (MPI_Group_translate_ranks(failed, 1, &i, all, &rank) == MPI_SUCCESS && rank != MPI_UNDEFINED)
-                transport_peer_lost(t, (uint32_t)rank);
+                transport_rank_lost(t, (uint32_t)rank);
         }
     }
     if (all != MPI_GROUP_NULL) (void)MPI_Group_free(&all);
@@ -49,12 +49,12 @@ static void learn_of_losses(struct mpi_transport *t)
 
 static reeve_status tell_loss(struct mpi_transport *t, uint32_t *peer, struct reeve_error *err)
 {
-    for (uint32_t p = 0; p < t->base.size; p++) {
-        if (t->lost[p] != PEER_LOST_UNTOLD) continue;
-        t->lost[p] = PEER_LOST;
+    for (uint32_t r = 0; r < t->ranks; r++) {
+        if (t->lost[r] != PEER_LOST_UNTOLD) continue;
+        t->lost[r] = PEER_LOST;
         t->untold_count--;
-        *peer = p;
-        return reeve_fail(err, REEVE_WORKER_LOST, "MPI: rank %u is lost", p);
+        *peer = t->peer_of_rank[r];
+        return reeve_fail(err, REEVE_WORKER_LOST, "MPI: rank %u is lost", r);
     }
     return REEVE_OK;
 }
@@ -66,7 +66,8 @@ static unsigned char *receive_bytes(struct mpi_transport *t, unsigned i)
     return t->receive_bytes + (size_t)i * REEVE_MESSAGE_BYTES_MAX;
 }
 
-/* Post receive i, behind those that are posted. MPI drops a request, persistent or not, that failed with a lost peer. */
+/* Post receive i, behind those that are posted. MPI drops a request, persistent or not, that failed with a lost peer.
+ * */
 static reeve_status post_receive(struct mpi_transport *t, unsigned i, struct reeve_error *err)
 {
     int rc = MPI_SUCCESS;
@@ -94,7 +95,7 @@ static reeve_status receive_failed(struct mpi_transport *t, int rc, const MPI_St
     }
     if (!reeve_mpi_is_loss(rc)) return reeve_mpi_fail(err, rc, "receive from any rank");
     learn_of_losses(t);
-    if (status->MPI_SOURCE >= 0) transport_peer_lost(t, (uint32_t)status->MPI_SOURCE);
+    if (status->MPI_SOURCE >= 0) transport_rank_lost(t, (uint32_t)status->MPI_SOURCE);
     return repost_head(t, err); /* this message was lost with its sender */
 }
 
@@ -120,7 +121,7 @@ static reeve_status take_head(struct mpi_transport *t, uint32_t *peer, void *byt
     if (rc != MPI_SUCCESS) return reeve_mpi_fail(err, rc, "length of a message from rank %d", status.MPI_SOURCE);
     REEVE_ASSERT(count >= 0 && count <= REEVE_MESSAGE_BYTES_MAX);
     memcpy(bytes, receive_bytes(t, t->head), (size_t)count);
-    *peer = (uint32_t)status.MPI_SOURCE;
+    *peer = t->peer_of_rank[status.MPI_SOURCE];
     *n = (size_t)count;
     return repost_head(t, err);
 }
@@ -162,6 +163,7 @@ static reeve_status transport_poll(reeve_transport *base, uint32_t *peer, void *
 {
     struct mpi_transport *t = (struct mpi_transport *)base;
     *n = 0;
+    *peer = NOBODY;
     if (t->inbox != NULL) {
         take_inbox(t, peer, bytes, n);
         return REEVE_OK;
@@ -198,6 +200,8 @@ static void transport_destroy(reeve_transport *base)
         free(m);
     }
     free(t->receive_bytes);
+    free(t->peer_of_rank);
+    free(t->rank_of_peer);
     free(t->lost);
     free(t);
 }
@@ -216,20 +220,37 @@ static reeve_status post_receives(struct mpi_transport *t, struct reeve_error *e
     return st;
 }
 
+/* Rank 0 is peer 0, whoever that is now. */
+static void name_peers(struct mpi_transport *t, const struct reeve_mpi_session *session)
+{
+    for (uint32_t p = 0; p < t->base.size; p++)
+        t->rank_of_peer[p] = NOBODY;
+    for (uint32_t r = 0; r < t->ranks; r++) {
+        t->peer_of_rank[r] = r == 0 ? 0 : session->members[r];
+        t->rank_of_peer[t->peer_of_rank[r]] = r;
+    }
+}
+
 reeve_status reeve_mpi_transport_create(const struct reeve_mpi_session *session, reeve_transport **out,
                                         struct reeve_error *err)
 {
     struct mpi_transport *t = calloc(1, sizeof(*t));
     if (t == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "MPI transport: out of memory");
-    t->base = (struct reeve_transport){.ops = &transport_ops, .self = session->rank, .size = session->size};
+    t->base = (struct reeve_transport){
+        .ops = &transport_ops, .self = session->rank == 0 ? 0 : session->member, .size = session->member_count};
     t->comm = MPI_Comm_f2c(session->control);
+    t->ranks = session->size;
     t->inbox_last = &t->inbox;
     t->receive_bytes = malloc((size_t)RECEIVE_COUNT * REEVE_MESSAGE_BYTES_MAX);
-    t->lost = calloc(session->size, sizeof(*t->lost));
-    t->unsent_count = calloc(session->size, sizeof(*t->unsent_count));
+    t->lost = calloc(t->ranks, sizeof(*t->lost));
+    t->unsent_count = calloc(t->ranks, sizeof(*t->unsent_count));
+    t->peer_of_rank = calloc(t->ranks, sizeof(*t->peer_of_rank));
+    t->rank_of_peer = calloc(t->base.size, sizeof(*t->rank_of_peer));
     reeve_status st = REEVE_OK;
-    if (t->receive_bytes == NULL || t->lost == NULL || t->unsent_count == NULL)
+    if (t->receive_bytes == NULL || t->lost == NULL || t->unsent_count == NULL || t->peer_of_rank == NULL ||
+        t->rank_of_peer == NULL)
         st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "MPI transport: out of memory for %u peers", session->size);
+    if (st == REEVE_OK) name_peers(t, session);
     if (st == REEVE_OK) st = post_receives(t, err);
     if (st != REEVE_OK) {
         transport_destroy(&t->base);
