@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/launch_id.h"
+#include "cli/build_info.h"
 #include "cli/output.h"
 #include "export/progress.h"
 
@@ -116,6 +117,10 @@ static void add_mpirun(struct arguments *a, const struct reeve_placement *placem
     if (getenv("SLURM_JOB_ID") == NULL) add(a, "--oversubscribe");
     add(a, "--bind-to");
     add(a, "none");
+    if (REEVE_BUILD_ULFM) { /* losing a process is then an event inside the job, not its end */
+        add(a, "--with-ft");
+        add(a, "ulfm");
+    }
     add(a, "-x"); /* also to other hosts */
     add(a, REEVE_LAUNCH_VARIABLE);
 }

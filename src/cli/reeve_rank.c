@@ -18,9 +18,9 @@
 #include "base/launch_id.h"
 #include "base/log.h"
 #include "base/processor.h"
-#include "coll/mpi.h"
+#include "cli/rank_members.h"
+#include "core/frame.h"
 #include "net/mpi_session.h"
-#include "net/mpi_transport.h"
 #include "reeve/version.h"
 #include "run/rank.h"
 #include "run/stop_signals.h"
@@ -40,12 +40,6 @@ struct options {
     int64_t end_wall_ns; /* 0: none */
     bool alone, quiet;
     bool watched; /* by `reeve run`, which takes the exit code from status.json: mpirun need not comment on it */
-};
-
-/* Rank 0's first word to every worker: go on with this folder, or end, because rank 0 has nothing to do or failed. */
-struct first_word {
-    int32_t go_on;
-    char run_dir[REEVE_PATH_BYTES_MAX];
 };
 
 static int parse(int argc, char **argv, struct options *o)
@@ -133,94 +127,141 @@ static int run_alone(const struct options *o)
 
 /* ---- several ranks ---- */
 
+/* Rank 0's first word to every worker: go on with this folder, or end, because rank 0 has nothing to do or failed. */
 static void tell_all(reeve_transport *t, bool go_on, const char *run_dir)
 {
-    struct first_word *word = calloc(1, sizeof(*word));
-    if (word == NULL) return;
-    word->go_on = go_on;
-    (void)snprintf(word->run_dir, sizeof(word->run_dir), "%s", run_dir);
+    static unsigned char message[REEVE_MESSAGE_BYTES_MAX];
+    size_t bytes = 0;
+    const struct reeve_frame first = {.kind = REEVE_FRAME_FIRST, .arg = go_on};
+    (void)reeve_frame_push(message, sizeof(message), &bytes, &first, run_dir); /* alone in a message it fits */
     struct reeve_error err = {0};
     reeve_status st = REEVE_OK;
-    for (uint32_t peer = 1; peer < t->size && st == REEVE_OK; peer++)
-        st = t->ops->send(t, peer, word, sizeof(*word), &err);
+    for (uint32_t peer = 1; peer < t->size && st == REEVE_OK; peer++) {
+        st = t->ops->send(t, peer, message, bytes, &err);
+        if (st == REEVE_WORKER_LOST) st = REEVE_OK; /* the loop will hear of it */
+    }
     if (st == REEVE_OK) st = t->ops->flush(t, reeve_clock_now() + CLOSE_NS, &err);
-    if (st != REEVE_OK) reeve_log(REEVE_LOG_ERROR, "first word to the workers: %s", err.text);
-    free(word);
+    if (st != REEVE_OK && st != REEVE_WORKER_LOST)
+        reeve_log(REEVE_LOG_ERROR, "first word to the workers: %s", err.text);
 }
 
-static int hear_first(reeve_transport *t, struct first_word *word)
+struct first_word {
+    bool go_on;
+    char run_dir[REEVE_PATH_BYTES_MAX];
+};
+
+static reeve_status read_first(const void *message, size_t bytes, struct first_word *word, struct reeve_error *err)
+{
+    struct reeve_frame f;
+    const char *text = NULL;
+    size_t offset = 0;
+    _Bool end = false;
+    reeve_status st = reeve_frame_next(message, bytes, &offset, &f, &text, &end);
+    if (st != REEVE_OK || end || f.kind != REEVE_FRAME_FIRST || f.text_bytes >= sizeof(word->run_dir))
+        return reeve_fail(err, REEVE_JOB_INTERNAL, "the master's first word cannot be understood");
+    word->go_on = f.arg != 0;
+    memcpy(word->run_dir, text, f.text_bytes);
+    word->run_dir[f.text_bytes] = '\0';
+    return REEVE_OK;
+}
+
+/* Somebody was lost while this worker waits. If it was the master, there is nothing to go on with. If the master has
+ * begun to regroup, all must; its first word comes again then. Anybody else's loss is the master's business. */
+static reeve_status lost_before_first(reeve_rank_members *m, struct reeve_members *members, uint32_t peer,
+                                      struct reeve_error *err)
+{
+    reeve_membership *port = reeve_rank_members_port(m);
+    if (port == NULL || peer == 0) return REEVE_WORKER_LOST;
+    if (peer != UINT32_MAX) return REEVE_OK;
+    reeve_status st = port->ops->regroup(port, members, err);
+    if (st == REEVE_OK && members->self == members->master)
+        st = reeve_fail(err, REEVE_JOB_INTERNAL, "the master was lost before it named the run");
+    return st;
+}
+
+static int hear_first(reeve_rank_members *m, struct reeve_members *members, struct first_word *word)
 {
     static unsigned char message[REEVE_MESSAGE_BYTES_MAX];
     struct reeve_error err = {0};
     struct reeve_idle idle;
     reeve_idle_init(&idle, true);
     reeve_time_ns deadline_ns = reeve_clock_now() + PREPARE_NS;
-    for (;;) {
-        uint32_t peer = 0;
+    reeve_status st = REEVE_OK;
+    while (st == REEVE_OK) {
+        uint32_t peer = UINT32_MAX;
         size_t n = 0;
-        if (t->ops->poll(t, &peer, message, &n, &err) != REEVE_OK) break;
-        if (n == sizeof(*word) && peer == 0) {
-            memcpy(word, message, sizeof(*word));
-            word->run_dir[sizeof(word->run_dir) - 1] = '\0';
-            return 0;
+        reeve_transport *t = members->transport;
+        st = t->ops->poll(t, &peer, message, &n, &err);
+        if (st == REEVE_WORKER_LOST) st = lost_before_first(m, members, peer, &err);
+        else if (st == REEVE_OK && n > 0) {
+            st = read_first(message, n, word, &err);
+            if (st == REEVE_OK) return 0;
         }
-        if (n > 0 || reeve_clock_now() > deadline_ns) {
-            (void)reeve_fail(&err, REEVE_JOB_DEADLINE, "no first word from the master");
-            break;
-        }
-        reeve_idle_wait(&idle, IDLE_SLEEP_NS);
+        if (st == REEVE_OK && reeve_clock_now() > deadline_ns)
+            st = reeve_fail(&err, REEVE_JOB_DEADLINE, "no first word from the master");
+        if (st == REEVE_OK) reeve_idle_wait(&idle, IDLE_SLEEP_NS);
     }
-    reeve_log(REEVE_LOG_ERROR, "worker %u: %s", t->self, err.text);
+    reeve_log(REEVE_LOG_ERROR, "worker %u: %s", members->self, err.text);
     return REEVE_EXIT_INTERNAL;
 }
 
-/* *told: the last word stands in status.json. */
-static int run_master(const struct options *o, const struct reeve_mpi_session *session, reeve_transport *t, bool *clean,
-                      bool *told)
+static void configure(const struct options *o, const struct reeve_mpi_session *session, reeve_rank_members *m,
+                      const struct reeve_prepared *p, struct reeve_rank_config *config)
+{
+    *config = (struct reeve_rank_config){.prepared = p,
+                                         .stop_at = o->stop_at,
+                                         .end_wall_ns = o->end_wall_ns,
+                                         .progress = !o->quiet,
+                                         .host = session->host,
+                                         .cores_short = session->node_size > (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
+                                         .membership = reeve_rank_members_port(m),
+                                         .processes = reeve_rank_members_processes(m),
+                                         .announce = tell_all};
+}
+
+static int run_master(const struct options *o, const struct reeve_mpi_session *session, reeve_rank_members *m,
+                      struct reeve_rank_end *end)
 {
     struct reeve_prepared p;
+    struct reeve_members members;
+    reeve_rank_members_get(m, &members);
     int code = prepare(o, &p);
     if (code != 0 || p.complete) {
-        tell_all(t, false, "");
-        *clean = true; /* the workers were told to end, and will */
+        tell_all(members.transport, false, "");
+        end->clean = true; /* the workers were told to end, and will */
         return code != 0 ? code : say_complete(&p);
     }
-    struct reeve_rank_config config = {.prepared = &p,
-                                       .stop_at = o->stop_at,
-                                       .end_wall_ns = o->end_wall_ns,
-                                       .progress = !o->quiet,
-                                       .host = session->host,
-                                       .cores_short = session->node_size > (uint32_t)sysconf(_SC_NPROCESSORS_ONLN)};
-    code = reeve_rank_master(&config, t, tell_all, clean, told);
+    struct reeve_rank_config config;
+    configure(o, session, m, &p, &config);
+    code = reeve_rank_master(&config, &members, end);
     reeve_prepared_fini(&p);
     return code;
 }
 
-static int run_worker(const struct reeve_mpi_session *session, reeve_transport *t, bool *clean)
+static int run_worker(const struct options *o, const struct reeve_mpi_session *session, reeve_rank_members *m,
+                      struct reeve_rank_end *end)
 {
     static struct first_word word;
-    *clean = false;
-    int code = hear_first(t, &word);
+    struct reeve_members members;
+    reeve_rank_members_get(m, &members);
+    int code = hear_first(m, &members, &word);
     if (code != 0) return code;
-    *clean = !word.go_on;
+    end->clean = !word.go_on;
     if (!word.go_on) return REEVE_EXIT_DONE; /* rank 0 says why */
     struct options own = {.run_dir = word.run_dir};
     struct reeve_prepared p;
     code = prepare(&own, &p);
     if (code != 0) return code;
     struct reeve_error err = {0};
-    reeve_collective *collective = NULL;
-    const struct reeve_coll_mpi_config shared = {.host_size = 0};
-    if (p.tasks == NULL && reeve_coll_mpi_create(session->workers, &shared, &collective, &err) != REEVE_OK) {
+    if (p.tasks == NULL && reeve_rank_members_work(m, &err) != REEVE_OK) {
         reeve_log(REEVE_LOG_ERROR, "%s", err.text);
         reeve_prepared_fini(&p);
         return reeve_status_exit_code(err.status);
     }
-    struct reeve_rank_config config = {.prepared = &p,
-                                       .host = session->host,
-                                       .cores_short = session->node_size > (uint32_t)sysconf(_SC_NPROCESSORS_ONLN)};
-    code = reeve_rank_worker(&config, t, collective, clean);
-    if (*clean && collective != NULL) collective->ops->destroy(collective);
+    reeve_rank_members_get(m, &members);
+    struct reeve_rank_config config;
+    configure(o, session, m, &p, &config);
+    code = reeve_rank_worker(&config, &members, end);
     reeve_prepared_fini(&p);
     return code;
 }
@@ -242,16 +283,16 @@ static int run_in_mpi(const struct options *o, int *argc, char ***argv)
         return code;
     }
     reeve_log_init(session.rank == 0 ? "reeve" : "worker", REEVE_LOG_INFO);
-    reeve_transport *t = NULL;
-    if (reeve_mpi_transport_create(&session, &t, &err) != REEVE_OK) {
+    reeve_rank_members *m = NULL;
+    if (reeve_rank_members_create(&session, &m, &err) != REEVE_OK) {
         reeve_log(REEVE_LOG_ERROR, "%s", err.text);
         reeve_mpi_session_abort(reeve_status_exit_code(err.status));
     }
-    bool clean = false, told = false;
-    int code = session.rank == 0 ? run_master(o, &session, t, &clean, &told) : run_worker(&session, t, &clean);
-    if (!clean) reeve_mpi_session_abort(code != 0 ? code : REEVE_EXIT_INTERNAL); /* others may wait for this rank */
-    t->ops->destroy(t);
-    if (o->watched && told) code = REEVE_EXIT_DONE;
+    struct reeve_rank_end end = {0};
+    int code = session.rank == 0 ? run_master(o, &session, m, &end) : run_worker(o, &session, m, &end);
+    if (!end.clean) reeve_mpi_session_abort(code != 0 ? code : REEVE_EXIT_INTERNAL); /* others may wait for this rank */
+    reeve_rank_members_destroy(m);
+    if (o->watched && end.told) code = REEVE_EXIT_DONE;
     (void)reeve_mpi_session_close(&session, reeve_clock_now() + CLOSE_NS, code);
     reeve_launch_shared_end();
     return code;

@@ -123,6 +123,7 @@ void reeve_master_get_status(const reeve_master *m, struct reeve_master_status *
     *out = (struct reeve_master_status){
         .phase = m->phase,
         .epoch = m->epoch,
+        .opened_epoch = m->opened_epoch,
         .step = m->step,
         .last_checkpoint = m->checkpoint_count > 0 ? m->checkpoints[m->checkpoint_count - 1].step : 0,
         .workers = m->joined - m->gone,

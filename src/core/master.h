@@ -125,7 +125,8 @@ uint64_t reeve_master_digest(const reeve_master *m);
 /* What people and files are told. */
 struct reeve_master_status {
     enum reeve_master_phase phase;
-    uint32_t epoch;
+    uint32_t epoch;        /* membership epoch of now */
+    uint32_t opened_epoch; /* of the journal, when this launch began */
     uint64_t step;            /* committed */
     uint64_t last_checkpoint; /* step; 0: none */
     uint32_t workers, workers_expected;

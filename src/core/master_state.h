@@ -48,6 +48,7 @@ struct reeve_master {
     enum reeve_master_phase phase;
     uint32_t epoch; /* membership epoch: grows with each launch and each regrouping; every frame carries it */
     uint32_t term;  /* epoch of the journal's last opening: one master's records have one */
+    uint32_t opened_epoch; /* of the journal, when this launch began */
     uint32_t restarts, runs;
     uint32_t expected, joined, gone, missing; /* missing: lost before they joined */
     uint32_t rejoining;                       /* workers that have not yet settled what they hold after a regrouping */

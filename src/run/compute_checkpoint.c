@@ -105,7 +105,7 @@ void compute_checkpoint(reeve_compute *c, const struct reeve_frame *command)
     reeve_status st = REEVE_OK;
     if (c->self == NULL || c->broken)
         st = reeve_fail(&err, REEVE_JOB_INTERNAL, "no state to save: the last optimiser step failed here");
-    else if (atomic_load(&c->stage.busy))
+    else if (atomic_load(&c->stage.busy) && c->stage.frame.epoch == command->epoch)
         st = reeve_fail(&err, REEVE_JOB_INTERNAL, "the part of step %llu is still being written",
                         (unsigned long long)c->stage.frame.step);
     if (st == REEVE_OK) {
@@ -114,7 +114,7 @@ void compute_checkpoint(reeve_compute *c, const struct reeve_frame *command)
         memcpy(&f.a, digest.bytes, 8);
         memcpy(&f.b, digest.bytes + 8, 8);
         compute_answer(c, &f, NULL);
-        compute_checkpoint_join(c);
+        compute_checkpoint_join(c); /* where a regrouping gave the one before up, it may still be writing */
         st = stage_part(c, command->arg, (uint32_t)command->a, &err);
     }
     if (st == REEVE_OK) {

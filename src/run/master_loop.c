@@ -40,7 +40,9 @@ struct reeve_master_loop {
     reeve_start_record *start;         /* owned */
     struct reeve_deadline deadline;
     struct outbox *outbox;             /* (workers + 1,) owned */
-    uint32_t epoch;
+    bool *here;                        /* (workers + 1,) owned; not lost, whether they have joined or not */
+    uint32_t epoch;                    /* membership epoch: of every frame */
+    uint32_t ckpt_epoch;               /* in which the checkpoint under way was begun: part of its folder's name */
     bool sync_due, dirty, retain_due, stop_sent, skip_told;
     int signals_seen;
     reeve_time_ns looked_ns, heartbeat_ns, silence_ns;
@@ -103,7 +105,7 @@ static reeve_status commit_checkpoint(reeve_master_loop *l, struct reeve_error *
     reeve_master_get_cut(l->master, &cut);
     struct reeve_checkpoint_meta meta = {
         .run_id = l->recovered->run_id,
-        .epoch = l->epoch,
+        .epoch = l->ckpt_epoch,
         .workers = cut.part_count,
         .manifest_digest = l->config.digest,
         .wall_ns = reeve_clock_wall_ns(),
@@ -139,13 +141,14 @@ static reeve_status do_effect(reeve_master_loop *l, const struct reeve_master_in
     case REEVE_EFFECT_NONE: break;
     case REEVE_EFFECT_BEGIN_CHECKPOINT: {
         struct reeve_error why = {0};
+        l->ckpt_epoch = l->epoch;
         if (reeve_checkpoint_begin(l->config.run_dir, d->effect_step, l->epoch, &why) != REEVE_OK)
             reeve_log(REEVE_LOG_WARN, "checkpoint of step %" PRIu64 ": %s", d->effect_step, why.text);
         break; /* the parts cannot be written then, and their writers say so */
     }
     case REEVE_EFFECT_ABANDON_CHECKPOINT:
         if (in->kind == REEVE_INPUT_FRAME) tell_problem(l, in);
-        reeve_checkpoint_abandon(l->config.run_dir, d->effect_step, l->epoch);
+        reeve_checkpoint_abandon(l->config.run_dir, d->effect_step, l->ckpt_epoch);
         break;
     case REEVE_EFFECT_COMMIT_CHECKPOINT: return commit_checkpoint(l, err);
     case REEVE_EFFECT_RETAIN: l->retain_due = true; break; /* once the record of the new one cannot be lost */
@@ -167,6 +170,18 @@ static reeve_status do_effect(reeve_master_loop *l, const struct reeve_master_in
 }
 
 /* ---- the turn ---- */
+
+/* Its samples cannot be skipped in silence, so the run ends with this word. */
+static void tell_poison(reeve_master_loop *l, const struct reeve_event *ev)
+{
+    l->problem.status = REEVE_WORKER_LOST;
+    (void)snprintf(
+        l->problem.text, sizeof(l->problem.text),
+        "%s task %" PRIu64 " of step %" PRIu64 " lost its worker %u times in a row (faults.crash_limit): see "
+        "what it reads, and the workers' logs in %s/log",
+        reeve_task_kind_name((uint8_t)ev->a), ev->b, ev->step, l->config.job->faults.crash_limit, l->config.run_dir);
+    reeve_log(REEVE_LOG_WARN, "%s", l->problem.text);
+}
 
 static void tell_event(reeve_master_loop *l, const struct reeve_event *ev, reeve_time_ns now_ns)
 {
@@ -193,6 +208,15 @@ static void tell_event(reeve_master_loop *l, const struct reeve_event *ev, reeve
     } else if (ev->kind == REEVE_EVENT_STEP_ABORTED) {
         reeve_log(REEVE_LOG_WARN, "step %" PRIu64 " was thrown away before its commit: %s", ev->step,
                   reeve_status_text((reeve_status)ev->arg));
+    } else if (ev->kind == REEVE_EVENT_WORKER_LOST) {
+        reeve_log(REEVE_LOG_WARN, "worker %u is lost; what it held is given to others", ev->worker);
+    } else if (ev->kind == REEVE_EVENT_REGROUPED) {
+        struct reeve_master_status s;
+        reeve_master_get_status(l->master, &s);
+        reeve_report_say(l->report, "going on after step %" PRIu64 " with %u worker%s", s.step, s.workers,
+                         s.workers == 1 ? "" : "s");
+    } else if (ev->kind == REEVE_EVENT_TASK_DEAD && ev->arg == REEVE_WORKER_LOST) {
+        tell_poison(l, ev);
     }
 }
 
@@ -304,6 +328,7 @@ static reeve_status ask_stop(reeve_master_loop *l, const char *why, reeve_time_n
 {
     if (l->stop_sent) return REEVE_OK;
     l->stop_sent = true;
+    l->heartbeat_ns = 0;
     if (l->config.tasks != NULL)
         reeve_report_say(l->report, "%s: nothing more is begun; what runs may go on for %u s", why,
                          l->config.job->exec.drain_s);
@@ -387,7 +412,8 @@ static void say_we_live(reeve_master_loop *l, reeve_time_ns now_ns)
 {
     if (now_ns - l->heartbeat_ns < HEARTBEAT_NS) return;
     l->heartbeat_ns = now_ns;
-    struct reeve_outgoing out = {.frame = {.kind = REEVE_FRAME_HEARTBEAT, .epoch = l->epoch}};
+    uint32_t stop = l->stop_sent ? REEVE_JOB_STOPPED : REEVE_OK; /* a successor must know */
+    struct reeve_outgoing out = {.frame = {.kind = REEVE_FRAME_HEARTBEAT, .epoch = l->epoch, .arg = stop}};
     put_outgoing(l, &out);
 }
 
@@ -418,13 +444,54 @@ reeve_status reeve_master_loop_turn(reeve_master_loop *l, reeve_time_ns now_ns, 
     reeve_report_turn(l->report, l->master, now_ns);
     struct reeve_master_status s;
     reeve_master_get_status(l->master, &s);
-    *ended = s.phase == REEVE_PHASE_ENDED;
+    *ended = st == REEVE_OK && s.phase == REEVE_PHASE_ENDED;
     return st;
+}
+
+/* ---- who is there ---- */
+
+reeve_status reeve_master_loop_regroup(reeve_master_loop *l, reeve_transport *transport,
+                                       const struct reeve_members *members, struct reeve_error *err)
+{
+    l->transport = transport;
+    reeve_time_ns now_ns = reeve_clock_now();
+    reeve_status st = REEVE_OK;
+    uint32_t left = 0;
+    for (uint32_t w = 1; w <= l->config.workers; w++) {
+        l->outbox[w].bytes = 0;
+        l->here[w] = members->here[w];
+        left += l->here[w];
+        struct reeve_master_input lost = {.kind = REEVE_INPUT_WORKER_LOST, .worker = w, .status = REEVE_WORKER_LOST};
+        if (!l->here[w] && st == REEVE_OK) st = give(l, &lost, now_ns, err);
+    }
+    struct reeve_master_input regrouped = {.kind = REEVE_INPUT_REGROUPED, .worker = members->master};
+    if (st == REEVE_OK) st = give(l, &regrouped, now_ns, err);
+    struct reeve_master_status s;
+    reeve_master_get_status(l->master, &s);
+    l->epoch = s.epoch;
+    l->present_ns = now_ns;
+    if (st == REEVE_OK) st = make_durable(l, err);
+    if (st == REEVE_OK) st = send_all(l, err);
+    if (st == REEVE_OK && left == 0 && s.phase < REEVE_PHASE_DRAIN)
+        st = reeve_fail(err, REEVE_JOB_DEADLINE,
+                        "no worker is left; run the same command again to go on from the last checkpoint");
+    return st;
+}
+
+void reeve_master_loop_release(reeve_master_loop *l)
+{
+    struct reeve_frame end = {.kind = REEVE_FRAME_END, .epoch = l->epoch};
+    struct reeve_error ignored; /* whoever is lost now is lost after its work */
+    for (uint32_t w = 1; w <= l->config.workers; w++) {
+        if (!l->here[w]) continue;
+        put_frame(l, w, &end);
+        (void)flush_outbox(l, w, &ignored);
+    }
 }
 
 /* ---- begin and end ---- */
 
-static reeve_status record_opening(reeve_master_loop *l, struct reeve_error *err)
+static reeve_status open_run(reeve_master_loop *l, struct reeve_error *err)
 {
     struct reeve_decision d = {.event_count = 2, .sync = true};
     d.events[0] = (struct reeve_event){.kind = REEVE_EVENT_RUN_OPENED,
@@ -435,11 +502,25 @@ static reeve_status record_opening(reeve_master_loop *l, struct reeve_error *err
     d.events[1] = (struct reeve_event){.kind = REEVE_EVENT_SEGMENT_STAMP, .a = (uint64_t)reeve_clock_wall_ns()};
     struct reeve_master_input none = {.kind = REEVE_INPUT_TICK};
     reeve_status st = carry_out(l, &none, &d, reeve_clock_now(), err);
+    struct reeve_master_status s;
+    reeve_master_get_status(l->master, &s);
+    l->epoch = s.epoch;
+    for (uint32_t w = 1; w <= l->config.workers; w++)
+        l->here[w] = true;
     return st == REEVE_OK ? make_durable(l, err) : st;
 }
 
+static void open_start_record(reeve_master_loop *l, bool succeeds)
+{
+    struct reeve_master_status s;
+    reeve_master_get_status(l->master, &s);
+    l->start = reeve_start_record_create(l->config.run_dir, s.opened_epoch, l->recovered->resume_step,
+                                         l->config.workers, &l->deadline.allocation, succeeds);
+}
+
 reeve_status reeve_master_loop_create(const struct reeve_master_loop_config *config, struct reeve_recovered *recovered,
-                                      reeve_transport *transport, reeve_master_loop **out, struct reeve_error *err)
+                                      reeve_transport *transport, const struct reeve_members *members,
+                                      reeve_master_loop **out, struct reeve_error *err)
 {
     reeve_master_loop *l = calloc(1, sizeof(*l));
     if (l == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "master: out of memory");
@@ -447,13 +528,13 @@ reeve_status reeve_master_loop_create(const struct reeve_master_loop_config *con
     l->recovered = recovered;
     l->master = recovered->master;
     l->transport = transport;
-    l->epoch = recovered->info.last_epoch + 1;
     l->heartbeat_ns = l->silence_ns = reeve_clock_now();
     l->signals_seen = 0;
     reeve_deadline_init(&l->deadline, config->end_wall_ns, l->heartbeat_ns);
     l->outbox = calloc((size_t)config->workers + 1, sizeof(*l->outbox));
+    l->here = calloc((size_t)config->workers + 1, sizeof(*l->here));
     reeve_status st = REEVE_OK;
-    if (l->outbox == NULL) st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "master: out of memory");
+    if (l->outbox == NULL || l->here == NULL) st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "master: out of memory");
     if (st == REEVE_OK)
         st = reeve_report_create(config->run_dir, config->job, recovered->run_id,
                                  recovered->plan != NULL ? reeve_plan_epoch_samples(recovered->plan) : 0,
@@ -462,11 +543,11 @@ reeve_status reeve_master_loop_create(const struct reeve_master_loop_config *con
         st = reeve_checkpointer_create(config->run_dir, config->job->checkpoint.keep, config->workers, &l->checkpointer,
                                        err);
     if (st == REEVE_OK)
-        st = reeve_journal_open(config->run_dir, &recovered->info, l->epoch, recovered->run_id, &l->journal, err);
-    if (st == REEVE_OK) st = record_opening(l, err);
-    if (st == REEVE_OK)
-        l->start = reeve_start_record_create(config->run_dir, l->epoch, recovered->resume_step, config->workers,
-                                             &l->deadline.allocation);
+        st = reeve_journal_open(config->run_dir, &recovered->info, recovered->info.last_epoch + 1, recovered->run_id,
+                                &l->journal, err);
+    if (st == REEVE_OK) st = members == NULL ? open_run(l, err) : reeve_master_loop_regroup(l, transport, members, err);
+    if (st == REEVE_OK) open_start_record(l, members != NULL);
+    if (st == REEVE_OK && config->stop_asked) st = ask_stop(l, "the master before", reeve_clock_now(), err);
     if (st != REEVE_OK) {
         reeve_master_loop_destroy(l);
         return st;
@@ -483,6 +564,7 @@ void reeve_master_loop_destroy(reeve_master_loop *l)
     reeve_report_destroy(l->report);
     reeve_start_record_destroy(l->start);
     reeve_deadline_fini(&l->deadline);
+    free(l->here);
     free(l->outbox);
     free(l);
 }

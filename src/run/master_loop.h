@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "core/job.h"
+#include "port/membership.h"
 #include "port/transport.h"
 #include "run/recover.h"
 #include "run/report.h"
@@ -21,18 +22,30 @@ struct reeve_master_loop_config {
     uint32_t workers;                      /* expected: peers 1..workers */
     FILE *progress;                        /* borrowed; NULL: none */
     int64_t end_wall_ns;                   /* of --max-time; INT64_MAX: none */
+    bool regroups;                         /* losses are survived: workers wait for the word that the run is over */
+    bool stop_asked;                       /* the master before this one was asked to stop */
 };
 
 /* recovered is borrowed until destroy; the caller owns the run (store/owner.h). Opens the journal with a new membership
  * epoch and records RUN_OPENED. STORE_CREATE | STORE_WRITE | JOB_NO_MEMORY. */
+/* members NULL: open the run. Otherwise go on with it in place of a master that was lost: REGROUPED is recorded then,
+ * and the workers are asked what they hold. */
 reeve_status reeve_master_loop_create(const struct reeve_master_loop_config *config, struct reeve_recovered *recovered,
-                                      reeve_transport *transport, reeve_master_loop **out, struct reeve_error *err);
+                                      reeve_transport *transport, const struct reeve_members *members,
+                                      reeve_master_loop **out, struct reeve_error *err);
 void reeve_master_loop_destroy(reeve_master_loop *l);
+
+/* Others were lost, and this master goes on: over another transport, borrowed until destroy or the next of these. */
+reeve_status reeve_master_loop_regroup(reeve_master_loop *l, reeve_transport *transport,
+                                       const struct reeve_members *members, struct reeve_error *err);
 
 /* One turn; never waits but for the journal. *ended: nothing is left to do; reeve_master_loop_end() says how it went.
  * An error means that the run cannot go on in this process (journal, lost worker, silence). */
 reeve_status reeve_master_loop_turn(reeve_master_loop *l, reeve_time_ns now_ns, bool *progress, bool *ended,
                                     struct reeve_error *err);
+
+/* After *ended, where `regroups`: let the workers go. */
+void reeve_master_loop_release(reeve_master_loop *l);
 
 /* After *ended, or after an error (then err is that error): close the journal, write the last report and the last word
  * to people. Returns the exit code. */

@@ -14,6 +14,7 @@
 #include "config/job_file.h"
 #include "net/loopback.h"
 #include "run/compute.h"
+#include "run/joined_transport.h"
 #include "run/master_loop.h"
 #include "run/worker.h"
 #include "store/owner.h"
@@ -64,15 +65,32 @@ static void master_fini(struct master_part *m)
     memset(m, 0, sizeof(*m)); /* a second call finds nothing */
 }
 
+/* lost: of a master that this one succeeds. */
+static reeve_status own_run(struct master_part *m, const struct reeve_rank_config *config,
+                            const struct reeve_members *members, struct reeve_error *err)
+{
+    struct reeve_owner_process *lost = calloc(members->count + 1u, sizeof(*lost));
+    if (lost == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "own the run: out of memory");
+    uint32_t count = 0;
+    for (uint32_t i = 0; config->processes != NULL && i < members->count; i++)
+        if (!members->here[i]) lost[count++] = config->processes[i];
+    bool took_over = false;
+    reeve_status st = reeve_owner_succeed(config->prepared->run_dir, lost, count, &m->owner, &took_over, err);
+    free(lost);
+    if (st == REEVE_OK && took_over && count == 0)
+        reeve_log(REEVE_LOG_INFO, "the process that had this run is dead; taking the run over");
+    return st;
+}
+
+/* succeeds: in place of a master that was lost. */
 static reeve_status master_init(struct master_part *m, const struct reeve_rank_config *config,
-                                reeve_transport *transport, struct reeve_error *err)
+                                const struct reeve_members *members, reeve_transport *transport, bool succeeds,
+                                bool stop_asked, struct reeve_error *err)
 {
     memset(m, 0, sizeof(*m));
     const struct reeve_prepared *p = config->prepared;
-    bool took_over = false;
-    reeve_status st = reeve_owner_acquire(p->run_dir, &m->owner, &took_over, err);
+    reeve_status st = own_run(m, config, members, err);
     if (st != REEVE_OK) return st;
-    if (took_over) reeve_log(REEVE_LOG_INFO, "the process that had this run is dead; taking the run over");
     m->refreshed_ns = reeve_clock_now();
     uint32_t workers = transport->size - 1;
     st = p->tasks != NULL
@@ -88,8 +106,11 @@ static reeve_status master_init(struct master_part *m, const struct reeve_rank_c
         .workers = workers,
         .progress = config->progress ? stdout : NULL,
         .end_wall_ns = config->end_wall_ns > 0 ? config->end_wall_ns : INT64_MAX,
+        .regroups = config->membership != NULL,
+        .stop_asked = stop_asked,
     };
-    if (st == REEVE_OK) st = reeve_master_loop_create(&loop, &m->recovered, transport, &m->loop, err);
+    if (st == REEVE_OK)
+        st = reeve_master_loop_create(&loop, &m->recovered, transport, succeeds ? members : NULL, &m->loop, err);
     if (st != REEVE_OK) master_fini(m);
     return st;
 }
@@ -145,6 +166,7 @@ static reeve_status worker_init(struct worker_part *w, const struct reeve_rank_c
         .credits = p->tasks != NULL ? p->job.exec.ahead : p->job.faults.credits,
         /* The master decides first: a worker that gave up before it would only hide who was silent. */
         .silence_ns = 2 * p->job.faults.silence_stop_s * REEVE_SECOND_NS + MASTER_PATIENCE_NS,
+        .stays = config->membership != NULL,
         .host = config->host,
     };
     if (st == REEVE_OK)
@@ -153,94 +175,209 @@ static reeve_status worker_init(struct worker_part *w, const struct reeve_rank_c
     return st;
 }
 
-/* ---- the loops ---- */
+/* ---- a rank ---- */
 
-int reeve_rank_master(const struct reeve_rank_config *config, reeve_transport *transport, reeve_rank_announce *announce,
-                      bool *clean, bool *told)
+struct rank {
+    const struct reeve_rank_config *config;
+    struct reeve_members members;
+    bool is_master, is_worker;
+    struct master_part master;
+    struct worker_part worker;
+    reeve_transport *near_master, *near_worker; /* owned; where both are here: the line between them */
+    reeve_transport *joined;                    /* owned; the master's then, where others are elsewhere */
+    bool *here;                                 /* (members.count,) owned; before the last regrouping */
+};
+
+static void rank_fini(struct rank *r)
 {
-    *told = false;
-    open_log(config, "master", 0);
-    struct reeve_error err = {0};
-    struct master_part m;
-    bool go_on = master_init(&m, config, transport, &err) == REEVE_OK;
-    announce(transport, go_on, config->prepared->run_dir);
-    *clean = !go_on; /* then the workers were told to end, and nobody waits for this rank */
-    if (!go_on) return tell(&err);
-    struct reeve_idle idle;
-    reeve_idle_init(&idle, config->cores_short);
-    bool ended = false;
+    if (r->is_worker) worker_fini(&r->worker);
+    if (r->is_master) master_fini(&r->master);
+    if (r->joined != NULL) r->joined->ops->destroy(r->joined);
+    if (r->near_master != NULL) r->near_master->ops->destroy(r->near_master);
+    if (r->near_worker != NULL) r->near_worker->ops->destroy(r->near_worker);
+    free(r->here);
+}
+
+/* ---- after a loss ---- */
+
+/* A process that was given up must not wake up and go on. Those on other hosts find their communicators revoked, and
+ * the run in other hands. */
+static void end_the_lost(const struct rank *r)
+{
+    for (uint32_t i = 0; i < r->members.count; i++)
+        if (r->here[i] && !r->members.here[i] && reeve_owner_process_end(&r->config->processes[i]))
+            reeve_log(REEVE_LOG_WARN, "ended process %lld of member %u, which was given up and still there",
+                      (long long)r->config->processes[i].pid, i);
+}
+
+/* The transport of the master's part over the members of now. */
+static reeve_status join_transports(struct rank *r, reeve_transport **out, struct reeve_error *err)
+{
+    *out = r->members.transport;
+    if (!r->is_worker) return REEVE_OK;
     reeve_status st = REEVE_OK;
-    while (st == REEVE_OK && !ended) {
+    if (r->joined != NULL) r->joined->ops->destroy(r->joined);
+    if (r->near_master != NULL) r->near_master->ops->destroy(r->near_master);
+    if (r->near_worker != NULL) r->near_worker->ops->destroy(r->near_worker);
+    r->joined = r->near_master = r->near_worker = NULL;
+    st = reeve_loopback_create(&r->near_master, &r->near_worker, err);
+    if (st == REEVE_OK)
+        st = reeve_joined_transport_create(r->members.transport, r->near_master, r->members.self, &r->joined, err);
+    *out = r->joined;
+    return st;
+}
+
+static reeve_status become_master(struct rank *r, reeve_transport *transport, struct reeve_error *err)
+{
+    reeve_log(REEVE_LOG_WARN, "the master is lost; worker %u goes on in its place", r->members.self);
+    reeve_status st = master_init(&r->master, r->config, &r->members, transport, true,
+                                  reeve_worker_stop_asked(r->worker.worker), err);
+    r->is_master = st == REEVE_OK;
+    return st;
+}
+
+static reeve_status regroup(struct rank *r, struct reeve_error *err)
+{
+    memcpy(r->here, r->members.here, r->members.count * sizeof(*r->here));
+    reeve_membership *m = r->config->membership;
+    if (r->is_worker) reeve_worker_regroup(r->worker.worker, NULL, NULL); /* its ends are about to go */
+    reeve_status st = m->ops->regroup(m, &r->members, err);
+    if (st != REEVE_OK) return st;
+    end_the_lost(r);
+    reeve_transport *transport = NULL;
+    bool leads = r->members.self == r->members.master;
+    if (leads) st = join_transports(r, &transport, err);
+    if (st == REEVE_OK && r->is_worker)
+        reeve_worker_regroup(r->worker.worker, leads ? r->near_worker : r->members.transport, r->members.collective);
+    if (st != REEVE_OK || !leads) return st;
+    r->config->announce(r->members.transport, true, r->config->prepared->run_dir);
+    if (!r->is_master) return become_master(r, transport, err);
+    return reeve_master_loop_regroup(r->master.loop, transport, &r->members, err);
+}
+
+/* ---- the loop ---- */
+
+static reeve_status turn(struct rank *r, bool *progress, bool *master_ended, bool *worker_ended,
+                         struct reeve_error *err)
+{
+    reeve_time_ns now_ns = reeve_clock_now();
+    reeve_status st = REEVE_OK;
+    if (r->is_master) st = master_turn(&r->master, now_ns, progress, master_ended, err);
+    if (st == REEVE_OK && r->is_worker && !*worker_ended)
+        st = reeve_worker_turn(r->worker.worker, now_ns, progress, worker_ended, err);
+    return st;
+}
+
+/* Turns until the run ends here: for a master with everybody's goodbye, for a worker with its own. */
+static reeve_status run(struct rank *r, bool regroup_first, struct reeve_error *err)
+{
+    struct reeve_idle idle;
+    reeve_idle_init(&idle, r->config->cores_short);
+    bool master_ended = false, worker_ended = false;
+    reeve_status st = regroup_first ? REEVE_WORKER_LOST : REEVE_OK;
+    for (;;) {
+        while (st == REEVE_WORKER_LOST && r->config->membership != NULL)
+            st = regroup(r, err);
+        if (st != REEVE_OK || (r->is_master ? master_ended : worker_ended)) return st;
         bool progress = false;
-        st = master_turn(&m, reeve_clock_now(), &progress, &ended, &err);
+        st = turn(r, &progress, &master_ended, &worker_ended, err);
         if (progress) reeve_idle_reset(&idle);
-        else reeve_idle_wait(&idle, IDLE_SLEEP_NS);
+        else
+            reeve_idle_wait(&idle, r->is_worker && reeve_worker_is_reducing(r->worker.worker) ? REDUCING_SLEEP_NS
+                                                                                              : IDLE_SLEEP_NS);
     }
-    if (st == REEVE_OK) st = transport->ops->flush(transport, reeve_clock_now() + GOODBYE_NS, &err);
-    err.status = st;
-    *clean = *told = st == REEVE_OK;
-    int code = reeve_master_loop_end(m.loop, &err);
-    master_fini(&m);
+}
+
+/* The last words: of a master to its workers and to people. */
+static int finish(struct rank *r, reeve_status st, struct reeve_rank_end *end, struct reeve_error *err)
+{
+    if (st == REEVE_OK && r->is_master && r->config->membership != NULL) reeve_master_loop_release(r->master.loop);
+    reeve_transport *transport = r->members.transport;
+    if (st == REEVE_OK && transport != NULL) {
+        st = transport->ops->flush(transport, reeve_clock_now() + GOODBYE_NS, err);
+        if (st == REEVE_WORKER_LOST && r->config->membership != NULL) st = REEVE_OK; /* after its work was done */
+    }
+    err->status = st;
+    end->clean = st == REEVE_OK;
+    end->master = r->is_master;
+    end->told = end->clean && r->is_master;
+    int code = REEVE_EXIT_DONE;
+    if (r->is_master) code = reeve_master_loop_end(r->master.loop, err);
+    else if (st != REEVE_OK) code = tell(err);
+    rank_fini(r);
     return code;
 }
 
-int reeve_rank_worker(const struct reeve_rank_config *config, reeve_transport *transport, reeve_collective *collective,
-                      bool *clean)
+static reeve_status rank_init(struct rank *r, const struct reeve_rank_config *config,
+                              const struct reeve_members *members, struct reeve_error *err)
 {
-    *clean = false;
-    char who[32];
-    (void)snprintf(who, sizeof(who), "worker %" PRIu32, transport->self);
-    open_log(config, who, transport->self);
+    memset(r, 0, sizeof(*r));
+    r->config = config;
+    r->members = *members;
+    r->here = calloc(members->count + 1u, sizeof(*r->here));
+    return r->here != NULL ? REEVE_OK : reeve_fail(err, REEVE_JOB_NO_MEMORY, "out of memory");
+}
+
+int reeve_rank_master(const struct reeve_rank_config *config, const struct reeve_members *members,
+                      struct reeve_rank_end *end)
+{
+    *end = (struct reeve_rank_end){.master = true};
+    open_log(config, "master", 0);
     struct reeve_error err = {0};
-    struct worker_part w;
-    if (worker_init(&w, config, transport->self, transport, collective, &err) != REEVE_OK) return tell(&err);
-    struct reeve_idle idle;
-    reeve_idle_init(&idle, config->cores_short);
-    bool ended = false;
-    reeve_status st = REEVE_OK;
-    while (st == REEVE_OK && !ended) {
-        bool progress = false;
-        st = reeve_worker_turn(w.worker, reeve_clock_now(), &progress, &ended, &err);
-        if (progress) reeve_idle_reset(&idle);
-        else reeve_idle_wait(&idle, reeve_worker_is_reducing(w.worker) ? REDUCING_SLEEP_NS : IDLE_SLEEP_NS);
+    struct rank r;
+    reeve_status st = rank_init(&r, config, members, &err);
+    if (st == REEVE_OK) st = master_init(&r.master, config, members, members->transport, false, false, &err);
+    r.is_master = st == REEVE_OK;
+    config->announce(members->transport, r.is_master, config->prepared->run_dir);
+    if (!r.is_master) {
+        end->clean = true; /* the workers were told to end, and nobody waits for this rank */
+        rank_fini(&r);
+        return tell(&err);
     }
-    if (st == REEVE_OK) st = transport->ops->flush(transport, reeve_clock_now() + GOODBYE_NS, &err);
-    worker_fini(&w);
-    *clean = st == REEVE_OK;
-    if (st == REEVE_OK) return REEVE_EXIT_DONE;
-    err.status = st;
-    return tell(&err);
+    st = run(&r, false, &err);
+    return finish(&r, st, end, &err);
+}
+
+int reeve_rank_worker(const struct reeve_rank_config *config, const struct reeve_members *members,
+                      struct reeve_rank_end *end)
+{
+    *end = (struct reeve_rank_end){0};
+    char who[32];
+    (void)snprintf(who, sizeof(who), "worker %" PRIu32, members->self);
+    open_log(config, who, members->self);
+    struct reeve_error err = {0};
+    struct rank r;
+    reeve_status st = rank_init(&r, config, members, &err);
+    if (st == REEVE_OK)
+        st = worker_init(&r.worker, config, members->self, members->transport, members->collective, &err);
+    r.is_worker = st == REEVE_OK;
+    if (!r.is_worker) {
+        rank_fini(&r);
+        return tell(&err);
+    }
+    st = run(&r, members->collective == NULL && config->prepared->tasks == NULL, &err);
+    return finish(&r, st, end, &err);
 }
 
 int reeve_rank_alone(const struct reeve_rank_config *config)
 {
     open_log(config, "reeve", 0);
     struct reeve_error err = {0};
-    reeve_transport *master_end = NULL, *worker_end = NULL;
-    reeve_collective *collective = NULL;
-    struct master_part m = {0};
-    struct worker_part w = {0};
-    reeve_status st = reeve_loopback_create(&master_end, &worker_end, &err);
-    if (st == REEVE_OK) st = reeve_coll_self_create(&collective, &err);
-    if (st == REEVE_OK) st = master_init(&m, config, master_end, &err);
-    if (st == REEVE_OK) st = worker_init(&w, config, 1, worker_end, collective, &err);
-    struct reeve_idle idle;
-    reeve_idle_init(&idle, true); /* the compute thread wants the core */
-    bool began = st == REEVE_OK, master_ended = false, worker_ended = false;
-    while (st == REEVE_OK && !master_ended) {
-        bool progress = false;
-        reeve_time_ns now_ns = reeve_clock_now();
-        st = master_turn(&m, now_ns, &progress, &master_ended, &err);
-        if (st == REEVE_OK && !worker_ended) st = reeve_worker_turn(w.worker, now_ns, &progress, &worker_ended, &err);
-        if (progress) reeve_idle_reset(&idle);
-        else reeve_idle_wait(&idle, IDLE_SLEEP_NS);
-    }
+    struct reeve_rank_config own = *config;
+    own.cores_short = true; /* the compute thread wants the core */
+    struct reeve_members members = {.count = 0};
+    struct reeve_rank_end end;
+    struct rank r;
+    reeve_status st = rank_init(&r, &own, &members, &err);
+    if (st == REEVE_OK) st = reeve_loopback_create(&r.near_master, &r.near_worker, &err);
+    if (st == REEVE_OK) st = reeve_coll_self_create(&members.collective, &err);
+    if (st == REEVE_OK) st = master_init(&r.master, &own, &members, r.near_master, false, false, &err);
+    r.is_master = st == REEVE_OK;
+    if (st == REEVE_OK) st = worker_init(&r.worker, &own, 1, r.near_worker, members.collective, &err);
+    r.is_worker = st == REEVE_OK;
+    if (st == REEVE_OK) st = run(&r, false, &err);
     err.status = st;
-    int code = m.loop != NULL ? reeve_master_loop_end(m.loop, &err) : tell(&err);
-    if (began) worker_fini(&w);
-    master_fini(&m);
-    if (collective != NULL) collective->ops->destroy(collective);
-    if (master_end != NULL) master_end->ops->destroy(master_end);
-    if (worker_end != NULL) worker_end->ops->destroy(worker_end);
+    int code = finish(&r, st, &end, &err);
+    if (members.collective != NULL) members.collective->ops->destroy(members.collective);
     return code;
 }

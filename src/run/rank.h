@@ -1,31 +1,41 @@
-/* One rank of a run: composes master, worker, or both in one process, and drives their turns until the run ends. */
+/* One rank of a run: composes master, worker, or both in one process, and drives their turns until the run ends. Where
+ * losses are survived, a worker may become master on the way, and is both from then on (docs/adr/0005). */
 #ifndef REEVE_RUN_RANK_H
 #define REEVE_RUN_RANK_H
 
-#include "port/collective.h"
-#include "port/transport.h"
+#include "port/membership.h"
 #include "run/prepare.h"
+#include "store/owner.h"
+
+/* Tell every worker to go on with this run folder, or to end. */
+typedef void reeve_rank_announce(reeve_transport *transport, bool go_on, const char *run_dir);
 
 struct reeve_rank_config {
     const struct reeve_prepared *prepared; /* borrowed */
     uint64_t stop_at;                      /* 0: no */
     int64_t end_wall_ns;                   /* of --max-time, as a moment; 0: none */
-    bool progress;                         /* print progress on stdout */
+    bool progress;                         /* print progress on stdout, if this process is master or becomes it */
     const char *host;                      /* borrowed */
     bool cores_short;                      /* more ranks on this node than cores: sleep sooner when idle */
+    reeve_membership *membership;          /* borrowed; NULL: nobody's loss is survived */
+    const struct reeve_owner_process *processes; /* by member, borrowed; with membership only */
+    /* Called when the master is ready or cannot be, and again after each regrouping: workers wait for that word. */
+    reeve_rank_announce *announce;
 };
 
-/* Tell every worker to go on with this run folder, or to end. */
-typedef void reeve_rank_announce(reeve_transport *transport, bool go_on, const char *run_dir);
+/* How a rank ended. */
+struct reeve_rank_end {
+    bool clean; /* everybody said goodbye; otherwise others may still wait for this rank, and the job must be aborted */
+    bool master; /* this process was master at the end */
+    bool told;   /* and its last word stands in status.json */
+};
 
-/* Each returns the exit code of this rank; errors were told. transport and collective are borrowed.
- * announce is called once, when the master is ready or cannot be: the workers wait for that word.
- * *told: it was the master's loop that ended, and its last word stands in status.json.
- * *clean: everybody said goodbye; otherwise others may still wait for this rank, and the job must be aborted. */
-int reeve_rank_master(const struct reeve_rank_config *config, reeve_transport *transport, reeve_rank_announce *announce,
-                      bool *clean, bool *told);
-int reeve_rank_worker(const struct reeve_rank_config *config, reeve_transport *transport, reeve_collective *collective,
-                      bool *clean);
+/* Each returns the exit code of this rank; errors were told. members: where this process belongs at the start;
+ * borrowed. A worker whose collective is NULL was told of a loss before it could begin: it regroups first. */
+int reeve_rank_master(const struct reeve_rank_config *config, const struct reeve_members *members,
+                      struct reeve_rank_end *end);
+int reeve_rank_worker(const struct reeve_rank_config *config, const struct reeve_members *members,
+                      struct reeve_rank_end *end);
 /* Master and its only worker in this process; makes its own transport and collective. */
 int reeve_rank_alone(const struct reeve_rank_config *config);
 

@@ -170,6 +170,12 @@ void reeve_report_event(reeve_report *r, const reeve_master *m, const struct ree
         r->status.last_checkpoint_step = ev->step;
         r->status.last_checkpoint_wall_ns = reeve_clock_wall_ns();
         break;
+    case REEVE_EVENT_REGROUPED: {
+        struct reeve_master_status s;
+        reeve_master_get_status(m, &s);
+        r->status.workers = s.workers;
+        break;
+    }
     case REEVE_EVENT_RUN_RESUMED: {
         struct reeve_master_status s;
         reeve_master_get_status(m, &s);

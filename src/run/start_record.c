@@ -25,7 +25,7 @@ static void warn_once(reeve_start_record *r, reeve_status st, const struct reeve
 }
 
 reeve_start_record *reeve_start_record_create(const char *run_dir, uint32_t epoch, uint64_t step, uint32_t workers,
-                                              const struct reeve_allocation *allocation)
+                                              const struct reeve_allocation *allocation, bool succeeds)
 {
     reeve_start_record *r = calloc(1, sizeof(*r));
     if (r == NULL) return NULL;
@@ -41,7 +41,8 @@ reeve_start_record *reeve_start_record_create(const char *run_dir, uint32_t epoc
         return NULL;
     }
     struct reeve_error err = {0};
-    warn_once(r, reeve_starts_append_start(run_dir, &r->start, &err), &err);
+    r->joined = succeeds;
+    if (!succeeds) warn_once(r, reeve_starts_append_start(run_dir, &r->start, &err), &err);
     return r;
 }
 

@@ -9,9 +9,10 @@
 
 typedef struct reeve_start_record reeve_start_record;
 
-/* {"event":"start"}. run_dir is borrowed until destroy; NULL (out of memory) is taken by all of these. */
+/* {"event":"start"}, unless this process only goes on with a start that is on record (succeeds). epoch: of the start.
+ * run_dir is borrowed until destroy; NULL (out of memory) is taken by all of these. */
 reeve_start_record *reeve_start_record_create(const char *run_dir, uint32_t epoch, uint64_t step, uint32_t workers,
-                                              const struct reeve_allocation *allocation);
+                                              const struct reeve_allocation *allocation, bool succeeds);
 void reeve_start_record_destroy(reeve_start_record *r);
 /* The host that a worker named when it joined; text is not terminated. */
 void reeve_start_record_host(reeve_start_record *r, uint32_t worker, const char *text, size_t bytes);

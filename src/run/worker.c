@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "core/exact_sum.h"
 #include "core/task.h"
+#include "run/holdings.h"
 
 #define HEARTBEAT_NS REEVE_SECOND_NS
 #define ABSENCE_NS (2 * REEVE_SECOND_NS) /* longer between two turns: this process did not run */
@@ -26,7 +27,9 @@ struct reeve_worker {
     reeve_compute *compute;       /* borrowed; NULL: no training */
     reeve_executor *executor;     /* borrowed; NULL: no task list */
     uint32_t epoch;
-    bool greeted, draining, said_goodbye;
+    bool greeted, draining, said_goodbye, run_over, stop_asked;
+    bool rejoin_due;             /* after a regrouping, until the master's first word */
+    struct reeve_holdings holds; /* owned */
     enum reduce_stage reducing;
     bool reducing_eval;
     uint64_t reduce_step;
@@ -60,6 +63,7 @@ void reeve_worker_destroy(reeve_worker *w)
 {
     if (w == NULL) return;
     if (w->collective != NULL) w->collective->ops->abandon(w->collective);
+    reeve_holdings_fini(&w->holds);
     free(w);
 }
 
@@ -207,21 +211,52 @@ static reeve_status discard(reeve_worker *w, const struct reeve_frame *f, struct
     w->collective->ops->abandon(w->collective);
     w->reducing = REDUCE_NONE;
     reeve_compute_drop_waiting(w->compute);
+    reeve_holdings_wipe(&w->holds);
+    return post(w, f, err);
+}
+
+static reeve_status lease(reeve_worker *w, const struct reeve_frame *f, struct reeve_error *err)
+{
+    if (!reeve_holdings_add(&w->holds, f))
+        return reeve_fail(err, REEVE_JOB_NO_MEMORY, "worker %u: no memory for another lease", w->config.id);
+    return post(w, f, err);
+}
+
+static reeve_status apply(reeve_worker *w, const struct reeve_frame *f, struct reeve_error *err)
+{
+    reeve_holdings_wipe(&w->holds);
     return post(w, f, err);
 }
 
 static reeve_status revoke(reeve_worker *w, const struct reeve_frame *f)
 {
-    /* Started already: its answer will carry an old attempt, and the master will drop it. */
-    if (w->executor != NULL) reeve_executor_revoke(w->executor, f->task, f->attempt);
+    /* Started already: its answer will carry an old attempt, and nobody will want it. */
+    if (w->executor != NULL) reeve_executor_revoke(w->executor, f->task, f->attempt); /* and that is answered */
     else (void)reeve_compute_revoke(w->compute, f->task, f->attempt);
+    if (w->executor == NULL) reeve_holdings_revoke(&w->holds, f->task, f->attempt);
     return REEVE_OK;
+}
+
+/* Everything held, then the word that it was all. */
+static reeve_status rejoin(reeve_worker *w, reeve_time_ns now_ns, struct reeve_error *err)
+{
+    reeve_status st = REEVE_OK;
+    w->rejoin_due = false;
+    for (uint32_t i = 0; i < w->holds.count && st == REEVE_OK; i++) {
+        struct reeve_frame f = w->holds.list[i];
+        f.epoch = w->epoch;
+        st = say(w, &f, NULL, now_ns, err);
+    }
+    struct reeve_frame f = {.kind = REEVE_FRAME_REJOIN, .epoch = w->epoch, .step = w->step, .a = w->summed_step};
+    return st == REEVE_OK ? say(w, &f, NULL, now_ns, err) : st;
 }
 
 static reeve_status handle_frame(reeve_worker *w, const struct reeve_frame *f, reeve_time_ns now_ns,
                                  struct reeve_error *err)
 {
-    if (f->epoch < w->epoch) return REEVE_OK; /* a master that is no longer master */
+    /* A master that is no longer master. (Not after a regrouping: this transport is new, and so is all that comes over
+     * it.) */
+    if (f->epoch < w->epoch && !w->rejoin_due) return REEVE_OK;
     bool of_training = f->kind == REEVE_FRAME_INIT || f->kind == REEVE_FRAME_RESTORE || f->kind == REEVE_FRAME_APPLY ||
                        f->kind == REEVE_FRAME_CHECKPOINT || f->kind == REEVE_FRAME_DISCARD ||
                        f->kind == REEVE_FRAME_REDUCE;
@@ -231,11 +266,12 @@ static reeve_status handle_frame(reeve_worker *w, const struct reeve_frame *f, r
     if (!is_in_step(w, f)) return say_out_of_step(w, f, now_ns, err);
     note_step(w, f);
     switch (f->kind) {
-    case REEVE_FRAME_WELCOME: w->epoch = f->epoch; return REEVE_OK;
-    case REEVE_FRAME_LEASE: return post(w, f, err);
+    case REEVE_FRAME_FIRST: return REEVE_OK; /* said again for those who have not begun */
+    case REEVE_FRAME_WELCOME: w->epoch = f->epoch; return w->rejoin_due ? rejoin(w, now_ns, err) : REEVE_OK;
     case REEVE_FRAME_INIT:
-    case REEVE_FRAME_RESTORE:
-    case REEVE_FRAME_APPLY:
+    case REEVE_FRAME_RESTORE: return post(w, f, err);
+    case REEVE_FRAME_LEASE: return lease(w, f, err);
+    case REEVE_FRAME_APPLY: return apply(w, f, err);
     case REEVE_FRAME_CHECKPOINT: return post(w, f, err);
     case REEVE_FRAME_DISCARD: return discard(w, f, err);
     case REEVE_FRAME_REVOKE: return revoke(w, f);
@@ -248,7 +284,8 @@ static reeve_status handle_frame(reeve_worker *w, const struct reeve_frame *f, r
         if (w->executor != NULL) reeve_executor_wind_down(w->executor, f->arg);
         return REEVE_OK;
     case REEVE_FRAME_DRAIN: w->draining = true; return REEVE_OK;
-    case REEVE_FRAME_HEARTBEAT: return REEVE_OK;
+    case REEVE_FRAME_END: w->run_over = true; return REEVE_OK;
+    case REEVE_FRAME_HEARTBEAT: w->stop_asked |= f->arg == REEVE_JOB_STOPPED; return REEVE_OK;
     default: reeve_log(REEVE_LOG_WARN, "dropped a frame of unknown kind %u from the master", f->kind); return REEVE_OK;
     }
 }
@@ -289,12 +326,22 @@ static uint32_t waiting(const reeve_worker *w)
     return w->executor != NULL ? reeve_executor_waiting(w->executor) : reeve_compute_waiting(w->compute);
 }
 
+static bool is_about_a_lease(const struct reeve_frame *f)
+{
+    return f->kind == REEVE_FRAME_COMPUTED || f->kind == REEVE_FRAME_DONE || f->kind == REEVE_FRAME_FAILED ||
+           f->kind == REEVE_FRAME_RELEASED;
+}
+
 static reeve_status take_answers(reeve_worker *w, reeve_time_ns now_ns, bool *progress, struct reeve_error *err)
 {
     struct reeve_frame f;
     reeve_status st = REEVE_OK;
     while (st == REEVE_OK && take_answer(w, &f)) {
         *progress = true;
+        if (is_about_a_lease(&f)) {
+            if (!reeve_holdings_answer(&w->holds, &f)) continue;
+            f.epoch = w->epoch; /* the lease may be older than the regrouping that it outlived */
+        }
         st = say(w, &f, w->text, now_ns, err);
     }
     return st;
@@ -335,8 +382,25 @@ reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *prog
     if (st == REEVE_OK && now_ns - w->heard_ns > w->config.silence_ns)
         st = reeve_fail(err, REEVE_JOB_DEADLINE, "worker %u: no word from the master for %lld s; giving up",
                         w->config.id, (long long)((now_ns - w->heard_ns) / REEVE_SECOND_NS));
-    *ended = w->said_goodbye;
+    *ended = w->config.stays ? w->run_over : w->said_goodbye;
     return st;
+}
+
+void reeve_worker_regroup(reeve_worker *w, reeve_transport *transport, reeve_collective *collective)
+{
+    w->transport = transport;
+    w->collective = collective;
+    w->reducing = REDUCE_NONE;
+    w->outbox_bytes = 0;
+    w->said_goodbye = false;
+    w->rejoin_due = true;
+    w->greeted = false; /* its first word may be among those that were lost, or the record of it; twice does no harm */
+    w->heard_ns = reeve_clock_now();
+}
+
+bool reeve_worker_stop_asked(const reeve_worker *w)
+{
+    return w->stop_asked;
 }
 
 bool reeve_worker_is_reducing(const reeve_worker *w)

@@ -3,6 +3,8 @@
 #ifndef REEVE_RUN_WORKER_H
 #define REEVE_RUN_WORKER_H
 
+#include <stdbool.h>
+
 #include "port/collective.h"
 #include "port/transport.h"
 #include "run/compute.h"
@@ -14,6 +16,7 @@ struct reeve_worker_config {
     uint32_t id;              /* 1..; also the peer number of the transport */
     uint32_t credits;         /* tasks held ahead */
     reeve_time_ns silence_ns; /* without a word of the master for so long, give up */
+    bool stays;               /* a lost master is replaced: leave only when the master says that the run is over */
     const char *host;         /* borrowed for the call */
 };
 
@@ -28,6 +31,13 @@ void reeve_worker_destroy(reeve_worker *w);
  * is written. OK | WORKER_LOST (the master is gone) | JOB_DEADLINE (it was silent too long) | JOB_INTERNAL. */
 reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *progress, bool *ended,
                                struct reeve_error *err);
+
+/* After a regrouping: go on with another transport and collective, borrowed until destroy (NULL: none for now, and no
+ * turns). Messages and the sum in progress are lost; what is in the accumulators stays, and the master will hear of it
+ * as soon as it has given its word. */
+void reeve_worker_regroup(reeve_worker *w, reeve_transport *transport, reeve_collective *collective);
+/* The last word of the master's that concerns a successor: the run was asked to stop. */
+bool reeve_worker_stop_asked(const reeve_worker *w);
 
 /* A sum is in progress: others wait for this rank, so it should not sleep long. */
 bool reeve_worker_is_reducing(const reeve_worker *w);

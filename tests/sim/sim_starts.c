@@ -37,13 +37,14 @@ void reeve_deadline_asked(struct reeve_deadline *d, int signal_number, reeve_tim
 }
 
 reeve_start_record *reeve_start_record_create(const char *run_dir, uint32_t epoch, uint64_t step, uint32_t workers,
-                                              const struct reeve_allocation *allocation)
+                                              const struct reeve_allocation *allocation, bool succeeds)
 {
     (void)run_dir;
     (void)epoch;
     (void)step;
     (void)workers;
     (void)allocation;
+    (void)succeeds;
     return NULL; /* which all of these take */
 }
 

@@ -1,0 +1,129 @@
+/* See rank_members.h. */
+#include "cli/rank_members.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "coll/mpi.h"
+#include "net/mpi_transport.h"
+
+#define PATIENCE_NS (60 * REEVE_SECOND_NS) /* who lives but does not come makes the job hang: level 2 ends it */
+#define ROUNDS_MAX 64                      /* each costs a life */
+
+struct reeve_rank_members {
+    reeve_membership base;
+    struct reeve_mpi_session *session;     /* borrowed */
+    reeve_transport *transport;            /* owned */
+    reeve_collective *collective;          /* owned; NULL for a member that does not work */
+    struct reeve_owner_process *processes; /* (count,) owned */
+    bool *here;                            /* (count,) owned */
+    uint32_t count;
+    bool works;
+};
+
+static void drop_ends(reeve_rank_members *m)
+{
+    if (m->collective != NULL) m->collective->ops->destroy(m->collective);
+    if (m->transport != NULL) m->transport->ops->destroy(m->transport);
+    m->collective = NULL;
+    m->transport = NULL;
+}
+
+static reeve_status make_collective(reeve_rank_members *m, struct reeve_error *err)
+{
+    const struct reeve_coll_mpi_config shared = {.host_size = 0};
+    return reeve_coll_mpi_create(m->session->workers, &shared, &m->collective, err);
+}
+
+static void note_who_is_here(reeve_rank_members *m)
+{
+    for (uint32_t i = 0; i < m->count; i++)
+        m->here[i] = false;
+    for (uint32_t r = 0; r < m->session->size; r++)
+        m->here[m->session->members[r]] = true;
+}
+
+/* Revoked first: then what is still on its way ends at once, and nothing has to be waited for. */
+static reeve_status regroup(reeve_membership *base, struct reeve_members *out, struct reeve_error *err)
+{
+    reeve_rank_members *m = (reeve_rank_members *)base;
+    reeve_status st = REEVE_WORKER_LOST;
+    for (int round = 0; round < ROUNDS_MAX && st == REEVE_WORKER_LOST; round++) {
+        reeve_mpi_session_revoke(m->session);
+        drop_ends(m);
+        st = reeve_mpi_session_regroup(m->session, m->works, PATIENCE_NS, REEVE_EXIT_INTERNAL, err);
+        if (st == REEVE_OK) st = reeve_mpi_transport_create(m->session, &m->transport, err);
+        if (st == REEVE_OK && m->works) st = make_collective(m, err);
+    }
+    if (st == REEVE_WORKER_LOST) st = reeve_fail(err, REEVE_JOB_INTERNAL, "%d regroupings in a row failed", ROUNDS_MAX);
+    if (st != REEVE_OK) return st;
+    note_who_is_here(m);
+    reeve_rank_members_get(m, out);
+    return REEVE_OK;
+}
+
+static const struct reeve_membership_ops members_ops = {.regroup = regroup};
+
+reeve_status reeve_rank_members_create(struct reeve_mpi_session *session, reeve_rank_members **out,
+                                       struct reeve_error *err)
+{
+    reeve_rank_members *m = calloc(1, sizeof(*m));
+    if (m == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "members of the job: out of memory");
+    m->base.ops = &members_ops;
+    m->session = session;
+    m->count = session->member_count;
+    m->works = session->member != 0;
+    m->here = calloc(m->count, sizeof(*m->here));
+    m->processes = calloc(m->count, sizeof(*m->processes));
+    reeve_status st = REEVE_OK;
+    if (m->here == NULL || m->processes == NULL)
+        st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "members of the job: out of memory for %u", m->count);
+    struct reeve_owner_process own;
+    reeve_owner_process_self(&own);
+    if (st == REEVE_OK) st = reeve_mpi_session_share(session, &own, sizeof(own), m->processes, err);
+    if (st == REEVE_OK) st = reeve_mpi_transport_create(session, &m->transport, err);
+    if (st != REEVE_OK) {
+        reeve_rank_members_destroy(m);
+        return st;
+    }
+    note_who_is_here(m);
+    *out = m;
+    return REEVE_OK;
+}
+
+void reeve_rank_members_destroy(reeve_rank_members *m)
+{
+    if (m == NULL) return;
+    drop_ends(m);
+    free(m->processes);
+    free(m->here);
+    free(m);
+}
+
+reeve_status reeve_rank_members_work(reeve_rank_members *m, struct reeve_error *err)
+{
+    if (!m->works || m->collective != NULL) return REEVE_OK;
+    reeve_status st = make_collective(m, err);
+    return st == REEVE_WORKER_LOST && m->session->ulfm_active ? REEVE_OK : st;
+}
+
+void reeve_rank_members_get(const reeve_rank_members *m, struct reeve_members *out)
+{
+    *out = (struct reeve_members){.self = m->session->member,
+                                  .master = m->session->members[0],
+                                  .count = m->count,
+                                  .here = m->here,
+                                  .transport = m->transport,
+                                  .collective = m->collective};
+}
+
+reeve_membership *reeve_rank_members_port(reeve_rank_members *m)
+{
+    return m->session->ulfm_active ? &m->base : NULL;
+}
+
+const struct reeve_owner_process *reeve_rank_members_processes(const reeve_rank_members *m)
+{
+    return m->processes;
+}

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Goal: kill -9 of any process of a job, the master included, and the job goes on to the same bits; no step is lost.
+# Method: runs of several workers whose processes are killed at random moments (seed printed; REEVE_TEST_SEED sets it):
+# workers, masters, two at once, and down to the last one. Judged by exit code, digest, audit and journal.
+# shellcheck source=tests/fault/tiny.sh
+. "$REEVE_SOURCE/tests/fault/tiny.sh"
+# shellcheck source=tests/fault/ranks.sh
+. "$REEVE_SOURCE/tests/fault/ranks.sh"
+need_ulfm
+make_tiny
+sed -i 's/steps: 40/steps: 4000/; s/every: 10,/every: 250,/; s/eval_every: 20/eval_every: 500/' job.yaml
+RANDOM=${REEVE_TEST_SEED:-$(($$ % 30000))}
+echo "seed $RANDOM"
+must_run 0 1 calm
+expected=$(digest_of calm)
+
+# lose WORKERS KILL...: a run in which these are killed, one after the other, each some steps after the one before
+lose() {
+    local workers=$1 dir="$PWD/run-$((++runs))" kill code=0 before
+    shift
+    begin_run "$workers" "$dir"
+    for kill in "$@"; do
+        before=$(committed_step "$dir")
+        more_steps() { [ "$(committed_step "$dir")" -gt $((before + 1)) ]; }
+        wait_for 60 more_steps || { tail run.out; fail "run $runs stands still before: $kill"; }
+        sleep 0.$((RANDOM % 90 + 10))
+        case $kill in
+        worker) kill_ranks "$dir" "$(worker_pids "$dir" | head -n 1)" ;;
+        master) kill_ranks "$dir" "$(master_pid "$dir")" ;;
+        two) kill_ranks "$dir" "$(worker_pids "$dir" | head -n 2)" ;;
+        both) kill_ranks "$dir" "$(master_pid "$dir") $(worker_pids "$dir" | tail -n 1)" ;;
+        esac
+    done
+    end_run 0 "$dir"
+    expect_equal "digest of run $runs ($*)" "$(digest_of "$dir")" "$expected"
+    audit_ok "$dir"
+    expect_equal "rolled back steps of run $runs ($*)" "$(json audit.json rolled_back_steps)" 0
+    echo "run $runs: $workers workers, killed: $*"
+}
+
+runs=0
+lose 3 worker worker
+lose 3 master
+lose 4 master worker master
+lose 5 two both
+lose 4 both both
+lose 5 worker master master worker master
