@@ -223,6 +223,7 @@ static void job_random_jobs_read_back_bit_for_bit(void **state)
         begin_with_ascii(job.data.cache);
         if (round % 4 == 0) settle_list(&job);
         else settle(&job);
+        words_of_slurm(&job);
         assert_int_equal(reeve_job_format_yaml(&job, &text, &err), REEVE_OK);
         fixture_write("job.yaml", text);
         reeve_status st = reeve_job_read("job.yaml", NULL, 0, &back, &err);
