@@ -271,7 +271,7 @@ static void word_signal(const struct watch *w, const char *who, int number, char
 static void word_cause(const struct watch *w, const struct reeve_relaunch_end *facts, char cause[REEVE_CAUSE_BYTES])
 {
     const struct reeve_launch_death *death = &w->words.death;
-    char who[300];
+    char who[96];
     if (w->hung || w->unnoticed) (void)snprintf(cause, REEVE_CAUSE_BYTES, "%s", w->why_ended);
     else if (death->known) {
         if (death->rank == 0) (void)snprintf(who, sizeof(who), "the master on %.64s", death->host);
