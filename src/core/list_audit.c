@@ -175,7 +175,8 @@ void reeve_list_audit_event(reeve_list_audit *a, const struct reeve_event *ev)
     }
     switch (ev->kind) {
     case REEVE_EVENT_RUN_OPENED: apply_run_opened(a, ev); break;
-    case REEVE_EVENT_WORKER_LOST: release(a, ev->worker); break;
+    case REEVE_EVENT_WORKER_LOST:
+    case REEVE_EVENT_WORKER_CLEARED: release(a, ev->worker); break;
     case REEVE_EVENT_TASKS_ADDED: apply_range(a, ev, &a->added); break;
     case REEVE_EVENT_TASKS_STARTED: apply_range(a, ev, &a->started); break;
     case REEVE_EVENT_TASK_LEASED: apply_leased(a, ev); break;
@@ -185,6 +186,7 @@ void reeve_list_audit_event(reeve_list_audit *a, const struct reeve_event *ev)
     case REEVE_EVENT_TASK_DEAD: apply_ended(a, ev); break;
     case REEVE_EVENT_TASK_CANCELLED: a->records[ev->task].state = REEVE_STATE_CANCELLED; break;
     case REEVE_EVENT_WORKER_JOINED:
+    case REEVE_EVENT_REGROUPED: /* what is not confirmed afterwards is released, on record */
     case REEVE_EVENT_RUN_STOPPED:
     case REEVE_EVENT_RUN_ENDED:
     case REEVE_EVENT_SEGMENT_STAMP: break;

@@ -4,7 +4,7 @@
 . "$REEVE_SOURCE/tests/fault/exec_run.sh"
 
 printf 'not a program\n' >plain && chmod a-x plain
-exec_job <<'TASKS'
+exec_job 'ahead: 1' <<'TASKS' # nothing waits at a worker, so nothing is given back, and attempts are what they seem
   - {name: good, command: 'echo "$REEVE_TASK $REEVE_ATTEMPT $REEVE_WORKER"; echo oops >&2'}
   - {name: plain, command: true}
   - {name: fails, command: exit 7, attempts: 2}
