@@ -5,7 +5,7 @@
  * Prints one row of a Markdown table. The first two steps are not counted; the figures are medians of the others.
  * GFLOP/s counts what the mathematics asks for and nothing else: 6 operations for each token and element of a matrix
  * (2 forward, 4 backward), and the half of attention that the mask leaves. What is computed again, or computed and
- * masked, is not work. "sgemm" is one square product of 2048 with the same threads in the same process, and the share
+ * masked, is not work. "sgemm" is one square product of 1536 with the same threads in the same process, and the share
  * is of that. Memory is what the process has in use after the last step, the gradient included. */
 #include <cblas.h>
 #include <math.h>
@@ -19,8 +19,8 @@
 #include "workload/registry.h"
 
 #define WARM_UP_STEPS 2
-#define SQUARE 2048
-#define SQUARE_RUNS 5
+#define SQUARE 1536
+#define SQUARE_RUNS 3
 
 struct shape {
     unsigned layers, heads, width, sequence, batch, vocab, threads, steps;
