@@ -37,9 +37,9 @@ static float *carve(struct arena *a, uint64_t rows, uint64_t columns)
 
 static size_t logit_rows(const struct reeve_gpt_shape *s)
 {
-    size_t rows = GPT_LOGITS_MAX / s->vocab / GPT_ROWS_CHUNK * GPT_ROWS_CHUNK;
-    size_t all = (size_t)s->batch * s->sequence;
-    if (rows < GPT_ROWS_CHUNK) rows = GPT_ROWS_CHUNK;
+    size_t rows_max = GPT_LOGITS_MAX / s->vocab / GPT_ROWS_CHUNK * GPT_ROWS_CHUNK;
+    if (rows_max < GPT_ROWS_CHUNK) rows_max = GPT_ROWS_CHUNK;
+    size_t all = (size_t)s->batch * s->sequence, rows = gpt_even_rows(all, rows_max);
     return rows < all ? rows : all;
 }
 
@@ -269,10 +269,9 @@ reeve_status reeve_gpt_gradient(reeve_gpt *g, const int32_t *tokens, uint32_t B,
     if (st != REEVE_OK) return st;
     gpt_use_threads(g);
     struct gpt_span span = {.B = B, .T = T, .begin = 0, .end = (size_t)B * T};
-    if (!gpt_forward(g, tokens, T + (size_t)1, span, &cancel))
-        return reeve_fail(err, REEVE_TASK_CANCELLED, "gpt: gradient cancelled");
-    double loss = gpt_head(g, tokens, B, T, grad);
-    if (!gpt_backward(g, tokens, B, T, grad, &cancel))
+    double loss = 0.0;
+    if (!gpt_forward(g, tokens, T + (size_t)1, span, &cancel) || !gpt_head(g, tokens, B, T, grad, &loss, &cancel) ||
+        !gpt_backward(g, tokens, B, T, grad, &cancel))
         return reeve_fail(err, REEVE_TASK_CANCELLED, "gpt: gradient cancelled");
     *loss_sum = loss;
     return REEVE_OK;
@@ -287,6 +286,6 @@ reeve_status reeve_gpt_evaluate(reeve_gpt *g, const int32_t *tokens, uint32_t B,
     gpt_use_threads(g);
     struct gpt_span span = {.B = B, .T = T, .begin = 0, .end = (size_t)B * T};
     (void)gpt_forward(g, tokens, T + (size_t)1, span, &never);
-    *loss_sum = gpt_head(g, tokens, B, T, NULL);
+    (void)gpt_head(g, tokens, B, T, NULL, loss_sum, &never);
     return REEVE_OK;
 }

@@ -17,13 +17,22 @@ static void loss_rows(const reeve_gpt *g, const int32_t *tokens, size_t T, size_
     }
 }
 
-double gpt_head(reeve_gpt *g, const int32_t *tokens, size_t B, size_t T, float *grad)
+size_t gpt_even_rows(size_t all, size_t rows_max)
 {
-    size_t V = g->shape.vocab, C = g->shape.width, BT = B * T;
+    size_t blocks = (all + rows_max - 1) / rows_max, rows = (all + blocks - 1) / blocks;
+    rows = (rows + GPT_ROWS_CHUNK - 1) / GPT_ROWS_CHUNK * GPT_ROWS_CHUNK;
+    return rows < rows_max ? rows : rows_max;
+}
+
+bool gpt_head(reeve_gpt *g, const int32_t *tokens, size_t B, size_t T, float *grad, double *loss_sum,
+              const struct gpt_cancel *cancel)
+{
+    size_t V = g->shape.vocab, C = g->shape.width, BT = B * T, block = gpt_even_rows(BT, g->logit_rows);
     const float *wte = gpt_param(g, WTE);
     float scale = grad == NULL ? 0.0f : 1.0f / (float)BT;
-    for (size_t begin = 0; begin < BT; begin += g->logit_rows) {
-        size_t rows = BT - begin < g->logit_rows ? BT - begin : g->logit_rows;
+    for (size_t begin = 0; begin < BT; begin += block) {
+        if (gpt_is_cancelled(cancel)) return false;
+        size_t rows = BT - begin < block ? BT - begin : block;
         matmul_nt(g->logits, g->ln_f + begin * C, wte, rows, V, C, 0.0f);
         loss_rows(g, tokens, T, begin, rows, scale);
         if (grad == NULL) continue;
@@ -33,5 +42,6 @@ double gpt_head(reeve_gpt *g, const int32_t *tokens, size_t B, size_t T, float *
     double sum = 0.0;
     for (size_t r = 0; r < BT; r++)
         sum += g->losses[r];
-    return sum;
+    *loss_sum = sum;
+    return true;
 }

@@ -97,8 +97,12 @@ void gpt_params_init(reeve_gpt *g, uint64_t seed);
 /* gpt_forward.c: fills all that backward reads, up to ln_f. False: cancelled. */
 bool gpt_forward(reeve_gpt *g, const int32_t *tokens, size_t stride, struct gpt_span span,
                  const struct gpt_cancel *cancel);
-/* gpt_loss.c: sum of the loss of all rows of ln_f; with grad also dsmall = gradient of ln_f, and wte's gradient. */
-double gpt_head(reeve_gpt *g, const int32_t *tokens, size_t B, size_t T, float *grad);
+/* gpt_loss.c: rows of a block where `all` are cut into as few blocks of at most rows_max as possible. They are even, but
+ * for whole chunks of GPT_ROWS_CHUNK, since matrix products with few rows are slow. */
+size_t gpt_even_rows(size_t all, size_t rows_max);
+/* The loss of all rows of ln_f; with grad also dsmall = gradient of ln_f, and wte's gradient. False: cancelled. */
+bool gpt_head(reeve_gpt *g, const int32_t *tokens, size_t B, size_t T, float *grad, double *loss_sum,
+              const struct gpt_cancel *cancel);
 /* gpt_backward.c: from dsmall to all other gradients. False: cancelled. */
 bool gpt_backward(reeve_gpt *g, const int32_t *tokens, size_t B, size_t T, float *grad,
                   const struct gpt_cancel *cancel);

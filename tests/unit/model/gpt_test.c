@@ -278,7 +278,7 @@ static void gradient_can_be_cancelled_at_each_poll_and_then_computes_the_same(vo
     float *first = poisoned(f.P), *again = poisoned(f.P);
     double loss, same, untouched = 1.5;
     assert_int_equal(reeve_gpt_gradient(f.g, f.tokens, 2, 5, first, &loss, NULL, NULL, &err), REEVE_OK);
-    for (int polls = 0; polls < 6; polls++) { /* three layers forward, three backward */
+    for (int polls = 0; polls < 7; polls++) { /* three layers forward, the head, three backward */
         int left = polls;
         assert_int_equal(reeve_gpt_gradient(f.g, f.tokens, 2, 5, again, &untouched, cancel_after, &left, &err),
                          REEVE_TASK_CANCELLED);
@@ -288,6 +288,30 @@ static void gradient_can_be_cancelled_at_each_poll_and_then_computes_the_same(vo
     assert_memory_equal(first, again, f.P * sizeof(float));
     assert_true(loss == same);
     free(first), free(again);
+    drop(&f);
+}
+
+/* Goal: the loss and its gradient do not depend on how many rows of logits there is room for. Method: a vocabulary so
+ * large that two samples take two blocks, the second short; each sample alone takes one. */
+static void logits_in_several_blocks_agree_with_one_block(void **state)
+{
+    (void)state;
+    struct reeve_gpt_shape shape = {.layers = 1, .heads = 1, .width = 4, .vocab = 520000, .sequence = 17, .batch = 2};
+    struct fixture f = make(shape, 2);
+    struct reeve_error err = {0};
+    float *both = poisoned(f.P), *one = poisoned(f.P);
+    double *mean = calloc(f.P, sizeof(double)), loss = NAN, loss_one = NAN, sum = 0.0;
+    assert_int_equal(reeve_gpt_gradient(f.g, f.tokens, 2, 17, both, &loss, NULL, NULL, &err), REEVE_OK);
+    for (size_t b = 0; b < 2; b++) {
+        const int32_t *sample = f.tokens + b * 18;
+        assert_int_equal(reeve_gpt_gradient(f.g, sample, 1, 17, one, &loss_one, NULL, NULL, &err), REEVE_OK);
+        sum += loss_one;
+        for (uint64_t i = 0; i < f.P; i++)
+            mean[i] += 0.5 * (double)one[i];
+    }
+    assert_true(fabs(loss - sum) <= 1e-6 * sum);
+    assert_true(worst_of(both, mean, f.P, 0.0) <= 1e-5);
+    free(both), free(one), free(mean);
     drop(&f);
 }
 
@@ -370,6 +394,7 @@ int main(void)
         cmocka_unit_test(generation_depends_on_seed_and_temperature_and_on_nothing_before),
         cmocka_unit_test(temperature_one_draws_tokens_as_often_as_they_are_likely),
         cmocka_unit_test(gradient_can_be_cancelled_at_each_poll_and_then_computes_the_same),
+        cmocka_unit_test(logits_in_several_blocks_agree_with_one_block),
         cmocka_unit_test(a_batch_that_does_not_fit_is_refused_with_its_place),
         cmocka_unit_test(impossible_shapes_are_refused_with_the_key),
         cmocka_unit_test(bytes_foreseen_are_at_least_those_of_the_parameters),
