@@ -118,6 +118,11 @@ uint64_t reeve_master_digest(const reeve_master *m)
     return sum ^ reeve_queue_digest(m->queue);
 }
 
+enum reeve_master_phase reeve_master_get_phase(const reeve_master *m)
+{
+    return m->phase;
+}
+
 void reeve_master_get_status(const reeve_master *m, struct reeve_master_status *out)
 {
     *out = (struct reeve_master_status){

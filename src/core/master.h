@@ -145,6 +145,7 @@ struct reeve_master_status {
     bool sampled;
 };
 void reeve_master_get_status(const reeve_master *m, struct reeve_master_status *out);
+enum reeve_master_phase reeve_master_get_phase(const reeve_master *m); /* the same, for who asks in each turn */
 
 /* A task of the queue as it is now: of a list, its index. NULL: there is none; borrowed until the next apply. */
 const struct reeve_task *reeve_master_task(const reeve_master *m, uint32_t task);

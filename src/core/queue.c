@@ -332,10 +332,7 @@ const struct reeve_task *reeve_queue_task(const reeve_queue *q, reeve_task_id ta
 
 uint32_t reeve_queue_count(const reeve_queue *q, enum reeve_task_state state)
 {
-    uint32_t n = 0;
-    for (int kind = 1; kind < REEVE_TASK_KINDS; kind++)
-        n += q->counts[kind][state];
-    return n;
+    return q->totals[state];
 }
 
 uint32_t reeve_queue_count_kind(const reeve_queue *q, enum reeve_task_kind kind, enum reeve_task_state state)

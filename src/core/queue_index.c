@@ -125,6 +125,7 @@ void queue_enter(reeve_queue *q, uint32_t id, enum reeve_task_state state)
     struct reeve_task *t = &q->tasks[id];
     t->state = (uint8_t)state;
     q->counts[t->kind][state]++;
+    q->totals[state]++;
     if (state == REEVE_STATE_READY) {
         if (t->affinity != REEVE_AFFINITY_HARD) enter_ready(q, id);
         if (t->affinity != REEVE_AFFINITY_NONE)
@@ -140,6 +141,7 @@ void queue_leave(reeve_queue *q, uint32_t id)
     struct reeve_task *t = &q->tasks[id];
     REEVE_ASSERT(q->counts[t->kind][t->state] > 0);
     q->counts[t->kind][t->state]--;
+    q->totals[t->state]--;
     if (t->state == REEVE_STATE_READY) {
         if (t->affinity != REEVE_AFFINITY_HARD) leave_ready(q, id);
         if (t->affinity != REEVE_AFFINITY_NONE)
@@ -313,6 +315,12 @@ const char *reeve_queue_check(const reeve_queue *q)
         held += holding;
     }
     if (memcmp(counts, q->counts, sizeof(counts)) != 0) return "counts differ from the tasks";
+    for (int state = 0; state < REEVE_STATE_STATES; state++) {
+        uint32_t n = 0;
+        for (int kind = 1; kind < REEVE_TASK_KINDS; kind++)
+            n += counts[kind][state];
+        if (n != q->totals[state]) return "totals differ from the counts";
+    }
     uint32_t ready_listed = ready_list_size(q);
     if (ready_listed == UINT32_MAX) return "ready list";
     if (q->ready.count + ready_listed != soft_or_none || !rank_heap_sound(q, &q->ready, ready_rank))

@@ -34,6 +34,7 @@ struct reeve_queue {
     uint32_t free_head, free_tail, free_edge;
     uint64_t next_sequence;
     uint32_t counts[REEVE_TASK_KINDS][REEVE_STATE_STATES];
+    uint32_t totals[REEVE_STATE_STATES]; /* of all kinds */
 };
 
 bool queue_ready_before(const void *tasks, uint32_t a, uint32_t b);

@@ -442,9 +442,7 @@ reeve_status reeve_master_loop_turn(reeve_master_loop *l, reeve_time_ns now_ns, 
     if (st == REEVE_OK) st = send_all(l, err);
     if (st == REEVE_OK) st = watch_silence(l, now_ns, err);
     reeve_report_turn(l->report, l->master, now_ns);
-    struct reeve_master_status s;
-    reeve_master_get_status(l->master, &s);
-    *ended = st == REEVE_OK && s.phase == REEVE_PHASE_ENDED;
+    *ended = st == REEVE_OK && reeve_master_get_phase(l->master) == REEVE_PHASE_ENDED;
     return st;
 }
 
