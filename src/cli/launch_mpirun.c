@@ -104,6 +104,13 @@ static void add_number(struct arguments *a, uint64_t number)
     add(a, text);
 }
 
+/* Losing a process is then an event inside the job, not its end. REEVE_IN_JOB=off: the supervisor, for every loss. */
+static bool goes_on_inside(void)
+{
+    const char *wish = getenv("REEVE_IN_JOB");
+    return REEVE_BUILD_ULFM && (wish == NULL || strcmp(wish, "off") != 0);
+}
+
 static void add_mpirun(struct arguments *a, const struct reeve_placement *placement)
 {
     add(a, "mpirun");
@@ -117,7 +124,7 @@ static void add_mpirun(struct arguments *a, const struct reeve_placement *placem
     if (getenv("SLURM_JOB_ID") == NULL) add(a, "--oversubscribe");
     add(a, "--bind-to");
     add(a, "none");
-    if (REEVE_BUILD_ULFM) { /* losing a process is then an event inside the job, not its end */
+    if (goes_on_inside()) {
         add(a, "--with-ft");
         add(a, "ulfm");
     }

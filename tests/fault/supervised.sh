@@ -1,6 +1,8 @@
 # To be sourced after tiny.sh: a supervised run in the background, and words to break it.
 # shellcheck shell=bash
 
+export REEVE_IN_JOB=off # what a job survives by itself is not the supervisor's: see lose_ranks.sh
+
 # begin_run WORKERS RUN_DIR [ARGUMENT...]: in the background; $run is the `reeve run` itself, output in ./run.out
 begin_run() {
     local workers=$1 dir=$2

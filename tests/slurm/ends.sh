@@ -3,6 +3,7 @@
 # each ends as docs/slurm.md says, and after all of that, on two, four and three hosts, the run has the bits of one host.
 # shellcheck source=tests/slurm/on_cluster.sh
 . "$REEVE_SOURCE/tests/slurm/on_cluster.sh"
+export REEVE_IN_JOB=off # a rank that dies is to end the job here
 never_ending
 
 # Held: it waits, and says why; released, it runs.
