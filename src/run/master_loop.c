@@ -12,51 +12,17 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "core/exact_sum.h"
-#include "run/build_text.h"
-#include "run/checkpointer.h"
-#include "run/deadline.h"
-#include "run/start_record.h"
+#include "run/master_loop_state.h"
 
 #define MESSAGES_PER_TURN_MAX 256
 #define TICKS_PER_TURN_MAX 4096
 #define FILES_LOOK_NS (200 * REEVE_MILLISECOND_NS) /* how often STOP and SAVE are looked for */
 #define HEARTBEAT_NS REEVE_SECOND_NS
 #define ABSENCE_NS (2 * REEVE_SECOND_NS) /* longer between two turns: this process did not run */
-#define OUTBOX_BYTES REEVE_MESSAGE_BYTES_MAX
-
-struct outbox {
-    size_t bytes;
-    unsigned char message[OUTBOX_BYTES];
-};
-
-struct reeve_master_loop {
-    struct reeve_master_loop_config config;
-    struct reeve_recovered *recovered; /* borrowed */
-    reeve_master *master;              /* borrowed from recovered */
-    reeve_transport *transport;        /* borrowed */
-    reeve_journal *journal;            /* owned */
-    reeve_checkpointer *checkpointer;  /* owned */
-    reeve_report *report;              /* owned */
-    reeve_start_record *start;         /* owned */
-    struct reeve_deadline deadline;
-    struct outbox *outbox;             /* (workers + 1,) owned */
-    bool *here;                        /* (workers + 1,) owned; not lost, whether they have joined or not */
-    uint32_t epoch;                    /* membership epoch: of every frame */
-    uint32_t ckpt_epoch;               /* in which the checkpoint under way was begun: part of its folder's name */
-    bool sync_due, dirty, retain_due, stop_sent, skip_told;
-    int signals_seen;
-    reeve_time_ns looked_ns, heartbeat_ns, silence_ns;
-    reeve_time_ns turn_ns, present_ns;   /* of the last turn; since when turns have come without a long gap */
-    uint32_t silent_named;               /* the worker whose silence was already told; 0: none */
-    struct reeve_error problem;          /* the last failure that a worker worded */
-    char text[REEVE_FRAME_TEXT_MAX + 1]; /* sampled from the model */
-    bool has_text;
-    unsigned char inbox[REEVE_MESSAGE_BYTES_MAX];
-};
 
 /* ---- sending ---- */
 
-static reeve_status flush_outbox(reeve_master_loop *l, uint32_t worker, struct reeve_error *err)
+reeve_status master_loop_flush_outbox(reeve_master_loop *l, uint32_t worker, struct reeve_error *err)
 {
     struct outbox *o = &l->outbox[worker];
     if (o->bytes == 0) return REEVE_OK;
@@ -66,7 +32,7 @@ static reeve_status flush_outbox(reeve_master_loop *l, uint32_t worker, struct r
 }
 
 /* Put a frame behind the others for this worker; they leave after the turn's sync. */
-static void put_frame(reeve_master_loop *l, uint32_t worker, const struct reeve_frame *frame)
+void master_loop_put_frame(reeve_master_loop *l, uint32_t worker, const struct reeve_frame *frame)
 {
     struct outbox *o = &l->outbox[worker];
     /* A worker gets a bounded number of frames in a turn (credits, and a few words of each kind), so this fits. */
@@ -77,7 +43,7 @@ static void put_frame(reeve_master_loop *l, uint32_t worker, const struct reeve_
 static void put_outgoing(reeve_master_loop *l, const struct reeve_outgoing *out)
 {
     if (out->to != 0) {
-        put_frame(l, out->to, &out->frame);
+        master_loop_put_frame(l, out->to, &out->frame);
         return;
     }
     struct reeve_frame frame = out->frame;
@@ -85,15 +51,15 @@ static void put_outgoing(reeve_master_loop *l, const struct reeve_outgoing *out)
     for (uint32_t w = 1; w <= l->config.workers; w++) {
         if (!reeve_master_worker_active(l->master, w)) continue;
         if (frame.kind == REEVE_FRAME_CHECKPOINT) frame.arg = part++; /* each its own part */
-        put_frame(l, w, &frame);
+        master_loop_put_frame(l, w, &frame);
     }
 }
 
-static reeve_status send_all(reeve_master_loop *l, struct reeve_error *err)
+reeve_status master_loop_send_all(reeve_master_loop *l, struct reeve_error *err)
 {
     reeve_status st = REEVE_OK;
     for (uint32_t w = 1; w <= l->config.workers && st == REEVE_OK; w++)
-        st = flush_outbox(l, w, err);
+        st = master_loop_flush_outbox(l, w, err);
     return st;
 }
 
@@ -243,7 +209,7 @@ static reeve_status carry_out(reeve_master_loop *l, const struct reeve_master_in
     return st;
 }
 
-static reeve_status give(reeve_master_loop *l, const struct reeve_master_input *in, reeve_time_ns now_ns,
+reeve_status master_loop_give(reeve_master_loop *l, const struct reeve_master_input *in, reeve_time_ns now_ns,
                          struct reeve_error *err)
 {
     struct reeve_decision d;
@@ -264,7 +230,7 @@ static reeve_status take_message(reeve_master_loop *l, uint32_t peer, size_t byt
             return REEVE_OK;
         }
         if (end) return REEVE_OK;
-        reeve_status st = give(l, &in, now_ns, err);
+        reeve_status st = master_loop_give(l, &in, now_ns, err);
         if (st != REEVE_OK) return st;
         if (frame.kind == REEVE_FRAME_HELLO) reeve_start_record_host(l->start, peer, in.text, frame.text_bytes);
         if (frame.kind == REEVE_FRAME_APPLIED) {
@@ -319,7 +285,7 @@ static reeve_status take_checkpoint_end(reeve_master_loop *l, reeve_time_ns now_
         l->problem = why;
         reeve_log(REEVE_LOG_WARN, "checkpoint of step %" PRIu64 " failed: %s", in.step, why.text);
     }
-    return give(l, &in, now_ns, err);
+    return master_loop_give(l, &in, now_ns, err);
 }
 
 /* ---- what comes from outside ---- */
@@ -334,7 +300,7 @@ static reeve_status ask_stop(reeve_master_loop *l, const char *why, reeve_time_n
                          l->config.job->exec.drain_s);
     else reeve_report_say(l->report, "%s: stopping at the next step boundary", why);
     struct reeve_master_input in = {.kind = REEVE_INPUT_STOP, .status = REEVE_JOB_STOPPED};
-    return give(l, &in, now_ns, err);
+    return master_loop_give(l, &in, now_ns, err);
 }
 
 /* True if the file was there; it is removed, so that the next start does not stop at once. *signal_number: of the signal
@@ -373,7 +339,7 @@ static reeve_status look_outside(reeve_master_loop *l, reeve_time_ns now_ns, str
         }
         reeve_report_say(l->report, "file SAVE: checkpoint at the next step boundary");
         struct reeve_master_input in = {.kind = REEVE_INPUT_SAVE};
-        st = give(l, &in, now_ns, err);
+        st = master_loop_give(l, &in, now_ns, err);
     }
     return st;
 }
@@ -417,7 +383,7 @@ static void say_we_live(reeve_master_loop *l, reeve_time_ns now_ns)
     put_outgoing(l, &out);
 }
 
-static reeve_status make_durable(reeve_master_loop *l, struct reeve_error *err)
+reeve_status master_loop_make_durable(reeve_master_loop *l, struct reeve_error *err)
 {
     if (!l->dirty) return REEVE_OK;
     uint32_t policy = l->config.job->journal.sync;
@@ -437,54 +403,13 @@ reeve_status reeve_master_loop_turn(reeve_master_loop *l, reeve_time_ns now_ns, 
     if (st == REEVE_OK) st = look_outside(l, now_ns, err);
     if (st == REEVE_OK) st = tick_all(l, now_ns, progress, err);
     say_we_live(l, now_ns);
-    if (st == REEVE_OK) st = make_durable(l, err);
+    if (st == REEVE_OK) st = master_loop_make_durable(l, err);
     if (st == REEVE_OK && l->retain_due) retain(l);
-    if (st == REEVE_OK) st = send_all(l, err);
+    if (st == REEVE_OK) st = master_loop_send_all(l, err);
     if (st == REEVE_OK) st = watch_silence(l, now_ns, err);
     reeve_report_turn(l->report, l->master, now_ns);
     *ended = st == REEVE_OK && reeve_master_get_phase(l->master) == REEVE_PHASE_ENDED;
     return st;
-}
-
-/* ---- who is there ---- */
-
-reeve_status reeve_master_loop_regroup(reeve_master_loop *l, reeve_transport *transport,
-                                       const struct reeve_members *members, struct reeve_error *err)
-{
-    l->transport = transport;
-    reeve_time_ns now_ns = reeve_clock_now();
-    reeve_status st = REEVE_OK;
-    uint32_t left = 0;
-    for (uint32_t w = 1; w <= l->config.workers; w++) {
-        l->outbox[w].bytes = 0;
-        l->here[w] = members->here[w];
-        left += l->here[w];
-        struct reeve_master_input lost = {.kind = REEVE_INPUT_WORKER_LOST, .worker = w, .status = REEVE_WORKER_LOST};
-        if (!l->here[w] && st == REEVE_OK) st = give(l, &lost, now_ns, err);
-    }
-    struct reeve_master_input regrouped = {.kind = REEVE_INPUT_REGROUPED, .worker = members->master};
-    if (st == REEVE_OK) st = give(l, &regrouped, now_ns, err);
-    struct reeve_master_status s;
-    reeve_master_get_status(l->master, &s);
-    l->epoch = s.epoch;
-    l->present_ns = now_ns;
-    if (st == REEVE_OK) st = make_durable(l, err);
-    if (st == REEVE_OK) st = send_all(l, err);
-    if (st == REEVE_OK && left == 0 && s.phase < REEVE_PHASE_DRAIN)
-        st = reeve_fail(err, REEVE_JOB_DEADLINE,
-                        "no worker is left; run the same command again to go on from the last checkpoint");
-    return st;
-}
-
-void reeve_master_loop_release(reeve_master_loop *l)
-{
-    struct reeve_frame end = {.kind = REEVE_FRAME_END, .epoch = l->epoch};
-    struct reeve_error ignored; /* whoever is lost now is lost after its work */
-    for (uint32_t w = 1; w <= l->config.workers; w++) {
-        if (!l->here[w]) continue;
-        put_frame(l, w, &end);
-        (void)flush_outbox(l, w, &ignored);
-    }
 }
 
 /* ---- begin and end ---- */
@@ -505,7 +430,7 @@ static reeve_status open_run(reeve_master_loop *l, struct reeve_error *err)
     l->epoch = s.epoch;
     for (uint32_t w = 1; w <= l->config.workers; w++)
         l->here[w] = true;
-    return st == REEVE_OK ? make_durable(l, err) : st;
+    return st == REEVE_OK ? master_loop_make_durable(l, err) : st;
 }
 
 static void open_start_record(reeve_master_loop *l, bool succeeds)

@@ -21,8 +21,9 @@ lose() {
     begin_run "$workers" "$dir"
     for kill in "$@"; do
         before=$(committed_step "$dir")
-        more_steps() { [ "$(committed_step "$dir")" -gt $((before + 1)) ]; }
+        more_steps() { [ "$(committed_step "$dir")" -gt $((before + 1)) ] || ! kill -0 "$run" 2>/dev/null; }
         wait_for 60 more_steps || { tail run.out; fail "run $runs stands still before: $kill"; }
+        kill -0 "$run" 2>/dev/null || { echo "run $runs ended before: $kill"; break; }
         sleep 0.$((RANDOM % 90 + 10))
         case $kill in
         worker) kill_ranks "$dir" "$(worker_pids "$dir" | head -n 1)" ;;
@@ -45,3 +46,5 @@ lose 4 master worker master
 lose 5 two both
 lose 4 both both
 lose 5 worker master master worker master
+echo "$kills processes killed"
+[ "$kills" -ge 8 ] || fail "too few processes were killed: the runs are too short for this machine"

@@ -1,0 +1,53 @@
+/* Private to the master's loop: its state, shared by master_loop.c (the turn) and master_loop_members.c (who is there). */
+#ifndef REEVE_RUN_MASTER_LOOP_STATE_H
+#define REEVE_RUN_MASTER_LOOP_STATE_H
+
+#include "run/master_loop.h"
+#include "run/build_text.h"
+#include "run/checkpointer.h"
+#include "run/deadline.h"
+#include "run/start_record.h"
+#include "store/journal.h"
+
+#define OUTBOX_BYTES REEVE_MESSAGE_BYTES_MAX
+
+struct outbox {
+    size_t bytes;
+    unsigned char message[OUTBOX_BYTES];
+};
+
+struct reeve_master_loop {
+    struct reeve_master_loop_config config;
+    struct reeve_recovered *recovered; /* borrowed */
+    reeve_master *master;              /* borrowed from recovered */
+    reeve_transport *transport;        /* borrowed */
+    reeve_journal *journal;            /* owned */
+    reeve_checkpointer *checkpointer;  /* owned */
+    reeve_report *report;              /* owned */
+    reeve_start_record *start;         /* owned */
+    struct reeve_deadline deadline;
+    struct outbox *outbox;             /* (workers + 1,) owned */
+    bool *here;                        /* (workers + 1,) owned; not lost, whether they have joined or not */
+    uint32_t epoch;                    /* membership epoch: of every frame */
+    uint32_t ckpt_epoch;               /* in which the checkpoint under way was begun: part of its folder's name */
+    bool sync_due, dirty, retain_due, stop_sent, skip_told;
+    int signals_seen;
+    reeve_time_ns looked_ns, heartbeat_ns, silence_ns;
+    reeve_time_ns turn_ns, present_ns;   /* of the last turn; since when turns have come without a long gap */
+    uint32_t silent_named;               /* the worker whose silence was already told; 0: none */
+    struct reeve_error problem;          /* the last failure that a worker worded */
+    char text[REEVE_FRAME_TEXT_MAX + 1]; /* sampled from the model */
+    bool has_text;
+    unsigned char inbox[REEVE_MESSAGE_BYTES_MAX];
+};
+
+/* Let the master think about one input, and carry its decision out. */
+reeve_status master_loop_give(reeve_master_loop *l, const struct reeve_master_input *in, reeve_time_ns now_ns,
+                              struct reeve_error *err);
+reeve_status master_loop_make_durable(reeve_master_loop *l, struct reeve_error *err);
+/* A frame behind the others for this worker; one worker's frames leave; all do. */
+void master_loop_put_frame(reeve_master_loop *l, uint32_t worker, const struct reeve_frame *frame);
+reeve_status master_loop_flush_outbox(reeve_master_loop *l, uint32_t worker, struct reeve_error *err);
+reeve_status master_loop_send_all(reeve_master_loop *l, struct reeve_error *err);
+
+#endif
