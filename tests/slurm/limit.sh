@@ -15,6 +15,7 @@ wait_for 30 beyond run "$(($(committed_step run) + 10))" || { tell_job "$job"; f
 slurm scancel --signal=USR2 --batch "$job"
 wait_for 60 has_lives run 3 || { tell_job "$job"; fail "not queued again after a signal"; }
 wait_for 90 has_ends run 3 || { tell_job "$job"; fail "the limit of a minute was not kept"; }
+wait_for 30 job_is "$job" PENDING || { tell_job "$job"; fail "not queued again after a minute"; }
 reeve inspect run --json >inspect.json
 last=$(($(json inspect.json step) + 100))
 end_at $last
