@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "cli/allocation_hosts.h"
 #include "cli/duration.h"
 #include "cli/launch.h"
 #include "cli/output.h"
@@ -172,6 +173,12 @@ static int run_main(const struct reeve_verb *verb, int argc, char **argv)
         .end_at_s = o.end_at_s,
         .quiet = o.quiet || o.json,
     };
+    /* In an allocation of several nodes a launch after a loss goes to those that are left. */
+    static struct reeve_allocation_hosts allocation;
+    if (o.hosts == NULL && reeve_allocation_hosts_init(&allocation, launch.placement.workers)) {
+        launch.replace = reeve_allocation_hosts_replace;
+        launch.arg = &allocation;
+    }
     struct reeve_launch_result result;
     code = reeve_launch_run(&launch, &result);
     if (o.json && code != REEVE_EXIT_UNAVAILABLE && code != REEVE_EXIT_CONFIG)

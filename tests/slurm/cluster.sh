@@ -81,6 +81,8 @@ start_host() { # start_host HOST ADDRESS
 }
 
 plug_in() { # plug_in HOST ADDRESS: a cable from the host to the controller's switch
+    # The cable of a lost host is there until the kernel has cleared its network away.
+    enter ctl ip link delete "to-$1" 2>/dev/null || true
     nsenter --target "$(pid_of ctl)" --net \
         ip link add name "to-$1" type veth peer name eth0 netns "$(pid_of "$1")"
     enter ctl ip link set "to-$1" master switch up
