@@ -17,8 +17,10 @@
 #endif
 _Static_assert(FLT_EVAL_METHOD == 0, "f64 arithmetic must round to f64");
 
-/* The same C, compiled for three widths and chosen when the program starts. A test compiles it for the narrowest alone. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(REEVE_EXACT_SUM_ONE_WIDTH)
+/* The same C, compiled for three widths and chosen when the program starts. A test compiles it for the narrowest alone;
+ * so do sanitizers, whose code may not run before the loader has chosen. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(REEVE_EXACT_SUM_ONE_WIDTH) &&           \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define FOR_EACH_WIDTH __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else
 #define FOR_EACH_WIDTH
