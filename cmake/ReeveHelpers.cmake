@@ -8,6 +8,14 @@ if(REEVE_WERROR)
   target_compile_options(reeve_warnings INTERFACE -Werror)
 endif()
 
+# Time limits are those of an ordinary build; a sanitizer makes a program several times slower.
+function(reeve_time_limit test seconds)
+  if(REEVE_SANITIZE)
+    math(EXPR seconds "${seconds} * 8")
+  endif()
+  set_tests_properties(${test} PROPERTIES TIMEOUT ${seconds})
+endfunction()
+
 # reeve_library(NAME SOURCES a.c b.c DEPENDS reeve_base ...)
 # A static library whose headers are included as "folder/file.h". DEPENDS are public: they are the layer rule.
 function(reeve_library name)
@@ -34,7 +42,8 @@ function(reeve_test name)
     set(arg_TIMEOUT 60)
   endif()
   string(REGEX MATCH "^[^.]+" family ${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77 LABELS "${family};${arg_LABELS}")
+  reeve_time_limit(${name} ${arg_TIMEOUT})
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 LABELS "${family};${arg_LABELS}")
 endfunction()
 
 # reeve_script_test(cli.run.resume SCRIPT resume.sh [TIMEOUT s] [LABELS l ...] [ARGS ...] [SERIAL])
@@ -47,7 +56,8 @@ function(reeve_script_test name)
   add_test(NAME ${name} COMMAND bash "${PROJECT_SOURCE_DIR}/tests/tools/in_fresh_folder.sh"
            "${CMAKE_CURRENT_SOURCE_DIR}/${arg_SCRIPT}" ${arg_ARGS})
   string(REGEX MATCH "^[^.]+" family ${name})
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77 LABELS "${family};${arg_LABELS}"
+  reeve_time_limit(${name} ${arg_TIMEOUT})
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 LABELS "${family};${arg_LABELS}"
     ENVIRONMENT "REEVE_BIN=${PROJECT_BINARY_DIR}/bin;REEVE_SOURCE=${PROJECT_SOURCE_DIR};REEVE_BUILD=${PROJECT_BINARY_DIR}")
   if(arg_SERIAL)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
@@ -71,7 +81,8 @@ function(reeve_mpi_test name)
   foreach(ranks ${arg_RANKS})
     add_test(NAME ${name}.n${ranks} COMMAND bash "${PROJECT_SOURCE_DIR}/tests/tools/mpi_run.sh" ${ranks}
              "$<TARGET_FILE:${target}>" ${arg_ARGS})
-    set_tests_properties(${name}.n${ranks} PROPERTIES TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77 RUN_SERIAL TRUE
+    reeve_time_limit(${name}.n${ranks} ${arg_TIMEOUT})
+    set_tests_properties(${name}.n${ranks} PROPERTIES SKIP_RETURN_CODE 77 RUN_SERIAL TRUE
                          LABELS "${family};${arg_LABELS}")
   endforeach()
 endfunction()

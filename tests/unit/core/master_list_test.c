@@ -432,7 +432,7 @@ static void list_of_a_million_costs_under_150_bytes_a_task(void **state)
     size_t done_bytes = N * sizeof(*s.done) + s.room * sizeof(*s.journal);
     size_t bytes = heap_bytes() - empty - done_bytes;
     print_message("%.1f bytes a task\n", (double)bytes / N);
-    assert_true(bytes < 150u * N);
+    if (empty > 0) assert_true(bytes < 150u * N); /* 0: a sanitizer's malloc, which tells nothing */
     assert_true(s.largest_chunk <= 4096);
     for (int i = 0; i < 1000; i++) {
         end_one(&s, 1, REEVE_FRAME_DONE, REEVE_OK);
