@@ -309,7 +309,7 @@ static bool proves(const struct crash_case *c, uint64_t seed)
     crash_fresh(root, "root");
     crash_act(c, root, true);
     trace_get(&t);
-    struct disk *d = disk_create(&t);
+    struct disk *d = disk_create(&t, DISK_ALL_SYNCS);
     bool clean = visit_power(c, &t, d, PROOF_STATES, seed, false, &tally);
     disk_destroy(d);
     if (clean)
@@ -319,6 +319,44 @@ static bool proves(const struct crash_case *c, uint64_t seed)
         (void)printf("%s: with every sync left out, the checker finds it in state %llu\n", c->name,
                      (unsigned long long)tally.power);
     return !clean;
+}
+
+/* Which single syncs would the checker miss? For each one: is its loss found in so many states after it? A sync whose
+ * loss is never found is one too many, or is needed for something that the checker does not look at. */
+static bool miss_each(const struct crash_case *c, const struct options *o)
+{
+    char root[FOLDER_BYTES], why[CRASH_WHY_BYTES];
+    struct trace t;
+    unsigned syncs = 0, missed = 0;
+    crash_fresh(root, "root");
+    crash_act(c, root, false);
+    if (c->learn != NULL) c->learn(root);
+    trace_get(&t);
+    for (size_t i = 0; i < t.count; i++) {
+        if (t.ops[i].kind != TRACE_SYNC) continue;
+        struct disk *d = disk_create(&t, i);
+        uint64_t n = 0;
+        bool clean = true;
+        for (; n < o->each_sync && clean; n++) {
+            size_t count = i + 1 + (size_t)reeve_random_below(o->seed, 5, n, t.count - i);
+            while (!worth(&t, d, count))
+                count++;
+            struct disk_state s = {.count = count,
+                                   .kind = n % 2 == 0 ? CRASH_POWER : CRASH_POWER_LOOSE,
+                                   .torn = DISK_WHOLE,
+                                   .seed = reeve_random_u64(o->seed, 6, n) >> 32};
+            clean = crash_judge(c, &t, d, &s, false, why);
+        }
+        char what[256];
+        struct disk_state here = {.count = i + 1, .torn = DISK_WHOLE};
+        disk_describe(d, &here, what, sizeof(what));
+        (void)printf("%s: %s %s: %s\n", c->name, clean ? "NOT MISSED in" : "missed in state", what, clean ? "" : why);
+        disk_destroy(d);
+        syncs++;
+        missed += !clean;
+    }
+    (void)printf("%s: of %u syncs, the loss of %u is found\n", c->name, syncs, missed);
+    return true;
 }
 
 static bool run_case(const struct crash_case *c, const struct options *o, uint64_t states)
@@ -332,7 +370,7 @@ static bool run_case(const struct crash_case *c, const struct options *o, uint64
     crash_act(c, root, false);
     if (c->learn != NULL) c->learn(root);
     trace_get(&t);
-    struct disk *d = disk_create(&t);
+    struct disk *d = disk_create(&t, DISK_ALL_SYNCS);
     bool have_h5dump = system("command -v h5dump >/dev/null 2>&1") == 0;
     dump_every = !have_h5dump ? 0 : states > H5DUMPS_PER_CASE ? states / H5DUMPS_PER_CASE : 1;
     if (o->one) (void)visit(c, &t, d, &o->only, true, &tally);
@@ -361,6 +399,7 @@ static void parse(int argc, char **argv, struct options *o)
         if (strcmp(argv[i], "--states") == 0) o->states = strtoull(value, NULL, 0);
         else if (strcmp(argv[i], "--seed") == 0) o->seed = strtoull(value, NULL, 0);
         else if (strcmp(argv[i], "--case") == 0) o->only_case = value;
+        else if (strcmp(argv[i], "--each-sync") == 0) o->each_sync = strtoull(value, NULL, 0);
         else if (strcmp(argv[i], "--faults") == 0) o->faults = strtoull(value, NULL, 0);
         else if (strcmp(argv[i], "--fault") == 0 && sscanf(value, "%zu:%u", &o->fault_which, &o->fault_call) == 2 &&
                  o->fault_which < fault_ways()) {
@@ -374,9 +413,10 @@ static void parse(int argc, char **argv, struct options *o)
             o->one = true;
         } else {
             (void)fprintf(stderr,
-                          "usage: %s [--states N | --faults N] [--seed S]\n"
+                          "usage: %s [--states N | --faults N | --each-sync N] [--seed S]\n"
                           "       %s --case NAME (--state COUNT:KIND:TORN:SEED | --fault WHICH:CALL)\n"
-                          "--states: how many crash states; --faults: how many calls are disturbed in each way\n",
+                          "--states: how many crash states; --faults: how many calls are disturbed in each way;\n"
+                          "--each-sync: leave out one sync after the other, and look for it in so many states\n",
                           argv[0], argv[0]);
             exit(64);
         }
@@ -405,8 +445,9 @@ int crash_main(int argc, char **argv, const struct crash_case *cases, unsigned c
         shares += cases[i].share;
     for (unsigned i = 0; i < count; i++)
         if (o.only_case == NULL || strcmp(o.only_case, cases[i].name) == 0)
-            good = (o.faults > 0 ? fault_case(&cases[i], &o)
-                                 : run_case(&cases[i], &o, o.states * cases[i].share / shares)) &&
+            good = (o.each_sync > 0 ? miss_each(&cases[i], &o)
+                    : o.faults > 0  ? fault_case(&cases[i], &o)
+                                    : run_case(&cases[i], &o, o.states * cases[i].share / shares)) &&
                    good;
     if (getenv("REEVE_KEEP") == NULL) (void)reeve_remove_tree(base, NULL);
     return good ? 0 : 1;

@@ -30,6 +30,7 @@ struct disk {
     struct step *steps;
     int node_count;
     bool is_folder[NODES_MAX];
+    const char *first_path[NODES_MAX]; /* the name it was made under, for people */
 };
 
 /* --- names -------------------------------------------------------------------------------------------------------- */
@@ -150,6 +151,7 @@ static void resolve(struct disk *d, size_t i, struct names *names, int *node_of)
         if (d->node_count == NODES_MAX) abort();
         s->node = d->node_count++;
         d->is_folder[s->node] = op->kind == TRACE_MKDIR;
+        d->first_path[s->node] = op->path;
     }
     if (op->kind == TRACE_OPEN) node_of[op->fd] = s->node;
     if (s->node < 0 || s->folder < 0) {
@@ -160,7 +162,7 @@ static void resolve(struct disk *d, size_t i, struct names *names, int *node_of)
 }
 
 /* The operation that made each one durable: the first sync of its file, or of both its folders, that worked. */
-static void find_durable(struct disk *d, size_t i)
+static void find_durable(struct disk *d, size_t i, size_t without)
 {
     const struct trace_op *op = &d->ops[i];
     struct step *s = &d->steps[i];
@@ -171,14 +173,14 @@ static void find_durable(struct disk *d, size_t i)
     for (size_t k = i + 1; k < d->count && (wait1 >= 0 || wait2 >= 0); k++) {
         int node = d->steps[k].node;
         if (d->ops[k].kind == TRACE_SYNC_FAILED && data && node == wait1) return; /* lost, perhaps, for ever */
-        if (d->ops[k].kind != TRACE_SYNC || d->ops[k].lie) continue;
+        if (d->ops[k].kind != TRACE_SYNC || d->ops[k].lie || k == without) continue;
         if (node == wait1) wait1 = -1;
         if (node == wait2) wait2 = -1;
         if (wait1 < 0 && wait2 < 0) s->durable = k;
     }
 }
 
-struct disk *disk_create(const struct trace *t)
+struct disk *disk_create(const struct trace *t, size_t without)
 {
     struct disk *d = calloc(1, sizeof(*d));
     struct names *names = calloc(1, sizeof(*names));
@@ -193,7 +195,7 @@ struct disk *disk_create(const struct trace *t)
     for (size_t i = 0; i < d->count; i++)
         resolve(d, i, names, node_of);
     for (size_t i = 0; i < d->count; i++)
-        find_durable(d, i);
+        find_durable(d, i, without);
     free(node_of);
     free(names);
     return d;
@@ -459,10 +461,11 @@ void disk_describe(const struct disk *d, const struct disk_state *s, char *out, 
         return;
     }
     const struct trace_op *op = &d->ops[s->count - 1];
-    int n =
-        snprintf(out, out_bytes, "%s after operation %zu of %zu (%s %s%s%s, %llu bytes at %llu)", kinds[s->kind],
-                 s->count, d->count, words[op->kind], op->path != NULL ? op->path : "", op->path2 != NULL ? " -> " : "",
-                 op->path2 != NULL ? op->path2 : "", (unsigned long long)op->n, (unsigned long long)op->at);
+    int node = d->steps[s->count - 1].node;
+    const char *path = op->path != NULL ? op->path : node >= 0 ? d->first_path[node] : NULL;
+    int n = snprintf(out, out_bytes, "%s after operation %zu of %zu (%s %s%s%s, %llu bytes at %llu)", kinds[s->kind],
+                     s->count, d->count, words[op->kind], path != NULL ? path : "", op->path2 != NULL ? " -> " : "",
+                     op->path2 != NULL ? op->path2 : "", (unsigned long long)op->n, (unsigned long long)op->at);
     if (n > 0 && (size_t)n < out_bytes && s->torn != DISK_WHOLE)
         (void)snprintf(out + n, out_bytes - (size_t)n, ", torn at byte %llu", (unsigned long long)s->torn);
     else if (n > 0 && (size_t)n < out_bytes && s->kind != CRASH_KILL)

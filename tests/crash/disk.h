@@ -32,8 +32,9 @@ struct disk_state {
     uint64_t seed; /* POWER */
 };
 
-/* t is borrowed. */
-struct disk *disk_create(const struct trace *t);
+#define DISK_ALL_SYNCS SIZE_MAX
+/* t is borrowed. without: the number of an operation, a sync, that has no effect; DISK_ALL_SYNCS: none. */
+struct disk *disk_create(const struct trace *t, size_t without);
 void disk_destroy(struct disk *d);
 /* Bytes of the n-th operation if it is a write, otherwise 0. */
 uint64_t disk_write_bytes(const struct disk *d, size_t n);

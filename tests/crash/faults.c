@@ -62,7 +62,7 @@ static bool survives(const struct crash_case *c, size_t which, const struct faul
     if (st != REEVE_OK && strchr(crash_outcome->err.text, '/') == NULL)
         return crash_found(why, CRASH_WHY_BYTES, "the words name no file: %s", crash_outcome->err.text);
     trace_get(&t);
-    struct disk *d = disk_create(&t);
+    struct disk *d = disk_create(&t, DISK_ALL_SYNCS);
     bool good = true;
     for (uint64_t n = 0; n <= POWER_STATES_AFTER_FAULT && good; n++) { /* the folder as it is, and after a power cut */
         struct disk_state s = {

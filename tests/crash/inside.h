@@ -10,7 +10,7 @@
 #define FINDINGS_MAX 5 /* then it is clear */
 
 struct options {
-    uint64_t states, seed, faults;
+    uint64_t states, seed, faults, each_sync;
     const char *only_case;
     struct disk_state only;
     size_t fault_which;
