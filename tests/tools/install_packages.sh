@@ -16,6 +16,13 @@ packages_test=(hdf5-tools python3 python3-h5py perl-doc procps shellcheck)
 # For tests/slurm: the daemons of a cluster, and what makes several hosts of one machine. Nothing of it is configured.
 packages_slurm=(slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge iproute2 util-linux)
 packages_quickstart=(perl-doc)
+# For tests/sanitize.sh: libFuzzer comes with clang, whose runtime libraries carry its version in their name.
+packages_sanitize=(clang libomp-dev valgrind)
+clang_runtime() {
+    local version
+    version=$(apt-cache depends clang 2>/dev/null | sed -n 's/^ *Depends: clang-\([0-9]*\)$/\1/p')
+    [ -z "$version" ] || printf 'libclang-rt-%s-dev' "$version"
+}
 
 usage() {
     sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "${BASH_SOURCE[0]}"
@@ -31,6 +38,10 @@ for word in "$@"; do
     build) wanted+=("${packages_build[@]}") ;;
     test) wanted+=("${packages_test[@]}") ;;
     slurm) wanted+=("${packages_slurm[@]}") ;;
+    sanitize)
+        runtime=$(clang_runtime)
+        wanted+=("${packages_sanitize[@]}" ${runtime:+"$runtime"})
+        ;;
     quickstart) wanted+=("${packages_quickstart[@]}") ;;
     --check) check_only=true ;;
     -h | --help) usage; exit 0 ;;
