@@ -10,7 +10,7 @@ need_ulfm() {
 rank_pids() {
     local pid
     for pid in $(pgrep -x reeve-rank); do
-        tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "--run-dir $1 " && echo "$pid"
+        { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF -- "--run-dir $1 " && echo "$pid"
     done
     true
 }
