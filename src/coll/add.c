@@ -10,12 +10,14 @@ size_t sum_type_bytes(enum sum_type type)
 
 static void add_i64(uint64_t *dst, const uint64_t *a, const uint64_t *b, size_t n)
 {
-    for (size_t i = 0; i < n; i++) dst[i] = a[i] + b[i];
+    for (size_t i = 0; i < n; i++)
+        dst[i] = a[i] + b[i];
 }
 
 static void add_f32(float *dst, const float *a, const float *b, size_t n)
 {
-    for (size_t i = 0; i < n; i++) dst[i] = a[i] + b[i];
+    for (size_t i = 0; i < n; i++)
+        dst[i] = a[i] + b[i];
 }
 
 void sum_add(enum sum_type type, void *dst, const void *a, const void *b, size_t n)

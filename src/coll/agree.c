@@ -44,8 +44,8 @@ static reeve_status tell_all(struct agree *a, uint32_t sum, bool is_void, struct
     for (uint32_t i = 1; i < a->size; i++) {
         a->start_out[i] = (struct agree_start){.sum = sum, .attempt = is_void ? 0 : a->ready[i].attempt};
         if (!is_void) a->ready[i].attempt = 0;
-        int rc = MPI_Isend(&a->start_out[i], sizeof(a->start_out[i]), MPI_BYTE, (int)i, COLL_TAG_START, a->comm,
-                           &a->start_sends[i]);
+        int rc = MPI_Isend(&a->start_out[i], sizeof(a->start_out[i]), MPI_BYTE, (int)i, a->first_tag + COLL_TAG_START,
+                           a->comm, &a->start_sends[i]);
         if (rc != MPI_SUCCESS) return coll_fail(err, rc, "start a sum");
     }
     if (!is_void) a->ready_count = 0;
@@ -124,7 +124,8 @@ static reeve_status say_ready(struct agree *a, struct reeve_error *err)
     if (rc == MPI_SUCCESS && sent) {
         a->ready_unsent = false;
         a->ready_out = a->mine;
-        rc = MPI_Isend(&a->ready_out, sizeof(a->ready_out), MPI_BYTE, 0, COLL_TAG_READY, a->comm, &a->ready_send);
+        rc = MPI_Isend(&a->ready_out, sizeof(a->ready_out), MPI_BYTE, 0, a->first_tag + COLL_TAG_READY, a->comm,
+                       &a->ready_send);
     }
     return rc == MPI_SUCCESS ? REEVE_OK : coll_fail(err, rc, "say that this worker is ready");
 }
@@ -143,8 +144,9 @@ static reeve_status handle_start(struct agree *a, struct agree_start start, enum
     *event = AGREE_STARTED;
     if (start.sum != 0) return REEVE_OK;
     *event = AGREE_NOTHING;
-    return reeve_fail(err, REEVE_JOB_INTERNAL, "sum over workers: they brought different sums; worker %u had %llu numbers",
-                      a->rank, (unsigned long long)a->mine.count);
+    return reeve_fail(err, REEVE_JOB_INTERNAL,
+                      "sum over workers: they brought different sums; worker %u had %llu numbers", a->rank,
+                      (unsigned long long)a->mine.count);
 }
 
 static reeve_status test_other(struct agree *a, enum agree_event *event, struct reeve_error *err)
@@ -215,7 +217,8 @@ void agree_fini(struct agree *a)
     drop_receive(&a->ready_receive);
     drop_receive(&a->start_receive);
     drop_send(&a->ready_send);
-    for (uint32_t i = 0; a->start_sends != NULL && i < a->size; i++) drop_send(&a->start_sends[i]);
+    for (uint32_t i = 0; a->start_sends != NULL && i < a->size; i++)
+        drop_send(&a->start_sends[i]);
     free(a->ready);
     free(a->start_out);
     free(a->start_sends);
@@ -228,24 +231,27 @@ static reeve_status init_first(struct agree *a, struct reeve_error *err)
     a->start_sends = calloc(a->size, sizeof(*a->start_sends));
     if (a->ready == NULL || a->start_out == NULL || a->start_sends == NULL)
         return reeve_fail(err, REEVE_JOB_NO_MEMORY, "sum over %u workers: out of memory", a->size);
-    for (uint32_t i = 0; i < a->size; i++) a->start_sends[i] = MPI_REQUEST_NULL;
-    int rc = MPI_Recv_init(&a->ready_in, sizeof(a->ready_in), MPI_BYTE, MPI_ANY_SOURCE, COLL_TAG_READY, a->comm,
-                           &a->ready_receive);
+    for (uint32_t i = 0; i < a->size; i++)
+        a->start_sends[i] = MPI_REQUEST_NULL;
+    int rc = MPI_Recv_init(&a->ready_in, sizeof(a->ready_in), MPI_BYTE, MPI_ANY_SOURCE, a->first_tag + COLL_TAG_READY,
+                           a->comm, &a->ready_receive);
     if (rc == MPI_SUCCESS) rc = MPI_Start(&a->ready_receive);
     return rc == MPI_SUCCESS ? REEVE_OK : coll_fail(err, rc, "prepare");
 }
 
 static reeve_status init_other(struct agree *a, struct reeve_error *err)
 {
-    int rc = MPI_Recv_init(&a->start_in, sizeof(a->start_in), MPI_BYTE, 0, COLL_TAG_START, a->comm, &a->start_receive);
+    int rc = MPI_Recv_init(&a->start_in, sizeof(a->start_in), MPI_BYTE, 0, a->first_tag + COLL_TAG_START, a->comm,
+                           &a->start_receive);
     if (rc == MPI_SUCCESS) rc = MPI_Start(&a->start_receive);
     return rc == MPI_SUCCESS ? REEVE_OK : coll_fail(err, rc, "prepare");
 }
 
-reeve_status agree_init(struct agree *a, MPI_Comm comm, struct reeve_error *err)
+reeve_status agree_init(struct agree *a, MPI_Comm comm, int first_tag, struct reeve_error *err)
 {
     int rank = 0, size = 0;
     *a = (struct agree){.comm = comm,
+                        .first_tag = first_tag,
                         .ready_send = MPI_REQUEST_NULL,
                         .start_receive = MPI_REQUEST_NULL,
                         .ready_receive = MPI_REQUEST_NULL};

@@ -19,14 +19,14 @@
 #include "reeve/ids.h"
 #include "reeve/status.h"
 
-struct agree_ready { /* member -> member 0 */
-    uint64_t count;  /* elements */
-    uint32_t type;   /* enum sum_type */
+struct agree_ready {    /* member -> member 0 */
+    uint64_t count;     /* elements */
+    uint32_t type;      /* enum sum_type */
     uint32_t attempt;   /* 1..; grows with each time this member is ready */
     uint32_t completed; /* the last sum that this member saw to its end; 0: none */
     uint32_t reserved_zero;
 };
-struct agree_start { /* member 0 -> member */
+struct agree_start {  /* member 0 -> member */
     uint32_t sum;     /* 1..; 0: the members brought different sums */
     uint32_t attempt; /* of the member's readiness that this answers; 0: the sum is void */
 };
@@ -36,9 +36,10 @@ enum agree_event { AGREE_NOTHING = 0, AGREE_STARTED, AGREE_VOID };
 
 struct agree {
     MPI_Comm comm; /* borrowed */
+    int first_tag;
     uint32_t rank, size;
     enum agree_state state;
-    uint32_t sum;  /* while ACTIVE */
+    uint32_t sum; /* while ACTIVE */
     struct agree_ready mine;
 
     /* member */
@@ -49,18 +50,18 @@ struct agree {
     MPI_Request start_receive; /* persistent */
 
     /* member 0 */
-    uint32_t sum_last, sum_void;    /* the newest that was started; the newest that was declared void */
+    uint32_t sum_last, sum_void; /* the newest that was started; the newest that was declared void */
     bool void_unsent;
-    reeve_time_ns differ_since_ns;  /* all are ready, but with different sums; 0: not so */
+    reeve_time_ns differ_since_ns; /* all are ready, but with different sums; 0: not so */
     uint32_t ready_count;
-    struct agree_ready *ready;      /* (size,) owned; attempt 0: not ready */
+    struct agree_ready *ready; /* (size,) owned; attempt 0: not ready */
     struct agree_ready ready_in;
-    MPI_Request ready_receive;      /* persistent, from anyone */
-    struct agree_start *start_out;  /* (size,) owned */
-    MPI_Request *start_sends;       /* (size,) owned */
+    MPI_Request ready_receive;     /* persistent, from anyone */
+    struct agree_start *start_out; /* (size,) owned */
+    MPI_Request *start_sends;      /* (size,) owned */
 };
 
-reeve_status agree_init(struct agree *a, MPI_Comm comm, struct reeve_error *err);
+reeve_status agree_init(struct agree *a, MPI_Comm comm, int first_tag, struct reeve_error *err);
 void agree_fini(struct agree *a);
 
 void agree_begin(struct agree *a, enum sum_type type, uint64_t count); /* IDLE -> PENDING */

@@ -27,8 +27,8 @@ struct coll {
     struct ring ring;     /* if this worker is its host's first, and places.host_count > 1 */
     enum stage stage;
     enum sum_type type;
-    const void *in; /* borrowed until done */
-    void *out;      /* borrowed until done */
+    const void *in;       /* borrowed until done */
+    void *out;            /* borrowed until done */
     size_t count, copied; /* elements; bytes */
 };
 
@@ -48,7 +48,8 @@ static void enter(struct coll *c, enum stage stage)
     if (stage == STAGE_SHARE && (!shares_host || c->places.host_count == 1)) stage = STAGE_END;
     c->stage = stage;
     if (stage == STAGE_SUM) shared_begin_sum(&c->shared, c->agree.sum, c->type, c->in, c->out, c->count);
-    if (stage == STAGE_RING) ring_begin(&c->ring, c->agree.sum, c->type, shares_host ? c->out : c->in, c->out, c->count);
+    if (stage == STAGE_RING)
+        ring_begin(&c->ring, c->agree.sum, c->type, shares_host ? c->out : c->in, c->out, c->count);
     if (stage == STAGE_SHARE) shared_begin_share(&c->shared);
 }
 
@@ -181,14 +182,17 @@ reeve_status reeve_coll_mpi_create(int workers, const struct reeve_coll_mpi_conf
     if (c == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "sum over workers: out of memory");
     MPI_Comm comm = MPI_Comm_f2c(workers);
     uint32_t host_size = config == NULL ? 0 : config->host_size;
-    reeve_status st = agree_init(&c->agree, comm, err);
+    reeve_status st = places_find(&c->places, comm, host_size, &c->shared, err);
+    if (st == REEVE_OK) st = agree_init(&c->agree, comm, c->places.first_tag, err);
     if (st != REEVE_OK) {
+        shared_fini(&c->shared);
+        places_fini(&c->places);
         free(c);
         return st;
     }
-    st = places_find(&c->places, comm, host_size, &c->shared, err);
-    if (st == REEVE_OK && is_in_ring(c))
-        st = ring_init(&c->ring, comm, c->places.first_ranks, c->places.host, c->places.host_count, err);
+    if (is_in_ring(c))
+        st = ring_init(&c->ring, comm, c->places.first_tag, c->places.first_ranks, c->places.host, c->places.host_count,
+                       err);
     if (st != REEVE_OK) {
         destroy(&c->base);
         return st;

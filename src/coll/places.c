@@ -14,6 +14,7 @@
 #include "base/launch_id.h"
 #include "base/log.h"
 #include "coll/border.h"
+#include "coll/tags.h"
 
 #define NAME_BYTES 96
 
@@ -58,7 +59,7 @@ static int share_memory(MPI_Comm host, int local_rank, int local_size, struct sh
     *shared_ok = rc == MPI_SUCCESS && made;
     if (*shared_ok && local_rank != 0)
         *shared_ok = shared_make(shared, name, (uint32_t)local_rank, (uint32_t)local_size, false, why) == REEVE_OK;
-    if (rc == MPI_SUCCESS) rc = MPI_Barrier(host); /* all who can have opened it have */
+    if (rc == MPI_SUCCESS) rc = MPI_Barrier(host);                 /* all who can have opened it have */
     if (local_rank == 0 || rc != MPI_SUCCESS) shared_unlink(name); /* whoever lives, should its maker be lost */
     return rc;
 }
@@ -74,11 +75,24 @@ static void release_others(MPI_Comm comm, MPI_Comm host)
 #endif
 }
 
+/* Does everybody share memory with its host, and which number has this collective? One that no member has used. */
+static int agree_on_all(MPI_Comm comm, bool shares, bool *all_share, int *first_tag)
+{
+    static int collectives; /* made by this process; members may have made different numbers of them */
+    int mine[2] = {shares, -(collectives + 1)}, least[2] = {0, 0};
+    int rc = MPI_Allreduce(mine, least, 2, MPI_INT, MPI_MIN, comm);
+    if (rc != MPI_SUCCESS) return rc;
+    collectives = -least[1];
+    *all_share = least[0] != 0;
+    *first_tag = (int)((unsigned)collectives % COLL_TAG_SETS) * COLL_TAGS;
+    return rc;
+}
+
 static int find(struct places *p, MPI_Comm comm, uint32_t host_size, struct shared *shared, bool *all_ok,
                 struct reeve_error *why)
 {
     MPI_Comm host = MPI_COMM_NULL;
-    int rank = 0, size = 0, local_rank = 0, local_size = 1, first_rank = 0, all_share = 0;
+    int rank = 0, size = 0, local_rank = 0, local_size = 1, first_rank = 0;
     int rc = MPI_Comm_rank(comm, &rank);
     if (rc == MPI_SUCCESS) rc = MPI_Comm_size(comm, &size);
     if (rc == MPI_SUCCESS) rc = split_hosts(comm, host_size, rank, &host);
@@ -90,12 +104,11 @@ static int find(struct places *p, MPI_Comm comm, uint32_t host_size, struct shar
     p->local_size = (uint32_t)local_size;
     bool shared_ok = true;
     if (rc == MPI_SUCCESS && local_size > 1) rc = share_memory(host, local_rank, local_size, shared, &shared_ok, why);
-    int shares = shared_ok;
-    if (rc == MPI_SUCCESS) rc = MPI_Allreduce(&shares, &all_share, 1, MPI_INT, MPI_MIN, comm);
+    *all_ok = false;
+    if (rc == MPI_SUCCESS) rc = agree_on_all(comm, shared_ok, all_ok, &p->first_tag);
     if (rc == MPI_SUCCESS) rc = list_hosts(p, comm, size, rank, first_rank);
     if (rc != MPI_SUCCESS) release_others(comm, host);
     if (host != MPI_COMM_NULL) (void)MPI_Comm_free(&host);
-    *all_ok = all_share != 0;
     return rc;
 }
 

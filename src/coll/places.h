@@ -12,6 +12,7 @@ struct places {
     uint32_t host, host_count;       /* hosts in the order of their first workers */
     uint32_t local_rank, local_size; /* among the workers of this host, in the order of ranks */
     int *first_ranks;                /* (host_count,) owned; rank in comm of each host's first worker */
+    int first_tag;                   /* of this collective; the same on all (tags.h) */
 };
 
 /* Collective over comm; blocks. With more than one worker on this host, *shared is ready for use; if a host cannot share

@@ -44,7 +44,8 @@ static struct piece_header header_of(const struct ring_buffer *b)
 
 static reeve_status post_receive(struct ring *r, struct ring_buffer *b, struct reeve_error *err)
 {
-    int rc = MPI_Irecv(b->bytes, HEADER_BYTES + PIECE_BYTES, MPI_BYTE, r->left, COLL_TAG_RING, r->comm, &b->request);
+    int rc = MPI_Irecv(b->bytes, HEADER_BYTES + PIECE_BYTES, MPI_BYTE, r->left, r->first_tag + COLL_TAG_RING, r->comm,
+                       &b->request);
     if (rc != MPI_SUCCESS) {
         r->spare[r->spare_count++] = b;
         return coll_fail(err, rc, "receive from the left");
@@ -63,7 +64,8 @@ static reeve_status release(struct ring *r, struct ring_buffer *b, struct reeve_
 
 static reeve_status send_buffer(struct ring *r, struct ring_buffer *b, size_t bytes, struct reeve_error *err)
 {
-    int rc = MPI_Isend(b->bytes, (int)(HEADER_BYTES + bytes), MPI_BYTE, r->right, COLL_TAG_RING, r->comm, &b->request);
+    int rc = MPI_Isend(b->bytes, (int)(HEADER_BYTES + bytes), MPI_BYTE, r->right, r->first_tag + COLL_TAG_RING, r->comm,
+                       &b->request);
     if (rc != MPI_SUCCESS) {
         r->spare[r->spare_count++] = b;
         return coll_fail(err, rc, "send to the right");
@@ -114,8 +116,7 @@ static reeve_status inject(struct ring *r, size_t *moved, struct reeve_error *er
     reeve_status st = REEVE_OK;
     while (st == REEVE_OK && r->spare_count > 0 && r->injected < r->block_count &&
            r->injected < r->received / per_block + WINDOW) {
-        struct piece_header h = {
-            .sum = r->sum, .block = r->injected, .piece = r->position, .type = (uint32_t)r->type};
+        struct piece_header h = {.sum = r->sum, .block = r->injected, .piece = r->position, .type = (uint32_t)r->type};
         size_t bytes = sum_type_bytes(r->type);
         struct range range = piece_range(r, h.block, h.piece);
         struct ring_buffer *b = r->spare[--r->spare_count];
@@ -149,15 +150,16 @@ static reeve_status combine(struct ring *r, struct ring_buffer *b, struct piece_
 /* What comes over the wire is checked before it chooses an address. */
 static reeve_status check_piece(const struct ring *r, struct piece_header h, int bytes, struct reeve_error *err)
 {
-    bool sound = h.block < r->block_count && h.piece < r->length && h.hop < 2 * (r->length - 1) &&
-                 h.type == (uint32_t)r->type;
+    bool sound =
+        h.block < r->block_count && h.piece < r->length && h.hop < 2 * (r->length - 1) && h.type == (uint32_t)r->type;
     if (sound) {
         struct range range = piece_range(r, h.block, h.piece);
         sound = (size_t)bytes == HEADER_BYTES + range.count * sum_type_bytes(r->type);
     }
     if (sound) return REEVE_OK;
-    return reeve_fail(err, REEVE_JOB_INTERNAL, "sum over workers: a piece of %d bytes from rank %d does not belong to "
-                                               "this sum (block %llu, piece %u)",
+    return reeve_fail(err, REEVE_JOB_INTERNAL,
+                      "sum over workers: a piece of %d bytes from rank %d does not belong to "
+                      "this sum (block %llu, piece %u)",
                       bytes, r->left, (unsigned long long)h.block, h.piece);
 }
 
@@ -199,7 +201,8 @@ reeve_status ring_step(struct ring *r, size_t *moved, bool *done, struct reeve_e
     reeve_status st = reap_sends(r, err);
     if (st == REEVE_OK) st = inject(r, moved, err);
     bool taken = true;
-    for (int i = 0; st == REEVE_OK && taken && i < PIECES_PER_STEP_MAX; i++) st = take_piece(r, &taken, moved, err);
+    for (int i = 0; st == REEVE_OK && taken && i < PIECES_PER_STEP_MAX; i++)
+        st = take_piece(r, &taken, moved, err);
     while (st == REEVE_OK && r->posted_count < RECEIVES_MAX && r->spare_count > 1)
         st = post_receive(r, r->spare[--r->spare_count], err);
     uint64_t expected = (uint64_t)r->block_count * 2 * (r->length - 1);
@@ -255,7 +258,8 @@ void ring_fini(struct ring *r, reeve_time_ns deadline_ns)
         if (r->sending[i]->request != MPI_REQUEST_NULL) (void)MPI_Request_free(&r->sending[i]->request);
         r->sending[i]->bytes = NULL; /* MPI may still read it: it stays until the process ends */
     }
-    for (unsigned i = 0; i < RING_BUFFERS; i++) free(r->buffers[i].bytes);
+    for (unsigned i = 0; i < RING_BUFFERS; i++)
+        free(r->buffers[i].bytes);
     free(r->buffers);
     free(r->posted);
     free(r->sending);
@@ -279,15 +283,16 @@ static reeve_status allocate(struct ring *r, struct reeve_error *err)
     return ok ? REEVE_OK : reeve_fail(err, REEVE_JOB_NO_MEMORY, "sum over workers: out of memory");
 }
 
-reeve_status ring_init(struct ring *r, MPI_Comm comm, const int *ranks, uint32_t position, uint32_t length,
-                       struct reeve_error *err)
+reeve_status ring_init(struct ring *r, MPI_Comm comm, int first_tag, const int *ranks, uint32_t position,
+                       uint32_t length, struct reeve_error *err)
 {
     REEVE_ASSERT(length >= 2 && position < length);
-    *r = (struct ring){.comm = comm, .position = position, .length = length};
+    *r = (struct ring){.comm = comm, .first_tag = first_tag, .position = position, .length = length};
     r->left = ranks[(position + length - 1) % length];
     r->right = ranks[(position + 1) % length];
     reeve_status st = allocate(r, err);
-    for (unsigned i = 0; st == REEVE_OK && i < RING_BUFFERS; i++) st = release(r, &r->buffers[i], err);
+    for (unsigned i = 0; st == REEVE_OK && i < RING_BUFFERS; i++)
+        st = release(r, &r->buffers[i], err);
     if (st != REEVE_OK) ring_fini(r, 0);
     return st;
 }

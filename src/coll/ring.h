@@ -23,15 +23,16 @@
 struct ring_buffer;
 
 struct ring {
-    MPI_Comm comm;            /* borrowed */
+    MPI_Comm comm; /* borrowed */
+    int first_tag;
     uint32_t position, length;
-    int left, right;          /* ranks in comm */
-    struct ring_buffer *buffers; /* (RING_BUFFERS,) owned */
+    int left, right;                    /* ranks in comm */
+    struct ring_buffer *buffers;        /* (RING_BUFFERS,) owned */
     unsigned posted_head, posted_count; /* ring of receives, oldest first */
     struct ring_buffer **posted;        /* (RING_BUFFERS,) owned */
     struct ring_buffer **sending;       /* (RING_BUFFERS,) owned; any order */
     unsigned sending_count;
-    struct ring_buffer **spare;         /* (RING_BUFFERS,) owned */
+    struct ring_buffer **spare; /* (RING_BUFFERS,) owned */
     unsigned spare_count;
 
     /* the sum in progress */
@@ -40,13 +41,13 @@ struct ring {
     const unsigned char *src; /* borrowed; may be dst */
     unsigned char *dst;       /* borrowed */
     size_t count, block_count;
-    size_t injected;          /* blocks that this position has started */
-    uint64_t received;        /* pieces of this sum */
+    size_t injected;   /* blocks that this position has started */
+    uint64_t received; /* pieces of this sum */
 };
 
 /* ranks: (length,) the ring in order, as ranks of comm; position: this worker's. No message is sent. */
-reeve_status ring_init(struct ring *r, MPI_Comm comm, const int *ranks, uint32_t position, uint32_t length,
-                       struct reeve_error *err);
+reeve_status ring_init(struct ring *r, MPI_Comm comm, int first_tag, const int *ranks, uint32_t position,
+                       uint32_t length, struct reeve_error *err);
 /* Sends that nobody takes are waited for until deadline_ns; then their memory stays with MPI. */
 void ring_fini(struct ring *r, reeve_time_ns deadline_ns);
 

@@ -46,7 +46,8 @@ reeve_status shared_make(struct shared *s, const char *name, uint32_t member, ui
     else errno = rc;
     reeve_status st = REEVE_OK;
     if (map == MAP_FAILED)
-        st = reeve_fail(err, REEVE_JOB_CONFIG, "shared memory %s, %zu bytes: %m; make /dev/shm larger", name, s->map_bytes);
+        st = reeve_fail(err, REEVE_JOB_CONFIG, "shared memory %s, %zu bytes: %m; make /dev/shm larger", name,
+                        s->map_bytes);
     (void)close(fd);
     if (st != REEVE_OK) return st;
     s->map = map;
@@ -182,7 +183,8 @@ static size_t take_chunk(struct shared *s)
     for (uint32_t m = 0; m < s->members; m++) {
         struct range slice = slice_range(s, m, chunk.count);
         if (m == s->member) continue;
-        memcpy(s->out + (chunk.first + slice.first) * bytes, slot_of(s, m, c) + slice.first * bytes, slice.count * bytes);
+        memcpy(s->out + (chunk.first + slice.first) * bytes, slot_of(s, m, c) + slice.first * bytes,
+               slice.count * bytes);
     }
     publish(&s->control[s->member].taken, s->tag + ++s->taken);
     return chunk.count * bytes;

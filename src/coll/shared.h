@@ -31,8 +31,8 @@ struct shared {
     const unsigned char *in; /* borrowed */
     unsigned char *out;      /* borrowed */
     size_t count, chunk_count;
-    uint64_t tag;            /* sum and phase, shifted to the top */
-    uint64_t summed_tag;     /* share only: the phase before */
+    uint64_t tag;             /* sum and phase, shifted to the top */
+    uint64_t summed_tag;      /* share only: the phase before */
     size_t put, added, taken; /* chunks done */
 };
 

@@ -72,17 +72,20 @@ static void check_i64(reeve_collective *c, uint64_t stream, size_t n, size_t off
     int64_t *in_block = allocate(offset + n, 8), *out_block = allocate(offset / 2 + n + GUARD, 8);
     int64_t *in = in_block + offset, *out = out_block + offset / 2;
     struct reeve_error err = {.text = ""};
-    for (size_t i = 0; i < n; i++) in[i] = part_i64(stream, rig.rank, i);
+    for (size_t i = 0; i < n; i++)
+        in[i] = part_i64(stream, rig.rank, i);
     memset(out, 0x5a, (n + GUARD) * 8);
     struct reeve_digest before = reeve_digest_of(in, n * 8);
     RIG_OK(c->ops->begin_sum_i64(c, in, out, n, &err), err);
     finish_sum(c);
     for (size_t i = 0; i < n; i++) {
         uint64_t sum = 0;
-        for (uint32_t r = 0; r < rig.size; r++) sum += (uint64_t)part_i64(stream, r, i);
+        for (uint32_t r = 0; r < rig.size; r++)
+            sum += (uint64_t)part_i64(stream, r, i);
         RIG_CHECK((uint64_t)out[i] == sum);
     }
-    for (size_t i = n; i < n + GUARD; i++) RIG_CHECK(out[i] == 0x5a5a5a5a5a5a5a5a);
+    for (size_t i = n; i < n + GUARD; i++)
+        RIG_CHECK(out[i] == 0x5a5a5a5a5a5a5a5a);
     RIG_CHECK(reeve_digest_equal(before, reeve_digest_of(in, n * 8)));
     free(in_block);
     free(out_block);
@@ -92,13 +95,15 @@ static void check_f32(reeve_collective *c, uint64_t stream, size_t n)
 {
     float *in = allocate(n, 4), *out = allocate(n, 4);
     struct reeve_error err = {.text = ""};
-    for (size_t i = 0; i < n; i++) in[i] = part_f32(stream, rig.rank, i);
+    for (size_t i = 0; i < n; i++)
+        in[i] = part_f32(stream, rig.rank, i);
     struct reeve_digest before = reeve_digest_of(in, n * 4);
     RIG_OK(c->ops->begin_sum_f32(c, in, out, n, &err), err);
     finish_sum(c);
     for (size_t i = 0; i < n; i++) {
         float sum = 0;
-        for (uint32_t r = 0; r < rig.size; r++) sum += part_f32(stream, r, i);
+        for (uint32_t r = 0; r < rig.size; r++)
+            sum += part_f32(stream, r, i);
         RIG_CHECK(out[i] == sum);
     }
     RIG_CHECK(reeve_digest_equal(before, reeve_digest_of(in, n * 4)));
@@ -111,7 +116,8 @@ static void check_f32(reeve_collective *c, uint64_t stream, size_t n)
  * untouched. */
 static void sum_is_the_sum_for_every_size_and_placement(void)
 {
-    static const size_t sizes[] = {0, 1, 2, 3, 7, 63, 1000, 16383, 16384, 16385, 32767, 32768, 32769, 65537, 131072, 300001};
+    static const size_t sizes[] = {0,     1,     2,     3,     7,     63,    1000,   16383,
+                                   16384, 16385, 32767, 32768, 32769, 65537, 131072, 300001};
     for (size_t h = 0; h < 3; h++) {
         reeve_collective *c = collective_create(host_sizes[h]);
         uint64_t stream = 100 * (h + 1);
@@ -121,7 +127,8 @@ static void sum_is_the_sum_for_every_size_and_placement(void)
         }
         for (uint64_t i = 0; i < 12; i++) {
             size_t bound = (size_t)1 << (1 + rig_random(7 + h, 3 * i, 18));
-            check_i64(c, stream++, (size_t)rig_random(7 + h, 3 * i + 1, bound), (size_t)rig_random(7 + h, 3 * i + 2, 8));
+            check_i64(c, stream++, (size_t)rig_random(7 + h, 3 * i + 1, bound),
+                      (size_t)rig_random(7 + h, 3 * i + 2, 8));
             check_f32(c, stream++, (size_t)rig_random(7 + h, 3 * i + 1, bound));
         }
         collective_end(c);
@@ -138,14 +145,16 @@ static void sum_i64_has_the_same_bits_however_the_parts_are_dealt(void)
     RIG_CHECK(expected != NULL && in != NULL && out != NULL);
     struct reeve_error err = {.text = ""};
     for (uint32_t p = 0; p < PARTS; p++)
-        for (size_t i = 0; i < n; i++) expected[i] = (int64_t)((uint64_t)expected[i] + (uint64_t)part_i64(5, p, i));
+        for (size_t i = 0; i < n; i++)
+            expected[i] = (int64_t)((uint64_t)expected[i] + (uint64_t)part_i64(5, p, i));
     struct reeve_digest digest = reeve_digest_of(expected, n * 8);
     for (size_t h = 0; h < 3; h++) {
         reeve_collective *c = collective_create(host_sizes[h]);
         memset(in, 0, n * 8);
         for (uint32_t p = 0; p < PARTS; p++) {
             if (rig_random(50 + h, p, rig.size) != rig.rank) continue;
-            for (size_t i = 0; i < n; i++) in[i] = (int64_t)((uint64_t)in[i] + (uint64_t)part_i64(5, p, i));
+            for (size_t i = 0; i < n; i++)
+                in[i] = (int64_t)((uint64_t)in[i] + (uint64_t)part_i64(5, p, i));
         }
         RIG_OK(c->ops->begin_sum_i64(c, in, out, n, &err), err);
         finish_sum(c);
@@ -166,7 +175,8 @@ static void sum_f32_has_the_same_bits_each_time_on_every_worker(void)
     int64_t mine[2], all[2];
     RIG_CHECK(in != NULL && out != NULL);
     struct reeve_error err = {.text = ""};
-    for (size_t i = 0; i < n; i++) in[i] = (float)reeve_random_uniform(rig_seed ^ rig.rank, 9, i) / 3.0f;
+    for (size_t i = 0; i < n; i++)
+        in[i] = (float)reeve_random_uniform(rig_seed ^ rig.rank, 9, i) / 3.0f;
     for (size_t h = 0; h < 3; h++) {
         reeve_collective *c = collective_create(host_sizes[h]);
         struct reeve_digest first = {{0}};
@@ -181,7 +191,8 @@ static void sum_f32_has_the_same_bits_each_time_on_every_worker(void)
         memcpy(mine, first.bytes, sizeof(mine)); /* equal on all: then each word times the count of ranks */
         RIG_OK(c->ops->begin_sum_i64(c, mine, all, 2, &err), err);
         finish_sum(c);
-        for (int w = 0; w < 2; w++) RIG_CHECK((uint64_t)all[w] == (uint64_t)mine[w] * rig.size);
+        for (int w = 0; w < 2; w++)
+            RIG_CHECK((uint64_t)all[w] == (uint64_t)mine[w] * rig.size);
         collective_end(c);
     }
     free(in);
@@ -234,9 +245,38 @@ static void collective_can_be_destroyed_in_the_middle_of_a_sum(void)
         reeve_collective *c = collective_create(host_sizes[h]);
         bool done = false;
         RIG_OK(c->ops->begin_sum_i64(c, in, out, n, &err), err);
-        for (uint64_t s = 0; !done && s < 3 + rig.rank; s++) RIG_OK(c->ops->test(c, &done, &err), err);
+        for (uint64_t s = 0; !done && s < 3 + rig.rank; s++)
+            RIG_OK(c->ops->test(c, &done, &err), err);
         c->ops->destroy(c);
         rig_barrier();
+    }
+    free(in);
+    free(out);
+}
+
+/* Goal: what a destroyed collective has left on its way is not taken by the next one on the same communicator. Method:
+ * members give sums up after different numbers of steps, and begin anew at once. */
+static void sum_does_not_hear_a_collective_that_was_destroyed(void)
+{
+    enum { N = 50000 };
+    int64_t *in = calloc(N, 8), *out = calloc(N, 8);
+    RIG_CHECK(in != NULL && out != NULL);
+    struct reeve_error err = {.text = ""};
+    for (uint64_t round = 0; round < 12; round++) {
+        reeve_collective *c = collective_create(host_sizes[round % 3]);
+        bool done = false;
+        RIG_OK(c->ops->begin_sum_i64(c, in, out, N, &err), err);
+        for (uint64_t s = 0; !done && s < rig_random(round, rig.rank, 12); s++)
+            RIG_OK(c->ops->test(c, &done, &err), err);
+        c->ops->destroy(c);
+        c = collective_create(host_sizes[round % 3]);
+        for (size_t i = 0; i < N; i++)
+            in[i] = (int64_t)(i + round);
+        RIG_OK(c->ops->begin_sum_i64(c, in, out, N, &err), err);
+        finish_sum(c);
+        for (size_t i = 0; i < N; i++)
+            RIG_CHECK(out[i] == (int64_t)rig.size * (int64_t)(i + round));
+        collective_end(c);
     }
     free(in);
     free(out);
@@ -280,10 +320,12 @@ int main(int argc, char **argv)
 {
     static const struct rig_test tests[] = {
         {"sum_is_the_sum_for_every_size_and_placement", sum_is_the_sum_for_every_size_and_placement},
-        {"sum_i64_has_the_same_bits_however_the_parts_are_dealt", sum_i64_has_the_same_bits_however_the_parts_are_dealt},
+        {"sum_i64_has_the_same_bits_however_the_parts_are_dealt",
+         sum_i64_has_the_same_bits_however_the_parts_are_dealt},
         {"sum_f32_has_the_same_bits_each_time_on_every_worker", sum_f32_has_the_same_bits_each_time_on_every_worker},
         {"sum_after_an_abandoned_one_is_right", sum_after_an_abandoned_one_is_right},
         {"collective_can_be_destroyed_in_the_middle_of_a_sum", collective_can_be_destroyed_in_the_middle_of_a_sum},
+        {"sum_does_not_hear_a_collective_that_was_destroyed", sum_does_not_hear_a_collective_that_was_destroyed},
         {"sum_refuses_to_begin_twice", sum_refuses_to_begin_twice},
         {"sum_of_different_lengths_or_types_is_refused_on_all", sum_of_different_lengths_or_types_is_refused_on_all},
     };
