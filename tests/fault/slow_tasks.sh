@@ -7,7 +7,7 @@ cat >job.yaml <<'YAML'
 name: slow
 workload: gpt
 data:  {manifest: shards.yaml, sequence: 256, shuffle: global}
-train: {steps: 1, global_batch: 32, micro_batch: 16}
+train: {steps: 1, global_batch: 64, micro_batch: 32}
 model: {layers: 6, heads: 6, width: 384}
 faults: {silence_warn_s: 1, silence_stop_s: 3}
 resources: {workers: 2, threads: 1, device: cpu}
