@@ -371,9 +371,11 @@ reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *prog
     reeve_status st = w->greeted ? REEVE_OK : say_hello(w, now_ns, err);
     if (st == REEVE_OK) st = take_messages(w, now_ns, progress, err);
     if (st == REEVE_OK) st = move_reduce(w, now_ns, progress, err);
-    if (st == REEVE_OK) st = take_answers(w, now_ns, progress, err);
+    /* After a regrouping nothing is said before the master's first word: under the epoch before, it would be dropped. */
+    bool heard = !w->rejoin_due;
+    if (st == REEVE_OK && heard) st = take_answers(w, now_ns, progress, err);
     if (st == REEVE_OK) st = say_we_live(w, now_ns, err);
-    if (st == REEVE_OK && w->draining && !w->said_goodbye && waiting(w) == 0) {
+    if (st == REEVE_OK && heard && w->draining && !w->said_goodbye && waiting(w) == 0) {
         struct reeve_frame f = {.kind = REEVE_FRAME_GOODBYE, .epoch = w->epoch};
         st = say(w, &f, NULL, now_ns, err);
         w->said_goodbye = true;
