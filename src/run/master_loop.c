@@ -137,9 +137,17 @@ static reeve_status do_effect(reeve_master_loop *l, const struct reeve_master_in
 
 /* ---- the turn ---- */
 
-/* Its samples cannot be skipped in silence, so the run ends with this word. */
+/* The samples of a training task cannot be skipped in silence, so the run ends with this word; a list goes on. */
 static void tell_poison(reeve_master_loop *l, const struct reeve_event *ev)
 {
+    if (l->config.tasks != NULL) {
+        reeve_log(REEVE_LOG_WARN,
+                  "task %s lost its worker %u times in a row (faults.crash_limit) and is put aside: see "
+                  "what it does, and its output in %s/output",
+                  reeve_task_list_name(l->config.tasks, ev->task), l->config.job->faults.crash_limit,
+                  l->config.run_dir);
+        return;
+    }
     l->problem.status = REEVE_WORKER_LOST;
     (void)snprintf(
         l->problem.text, sizeof(l->problem.text),
@@ -210,7 +218,7 @@ static reeve_status carry_out(reeve_master_loop *l, const struct reeve_master_in
 }
 
 reeve_status master_loop_give(reeve_master_loop *l, const struct reeve_master_input *in, reeve_time_ns now_ns,
-                         struct reeve_error *err)
+                              struct reeve_error *err)
 {
     struct reeve_decision d;
     reeve_master_decide(l->master, in, now_ns, &d);
@@ -363,7 +371,7 @@ static reeve_status watch_silence(reeve_master_loop *l, reeve_time_ns now_ns, st
     long long seconds = (long long)(silence / REEVE_SECOND_NS);
     if (silence >= l->config.job->faults.silence_stop_s * REEVE_SECOND_NS)
         return reeve_fail(
-            err, REEVE_WORKER_LOST,
+            err, REEVE_JOB_DEADLINE, /* not WORKER_LOST: MPI misses nobody, and would wait for it in a regrouping */
             "worker %u has said nothing for %lld s (faults.silence_stop_s); giving up. Run the same command "
             "again to go on from the last checkpoint",
             worker, seconds);
