@@ -254,7 +254,7 @@ static int submit_main(const struct reeve_verb *verb, int argc, char **argv)
     if (code != 0) return code;
     reeve_status st = absolute(argv[optind], job_path, &err);
     if (st == REEVE_OK) st = read_job(job_path, &o, &job, &err);
-    if (st == REEVE_OK && !reeve_path_exists(job.data.manifest))
+    if (st == REEVE_OK && !reeve_job_is_list(&job) && !reeve_path_exists(job.data.manifest))
         st = reeve_fail(&err, REEVE_INPUT_MISSING, "%s: key 'data.manifest': %s is not there", job_path,
                         job.data.manifest);
     (void)snprintf(named, sizeof(named), "runs/%s", job.name);
