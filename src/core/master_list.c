@@ -58,7 +58,7 @@ void master_list_word(const reeve_master *m, const struct reeve_master_input *in
 
 void master_list_stop(const reeve_master *m, struct reeve_decision *d)
 {
-    if (m->phase == REEVE_PHASE_LIST) master_add_frame(m, d, 0, REEVE_FRAME_WIND_DOWN)->arg = m->config.drain_s;
+    if (m->phase < REEVE_PHASE_DRAIN) master_add_frame(m, d, 0, REEVE_FRAME_WIND_DOWN)->arg = m->config.drain_s;
 }
 
 /* What ended; the rest is blocked, ready, delayed or leased. */
@@ -126,9 +126,11 @@ void master_list_tick(const reeve_master *m, reeve_time_ns now_ns, struct reeve_
     }
     bool stopping = m->stop_reason != REEVE_OK;
     bool complete = m->list_started == m->config.tasks->task_count && ended_count(m) == m->config.tasks->task_count;
-    if (m->phase == REEVE_PHASE_GATHER) {
-        if (stopping) master_end_run(m, REEVE_EVENT_RUN_STOPPED, d);
-        else if (m->joined + m->missing == m->expected) master_add_event(d, REEVE_EVENT_PHASE)->arg = REEVE_PHASE_LIST;
+    if (m->phase == REEVE_PHASE_GATHER) { /* commands may be running already, if another master gave them out */
+        bool running = reeve_queue_count(m->queue, REEVE_STATE_LEASED) > 0;
+        if (stopping && !running) master_end_run(m, REEVE_EVENT_RUN_STOPPED, d);
+        else if (stopping || m->joined + m->missing == m->expected)
+            master_add_event(d, REEVE_EVENT_PHASE)->arg = REEVE_PHASE_LIST;
         else (void)decide_load(m, d);
         return;
     }

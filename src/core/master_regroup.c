@@ -92,6 +92,8 @@ void master_decide_rejoin(const reeve_master *m, const struct reeve_master_input
     bool training = m->phase > REEVE_PHASE_LOAD && m->phase < REEVE_PHASE_DRAIN;
     bool applies_last = f->step + 1 == m->step && f->a == m->step;
     if (m->phase == REEVE_PHASE_DRAIN) (void)master_add_frame(m, d, in->worker, REEVE_FRAME_DRAIN);
+    else if (m->config.tasks != NULL && m->stop_reason != REEVE_OK) /* it may not have heard of it */
+        master_add_frame(m, d, in->worker, REEVE_FRAME_WIND_DOWN)->arg = m->config.drain_s;
     if (training && applies_last) { /* committed, and its APPLY was lost: the sum is still there */
         struct reeve_frame *apply = master_add_frame(m, d, in->worker, REEVE_FRAME_APPLY);
         apply->step = m->step;

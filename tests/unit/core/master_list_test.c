@@ -305,6 +305,41 @@ static void list_rejected_task_gets_no_second_attempt(void **state)
     finish(&s);
 }
 
+static void list_stop_is_heard_by_all_after_a_new_master(void **state)
+{ /* Goal: who takes over a run that was asked to stop winds running commands down, and ends it when they have ended. */
+    struct sim s = {.random = fx_random_fresh()};
+    begin(&s, fx_list(4, NULL, 0), 2);
+    assert_int_equal(s.worker[2].count, 1);
+    struct lease held = s.worker[2].held[0];
+    uint64_t live = reeve_master_digest(s.master);
+    reeve_master_destroy(s.master);
+    new_master(&s);
+    for (uint32_t i = 0; i < s.events; i++)
+        assert_int_equal(reeve_master_apply(s.master, &s.journal[i], &s.err), REEVE_OK);
+    assert_true(reeve_master_digest(s.master) == live);
+    s.epoch++;
+    give(&s, (struct reeve_master_input){.kind = REEVE_INPUT_WORKER_LOST, .worker = 1, .status = REEVE_WORKER_LOST});
+    give(&s, (struct reeve_master_input){.kind = REEVE_INPUT_REGROUPED, .worker = 2});
+    give(&s, (struct reeve_master_input){.kind = REEVE_INPUT_STOP, .status = REEVE_JOB_STOPPED});
+    s.worker[2].winding = false; /* that word was lost, too */
+    tick(&s);
+    const struct reeve_task *t = reeve_master_task(s.master, held.task);
+    say(&s, 2,
+        (struct reeve_frame){
+            .kind = REEVE_FRAME_HOLDING, .task = held.task, .attempt = held.attempt, .a = t->kind, .b = t->sequence});
+    say(&s, 2, (struct reeve_frame){.kind = REEVE_FRAME_REJOIN});
+    tick(&s);
+    assert_true(s.worker[2].winding);
+    assert_false(s.worker[2].gone); /* not before its command has ended */
+    assert_int_equal(status_of(&s).leased, 1);
+    end_one(&s, 2, REEVE_FRAME_DONE, REEVE_OK);
+    tick(&s);
+    assert_true(s.worker[2].gone);
+    assert_int_equal(s.journal[s.events - 1].kind, REEVE_EVENT_RUN_STOPPED);
+    assert_int_equal(s.done[held.task], 1);
+    finish(&s);
+}
+
 static void list_late_word_changes_nothing(void **state)
 {
     struct sim s = {.random = fx_random_fresh()};
@@ -449,6 +484,7 @@ int main(void)
         cmocka_unit_test(list_task_that_keeps_failing_is_dead_and_takes_its_dependents),
         cmocka_unit_test(list_retry_is_later_and_elsewhere),
         cmocka_unit_test(list_rejected_task_gets_no_second_attempt),
+        cmocka_unit_test(list_stop_is_heard_by_all_after_a_new_master),
         cmocka_unit_test(list_late_word_changes_nothing),
         cmocka_unit_test(list_credit_grows_with_short_tasks_alone),
         cmocka_unit_test(list_stop_lends_nothing_more_and_goes_on_later),
