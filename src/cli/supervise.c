@@ -36,7 +36,7 @@ static reeve_status supervisor_init(struct reeve_supervisor *s, const struct ree
     s->log = open_log(p->run_dir); /* without one, stderr has it all */
     if (took_over) reeve_supervise_say(s, "the supervisor that had this run is dead; taking over");
     struct reeve_relaunch_end before = {.last_word = -1};
-    reeve_supervise_read_journal(p->run_dir, UINT32_MAX, &before, &s->epoch_before);
+    reeve_supervise_read_journal(s, UINT32_MAX, &before);
     const struct reeve_relaunch_policy policy = {
         .restarts_max = p->job.faults.restarts_max,
         .crash_limit = p->job.faults.crash_limit,

@@ -29,7 +29,8 @@ struct reeve_supervisor {
     struct reeve_stall stall;
     struct reeve_relaunch relaunch;
     struct reeve_causes causes;
-    uint32_t epoch_before; /* membership epoch on record before the launch that runs */
+    uint32_t epoch_before;      /* of the journal, before the launch that runs */
+    uint32_t membership_before; /* the membership epoch then, which status.json tells: it grows within a launch too */
     uint32_t restarts;
     reeve_time_ns refreshed_ns;
 };
@@ -47,9 +48,8 @@ int reeve_supervise_launch(struct reeve_supervisor *s, const struct reeve_placem
                            struct reeve_launch_end *end);
 /* Show that the supervisor lives, now and then. false: somebody else has taken the run. */
 bool reeve_supervise_refresh(struct reeve_supervisor *s);
-/* What the journal has on record; epoch_before as in reeve_relaunch_event. */
-void reeve_supervise_read_journal(const char *run_dir, uint32_t epoch_before, struct reeve_relaunch_end *facts,
-                                  uint32_t *last_epoch);
+/* What the journal has on record, and up to which epochs; epoch_before as in reeve_relaunch_event. */
+void reeve_supervise_read_journal(struct reeve_supervisor *s, uint32_t epoch_before, struct reeve_relaunch_end *facts);
 
 /* To stderr, and to the log. */
 void reeve_supervise_say(const struct reeve_supervisor *s, const char *format, ...)

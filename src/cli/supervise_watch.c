@@ -57,7 +57,7 @@ static bool read_status(const struct watch *w, struct reeve_status_report *repor
 {
     char path[REEVE_PATH_BYTES_MAX];
     return reeve_path_join(path, sizeof(path), w->s->launch->prepared->run_dir, "status.json", NULL) == REEVE_OK &&
-           reeve_status_file_read(path, report, NULL) == REEVE_OK && report->membership_epoch > w->s->epoch_before;
+           reeve_status_file_read(path, report, NULL) == REEVE_OK && report->membership_epoch > w->s->membership_before;
 }
 
 static enum reeve_stall_work work_of(const struct reeve_job *job, const struct reeve_status_report *r)
@@ -88,27 +88,30 @@ static void look_for_progress(struct watch *w, reeve_time_ns now_ns)
     reeve_stall_look(stall, &mark, now_ns);
 }
 
+struct fold {
+    struct reeve_relaunch_end *facts;
+    uint32_t epoch_before, membership;
+};
+
 static reeve_status visit(void *arg, const struct reeve_event *ev, struct reeve_error *err)
 {
     (void)err;
-    struct {
-        struct reeve_relaunch_end *facts;
-        uint32_t epoch_before;
-    } *fold = arg;
+    struct fold *fold = arg;
     reeve_relaunch_event(fold->facts, fold->epoch_before, ev);
+    if (ev->kind == REEVE_EVENT_RUN_OPENED)
+        fold->membership = ev->epoch > fold->membership ? ev->epoch : fold->membership + 1;
+    if (ev->kind == REEVE_EVENT_REGROUPED) fold->membership = ev->arg;
     return REEVE_OK;
 }
 
-void reeve_supervise_read_journal(const char *run_dir, uint32_t epoch_before, struct reeve_relaunch_end *facts,
-                                  uint32_t *last_epoch)
+void reeve_supervise_read_journal(struct reeve_supervisor *s, uint32_t epoch_before, struct reeve_relaunch_end *facts)
 {
-    struct {
-        struct reeve_relaunch_end *facts;
-        uint32_t epoch_before;
-    } fold = {facts, epoch_before};
+    struct fold fold = {.facts = facts, .epoch_before = epoch_before};
     struct reeve_journal_info info = {0};
     /* A damaged journal is the next launch's to find: it says what is wrong, and ends with 65. */
-    if (reeve_journal_replay(run_dir, visit, &fold, &info, NULL) == REEVE_OK) *last_epoch = info.last_epoch;
+    if (reeve_journal_replay(s->launch->prepared->run_dir, visit, &fold, &info, NULL) != REEVE_OK) return;
+    s->epoch_before = info.last_epoch;
+    s->membership_before = fold.membership;
 }
 
 /* ---- ending it ---- */
@@ -312,9 +315,7 @@ static void tell_end(struct watch *w, struct reeve_launch_end *end)
     *end = (struct reeve_launch_end){.left_at_once = w->left_at_once, .taken_over = w->taken_over};
     struct reeve_relaunch_end *facts = &end->facts;
     facts->last_word = w->hung ? -1 : last_word(w);
-    uint32_t last_epoch = w->s->epoch_before;
-    reeve_supervise_read_journal(w->s->launch->prepared->run_dir, w->s->epoch_before, facts, &last_epoch);
-    w->s->epoch_before = last_epoch;
+    reeve_supervise_read_journal(w->s, w->s->epoch_before, facts);
     facts->lost = was_lost(w, facts);
     word_cause(w, facts, end->cause);
 }
