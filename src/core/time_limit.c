@@ -34,6 +34,11 @@ void reeve_time_limit_set_end(struct reeve_time_limit *t, reeve_time_ns end_ns)
     t->end_ns = end_ns;
 }
 
+void reeve_time_limit_set_drain(struct reeve_time_limit *t, reeve_time_ns drain_ns)
+{
+    t->drain_ns = drain_ns;
+}
+
 void reeve_time_limit_step(struct reeve_time_limit *t, reeve_time_ns now_ns, bool evaluated)
 {
     reeve_time_ns took_ns = now_ns - t->committed_ns;
@@ -61,6 +66,10 @@ static reeve_time_ns longest_step(const struct reeve_time_limit *t)
 reeve_time_ns reeve_time_limit_due(const struct reeve_time_limit *t)
 {
     if (t->end_ns == REEVE_TIME_NEVER) return REEVE_TIME_NEVER;
+    if (t->drain_ns > 0) {
+        reeve_time_ns half_ns = (t->end_ns - t->begin_ns) / 2;
+        return t->end_ns - tenth(t, RESERVE_MIN_NS, RESERVE_MAX_NS) - (t->drain_ns < half_ns ? t->drain_ns : half_ns);
+    }
     reeve_time_ns checkpoint_ns = t->checkpoint_measured ? 2 * t->checkpoint_ns : tenth(t, GUESS_MIN_NS, GUESS_MAX_NS);
     reeve_time_ns step_ns = longest_step(t);
     return t->end_ns - tenth(t, RESERVE_MIN_NS, RESERVE_MAX_NS) - checkpoint_ns - (step_ns + step_ns / 2);

@@ -5,6 +5,7 @@
  *
  * A step that began before `due` and takes as long as the longest one is over in time for a checkpoint that takes twice as
  * long as the longest one, and then `reserve` is left for goodbyes. Pure: no clock; all times are of the caller's clock.
+ * Where running commands are waited for instead, `drain` stands in the place of steps and checkpoint.
  * Invariant: a run whose steps and checkpoints stay within these factors is saved before `end`, and `due` is no earlier
  * than it needs to be by more than these margins. */
 #ifndef REEVE_CORE_TIME_LIMIT_H
@@ -26,12 +27,15 @@ struct reeve_time_limit {
     reeve_time_ns evaluation_ns; /* the longest step with an evaluation before it: rare, so it counts for good */
     reeve_time_ns checkpoint_ns; /* the longest */
     bool checkpoint_measured;
+    reeve_time_ns drain_ns; /* what running commands are left with once a stop is asked; 0: none, it trains */
 };
 
 /* begin_ns: when the run began to use its time; the end is unknown still. */
 void reeve_time_limit_init(struct reeve_time_limit *t, reeve_time_ns begin_ns);
 /* The end became known, or was changed; NEVER: there is none. */
 void reeve_time_limit_set_end(struct reeve_time_limit *t, reeve_time_ns end_ns);
+/* Instead of steps there are commands, which have so long to end; half of the time at most. */
+void reeve_time_limit_set_drain(struct reeve_time_limit *t, reeve_time_ns drain_ns);
 /* A step was committed; evaluated: the held-out loss was taken since the step before. */
 void reeve_time_limit_step(struct reeve_time_limit *t, reeve_time_ns now_ns, bool evaluated);
 /* A checkpoint was begun and committed within took_ns. */

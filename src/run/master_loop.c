@@ -462,6 +462,9 @@ reeve_status reeve_master_loop_create(const struct reeve_master_loop_config *con
     l->heartbeat_ns = l->silence_ns = reeve_clock_now();
     l->signals_seen = 0;
     reeve_deadline_init(&l->deadline, config->end_wall_ns, l->heartbeat_ns);
+    if (config->tasks != NULL)
+        reeve_time_limit_set_drain(&l->deadline.limit,
+                                   (config->job->exec.drain_s + config->job->exec.grace_s) * REEVE_SECOND_NS);
     l->outbox = calloc((size_t)config->workers + 1, sizeof(*l->outbox));
     l->here = calloc((size_t)config->workers + 1, sizeof(*l->here));
     reeve_status st = REEVE_OK;

@@ -66,6 +66,17 @@ static void a_changed_end_moves_the_moment(void **state)
     assert_true(reeve_time_limit_due(&t) > 1000 * SECOND); /* and still a part of it for steps */
 }
 
+static void commands_have_their_drain_and_half_of_the_time_at_most(void **state)
+{
+    struct reeve_time_limit t;
+    reeve_time_limit_init(&t, 0);
+    reeve_time_limit_set_drain(&t, 310 * SECOND);
+    reeve_time_limit_set_end(&t, 3600 * SECOND);
+    assert_int_equal(reeve_time_limit_due(&t) / SECOND, 3600 - 60 - 310);
+    reeve_time_limit_set_end(&t, 100 * SECOND);
+    assert_int_equal(reeve_time_limit_due(&t) / SECOND, 100 - 10 - 50);
+}
+
 static void a_signal_is_of_the_limit_only_near_the_end(void **state)
 {
     struct reeve_time_limit t;
@@ -122,6 +133,7 @@ int main(void)
         cmocka_unit_test(margins_are_those_of_the_header),
         cmocka_unit_test(a_slow_step_is_forgotten_and_a_slow_evaluation_is_not),
         cmocka_unit_test(a_changed_end_moves_the_moment),
+        cmocka_unit_test(commands_have_their_drain_and_half_of_the_time_at_most),
         cmocka_unit_test(a_signal_is_of_the_limit_only_near_the_end),
         cmocka_unit_test(a_run_is_saved_in_time_and_wastes_little),
     };
