@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "cli/history.h"
+#include "cli/listed.h"
 #include "cli/output.h"
 #include "cli/run_folder.h"
 #include "cli/slurm.h"
@@ -16,9 +17,21 @@
 
 enum { OPT_AFTER = 300 };
 
-/* The newest checkpoint on record; 0: none, or the journal cannot be read (the next start will say so). */
-static uint64_t newest_checkpoint(const char *run_dir)
+/* So many tasks of the list have ended, well or not: none of them runs again. */
+static uint64_t ended_tasks(const char *run_dir)
 {
+    static struct reeve_listed l;
+    if (!reeve_run_folder_has(run_dir, "journal") || reeve_listed_open(run_dir, &l, NULL) != REEVE_OK) return 0;
+    uint64_t ended = (uint64_t)l.result.done + l.result.dead + l.result.cancelled;
+    reeve_listed_close(&l);
+    return ended;
+}
+
+/* How far the run has got on record: the step of its newest checkpoint, or how many tasks have ended. 0: nothing, or the
+ * journal cannot be read (the next start will say so). */
+static uint64_t saved_in(const char *run_dir)
+{
+    if (reeve_listed_is_run(run_dir)) return ended_tasks(run_dir);
     struct reeve_history h;
     if (!reeve_run_folder_has(run_dir, "journal") || reeve_history_read(run_dir, &h, NULL) != REEVE_OK) return 0;
     uint64_t step = h.checkpoint_count > 0 ? h.checkpoints[h.checkpoint_count - 1].step : 0;
@@ -38,7 +51,7 @@ static struct reeve_start start_of(const struct reeve_starts *all, const char *r
         s.cause = reeve_cause_of_exit(s.ended ? s.cause : REEVE_CAUSE_NONE, exit_code);
         s.exit_code = exit_code;
     }
-    s.checkpoint = newest_checkpoint(run_dir);
+    s.checkpoint = saved_in(run_dir);
     return s;
 }
 
@@ -63,8 +76,8 @@ static int queue_again(const char *run_dir, const struct reeve_start *s, const c
     /* On record first: Slurm ends this script as it queues the job again. */
     if (reeve_starts_append_requeued(run_dir, s, &err) != REEVE_OK)
         reeve_cli_note("not counted, the job is queued again all the same: %s", err.text);
-    reeve_cli_note("%s: job %" PRIu64 " is queued again, and goes on after step %" PRIu64, why, s->job_id,
-                   s->checkpoint);
+    reeve_cli_note("%s: job %" PRIu64 " is queued again, and goes on after %s %" PRIu64, why, s->job_id,
+                   reeve_listed_is_run(run_dir) ? "tasks ended:" : "step", s->checkpoint);
     if (reeve_slurm_requeue(s->job_id, says, sizeof(says)) == 0) return REEVE_EXIT_AGAIN;
     return reeve_cli_fail_text(s->exit_code != 0 ? s->exit_code : REEVE_EXIT_AGAIN,
                                "Slurm did not queue job %" PRIu64 " again: %s; submit it anew: it goes on where it was",
