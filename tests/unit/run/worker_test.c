@@ -1,0 +1,158 @@
+/* A worker of a task list when the ranks come together again: it says nothing under an epoch that is over. The test is its
+ * master, at the other end of a loopback. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "net/loopback.h"
+#include "run/worker.h"
+
+#define PATIENCE_NS (20 * REEVE_SECOND_NS)
+#define QUIET_NS (50 * REEVE_MILLISECOND_NS)
+
+struct pair {
+    struct reeve_job job;
+    struct reeve_task_list *list;
+    reeve_executor *executor;
+    reeve_worker *worker;
+    reeve_transport *near, *far; /* the worker's end, and ours */
+    unsigned char inbox[REEVE_MESSAGE_BYTES_MAX];
+    size_t inbox_bytes, at;
+    struct reeve_error err;
+};
+
+static void join(struct pair *p)
+{
+    if (p->near != NULL) p->near->ops->destroy(p->near);
+    if (p->far != NULL) p->far->ops->destroy(p->far);
+    p->inbox_bytes = p->at = 0;
+    assert_int_equal(reeve_loopback_create(&p->far, &p->near, &p->err), REEVE_OK);
+}
+
+static void begin(struct pair *p)
+{
+    memset(p, 0, sizeof(*p));
+    p->job.exec.slots = p->job.exec.ahead = 1;
+    (void)strcpy(p->job.exec.shell, "/bin/sh");
+    static const char text[] = "t\0sleep 0.2";
+    assert_int_equal(reeve_task_list_create(1, 0, sizeof(text), &p->list, &p->err), REEVE_OK);
+    p->list->entries[0] = (struct reeve_task_entry){.attempts_max = 1, .kind = REEVE_TASK_EXEC};
+    memcpy(p->list->text, text, sizeof(text));
+    p->list->folder = strdup("/");
+    (void)strcpy(p->job.exec.folder, "/");
+    struct reeve_executor_config executor = {.job = &p->job, .tasks = p->list, .run_dir = ".", .worker = 1};
+    assert_int_equal(reeve_executor_create(&executor, &p->executor, &p->err), REEVE_OK);
+    join(p);
+    struct reeve_worker_config worker = {
+        .id = 1, .credits = 1, .silence_ns = 3600 * REEVE_SECOND_NS, .stays = true, .host = "here"};
+    assert_int_equal(reeve_worker_create(&worker, p->near, NULL, NULL, p->executor, &p->worker, &p->err), REEVE_OK);
+}
+
+static void finish(struct pair *p)
+{
+    reeve_worker_destroy(p->worker);
+    reeve_executor_destroy(p->executor);
+    p->near->ops->destroy(p->near);
+    p->far->ops->destroy(p->far);
+    reeve_task_list_destroy(p->list);
+}
+
+static void tell(struct pair *p, struct reeve_frame f)
+{
+    unsigned char message[256];
+    size_t bytes = 0;
+    assert_true(reeve_frame_push(message, sizeof(message), &bytes, &f, NULL));
+    assert_int_equal(p->far->ops->send(p->far, 1, message, bytes, &p->err), REEVE_OK);
+}
+
+/* The next frame of the worker, heartbeats apart. False: none for so long. */
+static bool hear(struct pair *p, reeve_time_ns patience_ns, struct reeve_frame *f)
+{
+    for (reeve_time_ns until_ns = reeve_clock_now() + patience_ns; reeve_clock_now() < until_ns;) {
+        bool progress = false, ended = false;
+        const char *text = NULL;
+        _Bool end = true;
+        assert_int_equal(reeve_worker_turn(p->worker, reeve_clock_now(), &progress, &ended, &p->err), REEVE_OK);
+        if (p->inbox_bytes > 0)
+            assert_int_equal(reeve_frame_next(p->inbox, p->inbox_bytes, &p->at, f, &text, &end), REEVE_OK);
+        if (!end && f->kind != REEVE_FRAME_HEARTBEAT) return true;
+        if (!end) continue;
+        uint32_t peer = 0;
+        p->at = 0;
+        assert_int_equal(p->far->ops->poll(p->far, &peer, p->inbox, &p->inbox_bytes, &p->err), REEVE_OK);
+    }
+    return false;
+}
+
+static struct reeve_frame expect(struct pair *p, uint16_t kind, uint32_t epoch)
+{
+    struct reeve_frame f = {0};
+    if (!hear(p, PATIENCE_NS, &f)) fail_msg("no %s came", reeve_frame_name(kind));
+    assert_string_equal(reeve_frame_name(f.kind), reeve_frame_name(kind));
+    assert_int_equal(f.epoch, epoch);
+    return f;
+}
+
+static void regroup(struct pair *p)
+{
+    struct reeve_frame f;
+    join(p);
+    reeve_worker_regroup(p->worker, p->near, NULL);
+    expect(p, REEVE_FRAME_HELLO, 0);
+    assert_false(hear(p, QUIET_NS, &f)); /* until the master has named the epoch */
+}
+
+static void a_goodbye_that_was_lost_is_said_again(void **state)
+{
+    (void)state;
+    struct pair p;
+    begin(&p);
+    expect(&p, REEVE_FRAME_HELLO, 0);
+    tell(&p, (struct reeve_frame){.kind = REEVE_FRAME_WELCOME, .epoch = 1});
+    tell(&p, (struct reeve_frame){.kind = REEVE_FRAME_DRAIN, .epoch = 1});
+    expect(&p, REEVE_FRAME_GOODBYE, 1);
+    regroup(&p);
+    tell(&p, (struct reeve_frame){.kind = REEVE_FRAME_WELCOME, .epoch = 2});
+    expect(&p, REEVE_FRAME_REJOIN, 2);
+    expect(&p, REEVE_FRAME_GOODBYE, 2);
+    finish(&p);
+}
+
+static void what_ended_meanwhile_is_told_once_the_epoch_is_named(void **state)
+{
+    (void)state;
+    struct pair p;
+    struct reeve_frame f = {0};
+    begin(&p);
+    expect(&p, REEVE_FRAME_HELLO, 0);
+    tell(&p, (struct reeve_frame){.kind = REEVE_FRAME_WELCOME, .epoch = 1});
+    tell(&p, (struct reeve_frame){.kind = REEVE_FRAME_LEASE, .epoch = 1, .attempt = 1, .a = REEVE_TASK_EXEC, .c = 9});
+    while (reeve_executor_waiting(p.executor) == 0)
+        assert_false(hear(&p, QUIET_NS, &f));
+    regroup(&p);
+    assert_false(hear(&p, 10 * QUIET_NS, &f)); /* the command has ended by now */
+    tell(&p, (struct reeve_frame){.kind = REEVE_FRAME_WELCOME, .epoch = 2});
+    f = expect(&p, REEVE_FRAME_HOLDING, 2);
+    assert_int_equal(f.attempt, 1);
+    assert_int_equal(f.b, 9);
+    expect(&p, REEVE_FRAME_REJOIN, 2);
+    f = expect(&p, REEVE_FRAME_DONE, 2);
+    assert_int_equal(f.attempt, 1);
+    finish(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_goodbye_that_was_lost_is_said_again),
+        cmocka_unit_test(what_ended_meanwhile_is_told_once_the_epoch_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
