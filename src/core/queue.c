@@ -201,9 +201,7 @@ reeve_status reeve_queue_release(reeve_queue *q, reeve_task_id task, reeve_worke
 reeve_status reeve_queue_renew(reeve_queue *q, reeve_task_id task, reeve_time_ns expires_at_ns)
 {
     if (task.v >= q->limits.tasks_max || q->tasks[task.v].state != REEVE_STATE_LEASED) return REEVE_TASK_STALE;
-    queue_leave(q, task.v);
-    q->tasks[task.v].due_ns = expires_at_ns;
-    queue_enter(q, task.v, REEVE_STATE_LEASED);
+    queue_set_timer(q, task.v, expires_at_ns);
     return REEVE_OK;
 }
 

@@ -161,6 +161,15 @@ void queue_move(reeve_queue *q, uint32_t id, enum reeve_task_state state)
     queue_enter(q, id, state);
 }
 
+void queue_set_timer(reeve_queue *q, uint32_t id, reeve_time_ns due_ns)
+{
+    struct reeve_task *t = &q->tasks[id];
+    REEVE_ASSERT(t->state == REEVE_STATE_DELAYED || t->state == REEVE_STATE_LEASED);
+    reeve_rank_heap_remove(&q->timers, id);
+    t->due_ns = due_ns;
+    reeve_rank_heap_insert(&q->timers, timer_rank(t, id));
+}
+
 /* Freed slots are used again in the order of freeing, so that an old id stays unused for as long as possible. */
 void queue_free_slot(reeve_queue *q, uint32_t id)
 {

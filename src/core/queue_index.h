@@ -44,6 +44,8 @@ void queue_leave(reeve_queue *q, uint32_t id);     /* out of all indices; state 
 void queue_enter(reeve_queue *q, uint32_t id, enum reeve_task_state state); /* into those of `state` */
 void queue_move(reeve_queue *q, uint32_t id,
                 enum reeve_task_state state); /* leave and enter; holder is kept by LEASED, COMPUTED */
+/* Due at another time; in its holder's list it stays where it is, for a replay, which knows of no renewals, has it there. */
+void queue_set_timer(reeve_queue *q, uint32_t id, reeve_time_ns due_ns);
 void queue_free_slot(reeve_queue *q, uint32_t id);
 
 #endif

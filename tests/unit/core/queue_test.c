@@ -104,6 +104,25 @@ static void queue_returns_what_a_lost_worker_held_and_only_that(void **state)
     reeve_queue_destroy(q);
 }
 
+static void queue_charges_the_oldest_lease_though_it_was_renewed(void **state)
+{ /* A replay knows of no renewals, and must charge the same task. */
+    (void)state;
+    reeve_queue *live = fx_queue(4), *replay = fx_queue(4);
+    for (uint64_t k = 0; k < 2; k++) {
+        fx_add(live, k, 0, 0, 0);
+        fx_add(replay, k, 0, 0, 0);
+    }
+    reeve_task_id a = fx_lease(live, 1), b = fx_lease(live, 1);
+    assert_int_equal(fx_lease(replay, 1).v, a.v);
+    assert_int_equal(fx_lease(replay, 1).v, b.v);
+    assert_int_equal(reeve_queue_renew(live, a, 1000000), REEVE_OK);
+    assert_int_equal(reeve_queue_lose_worker(live, W(1), 1), a.v);
+    assert_int_equal(reeve_queue_lose_worker(replay, W(1), 1), a.v);
+    assert_true(reeve_queue_digest(live) == reeve_queue_digest(replay));
+    reeve_queue_destroy(live);
+    reeve_queue_destroy(replay);
+}
+
 static void queue_prefers_affinity_within_a_priority_and_obeys_hard_affinity(void **state)
 {
     (void)state;
@@ -334,6 +353,7 @@ int main(void)
         cmocka_unit_test(queue_gives_higher_priority_first_and_equals_in_order),
         cmocka_unit_test(queue_counts_a_completion_only_under_the_current_lease),
         cmocka_unit_test(queue_returns_what_a_lost_worker_held_and_only_that),
+        cmocka_unit_test(queue_charges_the_oldest_lease_though_it_was_renewed),
         cmocka_unit_test(queue_prefers_affinity_within_a_priority_and_obeys_hard_affinity),
         cmocka_unit_test(queue_retries_elsewhere_unless_there_is_nobody_else),
         cmocka_unit_test(queue_releases_dependents_by_how_their_predecessor_ended),
