@@ -48,7 +48,6 @@ enum reeve_frame_kind {
     REEVE_FRAME_WIND_DOWN = 42,  /* begin nothing more; what runs has arg seconds left, then it is ended and released */
     REEVE_FRAME_END = 52,        /* all said goodbye and the last word is written: leave (fault-tolerant jobs only) */
     REEVE_FRAME_FIRST = 53,      /* before all others. arg: 1 go on, 0 end; text: run folder */
-    REEVE_FRAME_OUT = 54,        /* arg: status; this worker was given up: leave */
 };
 
 struct reeve_frame {

@@ -352,8 +352,6 @@ static reeve_status look_outside(reeve_master_loop *l, reeve_time_ns now_ns, str
     return st;
 }
 
-/* A worker that says nothing: first a warning, much later the end. Without a fault-tolerant MPI there is nobody to give
- * its work to, and a worker that was only stopped goes on where it was. */
 /* Turns come many times a second. After a gap (the whole job was suspended, say) nobody else can be blamed for it. */
 static void note_presence(reeve_master_loop *l, reeve_time_ns now_ns)
 {
@@ -361,6 +359,8 @@ static void note_presence(reeve_master_loop *l, reeve_time_ns now_ns)
     l->turn_ns = now_ns;
 }
 
+/* A worker that says nothing: first a warning, much later the end. Nobody is given its work meanwhile, and a worker that
+ * was only stopped goes on where it was. */
 static reeve_status watch_silence(reeve_master_loop *l, reeve_time_ns now_ns, struct reeve_error *err)
 {
     if (now_ns - l->silence_ns < REEVE_SECOND_NS) return REEVE_OK;
