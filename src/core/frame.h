@@ -28,7 +28,7 @@ enum reeve_frame_kind {
     REEVE_FRAME_WEIGHTS = 10,          /* step; a, b: weights digest */
     REEVE_FRAME_CKPT_PART = 11,        /* step; arg: part; a: file bytes; b: digest; c: tensors; d: write ns */
     REEVE_FRAME_CKPT_PART_FAILED = 12, /* step; arg: part; a: status; text */
-    REEVE_FRAME_HEARTBEAT = 13,        /* arg: state; a: resident bytes; b: tasks waiting here */
+    REEVE_FRAME_HEARTBEAT = 13,        /* b: tasks waiting here. Of a master, arg: why a stop was asked */
     REEVE_FRAME_GOODBYE = 14,          /* arg: status; text */
     REEVE_FRAME_RELEASED = 15,         /* task, attempt: not begun, or ended on request; b: wall clock ns */
     REEVE_FRAME_HOLDING = 20, /* task, attempt, step; arg: key; a: kind; b: sequence; c: 1: computed; d: compute ns */

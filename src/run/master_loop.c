@@ -386,8 +386,8 @@ static void say_we_live(reeve_master_loop *l, reeve_time_ns now_ns)
 {
     if (now_ns - l->heartbeat_ns < HEARTBEAT_NS) return;
     l->heartbeat_ns = now_ns;
-    uint32_t stop = l->stop_sent ? REEVE_JOB_STOPPED : REEVE_OK; /* a successor must know */
-    struct reeve_outgoing out = {.frame = {.kind = REEVE_FRAME_HEARTBEAT, .epoch = l->epoch, .arg = stop}};
+    enum reeve_cause why = l->stop_sent ? l->deadline.cause : REEVE_CAUSE_NONE; /* a successor must know */
+    struct reeve_outgoing out = {.frame = {.kind = REEVE_FRAME_HEARTBEAT, .epoch = l->epoch, .arg = (uint32_t)why}};
     put_outgoing(l, &out);
 }
 
@@ -481,7 +481,10 @@ reeve_status reeve_master_loop_create(const struct reeve_master_loop_config *con
                                 &l->journal, err);
     if (st == REEVE_OK) st = members == NULL ? open_run(l, err) : reeve_master_loop_regroup(l, transport, members, err);
     if (st == REEVE_OK) open_start_record(l, members != NULL);
-    if (st == REEVE_OK && config->stop_asked) st = ask_stop(l, "the master before", reeve_clock_now(), err);
+    if (st == REEVE_OK && config->stop_cause != REEVE_CAUSE_NONE) {
+        l->deadline.cause = config->stop_cause;
+        st = ask_stop(l, "the master before", reeve_clock_now(), err);
+    }
     if (st != REEVE_OK) {
         reeve_master_loop_destroy(l);
         return st;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "core/job.h"
+#include "core/requeue.h"
 #include "port/membership.h"
 #include "port/transport.h"
 #include "run/recover.h"
@@ -23,7 +24,7 @@ struct reeve_master_loop_config {
     FILE *progress;                        /* borrowed; NULL: none */
     int64_t end_wall_ns;                   /* of --max-time; INT64_MAX: none */
     bool regroups;                         /* losses are survived: workers wait for the word that the run is over */
-    bool stop_asked;                       /* the master before this one was asked to stop */
+    enum reeve_cause stop_cause;           /* why the master before this one was asked to stop; NONE: it was not */
 };
 
 /* recovered is borrowed until destroy; the caller owns the run (store/owner.h). Opens the journal with a new membership

@@ -85,7 +85,7 @@ static reeve_status own_run(struct master_part *m, const struct reeve_rank_confi
 /* succeeds: in place of a master that was lost. */
 static reeve_status master_init(struct master_part *m, const struct reeve_rank_config *config,
                                 const struct reeve_members *members, reeve_transport *transport, bool succeeds,
-                                bool stop_asked, struct reeve_error *err)
+                                enum reeve_cause stop_cause, struct reeve_error *err)
 {
     memset(m, 0, sizeof(*m));
     const struct reeve_prepared *p = config->prepared;
@@ -107,7 +107,7 @@ static reeve_status master_init(struct master_part *m, const struct reeve_rank_c
         .progress = config->progress ? stdout : NULL,
         .end_wall_ns = config->end_wall_ns > 0 ? config->end_wall_ns : INT64_MAX,
         .regroups = config->membership != NULL,
-        .stop_asked = stop_asked,
+        .stop_cause = stop_cause,
     };
     if (st == REEVE_OK)
         st = reeve_master_loop_create(&loop, &m->recovered, transport, succeeds ? members : NULL, &m->loop, err);
@@ -231,7 +231,7 @@ static reeve_status become_master(struct rank *r, reeve_transport *transport, st
 {
     reeve_log(REEVE_LOG_WARN, "the master is lost; worker %u goes on in its place", r->members.self);
     reeve_status st = master_init(&r->master, r->config, &r->members, transport, true,
-                                  reeve_worker_stop_asked(r->worker.worker), err);
+                                  reeve_worker_stop_cause(r->worker.worker), err);
     r->is_master = st == REEVE_OK;
     return st;
 }
@@ -326,7 +326,7 @@ int reeve_rank_master(const struct reeve_rank_config *config, const struct reeve
     struct reeve_error err = {0};
     struct rank r;
     reeve_status st = rank_init(&r, config, members, &err);
-    if (st == REEVE_OK) st = master_init(&r.master, config, members, members->transport, false, false, &err);
+    if (st == REEVE_OK) st = master_init(&r.master, config, members, members->transport, false, REEVE_CAUSE_NONE, &err);
     r.is_master = st == REEVE_OK;
     config->announce(members->transport, r.is_master, config->prepared->run_dir);
     if (!r.is_master) {
@@ -371,7 +371,7 @@ int reeve_rank_alone(const struct reeve_rank_config *config)
     reeve_status st = rank_init(&r, &own, &members, &err);
     if (st == REEVE_OK) st = reeve_loopback_create(&r.near_master, &r.near_worker, &err);
     if (st == REEVE_OK) st = reeve_coll_self_create(&members.collective, &err);
-    if (st == REEVE_OK) st = master_init(&r.master, &own, &members, r.near_master, false, false, &err);
+    if (st == REEVE_OK) st = master_init(&r.master, &own, &members, r.near_master, false, REEVE_CAUSE_NONE, &err);
     r.is_master = st == REEVE_OK;
     if (st == REEVE_OK) st = worker_init(&r.worker, &own, 1, r.near_worker, members.collective, &err);
     r.is_worker = st == REEVE_OK;

@@ -27,7 +27,8 @@ struct reeve_worker {
     reeve_compute *compute;       /* borrowed; NULL: no training */
     reeve_executor *executor;     /* borrowed; NULL: no task list */
     uint32_t epoch;
-    bool greeted, draining, said_goodbye, run_over, stop_asked;
+    bool greeted, draining, said_goodbye, run_over;
+    enum reeve_cause stop_cause; /* the master told of; NONE: no stop was asked */
     bool rejoin_due;             /* after a regrouping, until the master's first word */
     struct reeve_holdings holds; /* owned */
     enum reduce_stage reducing;
@@ -285,7 +286,9 @@ static reeve_status handle_frame(reeve_worker *w, const struct reeve_frame *f, r
         return REEVE_OK;
     case REEVE_FRAME_DRAIN: w->draining = true; return REEVE_OK;
     case REEVE_FRAME_END: w->run_over = true; return REEVE_OK;
-    case REEVE_FRAME_HEARTBEAT: w->stop_asked |= f->arg == REEVE_JOB_STOPPED; return REEVE_OK;
+    case REEVE_FRAME_HEARTBEAT:
+        if (f->arg != REEVE_CAUSE_NONE && f->arg < REEVE_CAUSE_COUNT) w->stop_cause = (enum reeve_cause)f->arg;
+        return REEVE_OK;
     default: reeve_log(REEVE_LOG_WARN, "dropped a frame of unknown kind %u from the master", f->kind); return REEVE_OK;
     }
 }
@@ -400,9 +403,9 @@ void reeve_worker_regroup(reeve_worker *w, reeve_transport *transport, reeve_col
     w->heard_ns = reeve_clock_now();
 }
 
-bool reeve_worker_stop_asked(const reeve_worker *w)
+enum reeve_cause reeve_worker_stop_cause(const reeve_worker *w)
 {
-    return w->stop_asked;
+    return w->stop_cause;
 }
 
 bool reeve_worker_is_reducing(const reeve_worker *w)

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "core/requeue.h"
 #include "port/collective.h"
 #include "port/transport.h"
 #include "run/compute.h"
@@ -23,8 +24,8 @@ struct reeve_worker_config {
 /* transport, collective, compute and executor are borrowed until destroy. Says HELLO at its first turn. A worker either
  * trains (collective and compute) or works a task list off (executor); the others are NULL. */
 reeve_status reeve_worker_create(const struct reeve_worker_config *config, reeve_transport *transport,
-                                 reeve_collective *collective, reeve_compute *compute,
-                                 reeve_executor *executor, reeve_worker **out, struct reeve_error *err);
+                                 reeve_collective *collective, reeve_compute *compute, reeve_executor *executor,
+                                 reeve_worker **out, struct reeve_error *err);
 void reeve_worker_destroy(reeve_worker *w);
 
 /* Do what can be done without waiting. *progress: something was done; *ended: the master said goodbye and everything
@@ -36,8 +37,8 @@ reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *prog
  * turns). Messages and the sum in progress are lost; what is in the accumulators stays, and the master will hear of it
  * as soon as it has given its word. */
 void reeve_worker_regroup(reeve_worker *w, reeve_transport *transport, reeve_collective *collective);
-/* The last word of the master's that concerns a successor: the run was asked to stop. */
-bool reeve_worker_stop_asked(const reeve_worker *w);
+/* What concerns a successor of the master: why the run was asked to stop, as far as it has told; NONE: it was not. */
+enum reeve_cause reeve_worker_stop_cause(const reeve_worker *w);
 
 /* A sum is in progress: others wait for this rank, so it should not sleep long. */
 bool reeve_worker_is_reducing(const reeve_worker *w);

@@ -148,10 +148,31 @@ static void what_ended_meanwhile_is_told_once_the_epoch_is_named(void **state)
     finish(&p);
 }
 
+static void a_stop_and_its_cause_are_known_to_a_successor(void **state)
+{
+    (void)state;
+    struct pair p;
+    struct reeve_frame f;
+    begin(&p);
+    expect(&p, REEVE_FRAME_HELLO, 0);
+    tell(&p, (struct reeve_frame){.kind = REEVE_FRAME_WELCOME, .epoch = 1});
+    tell(&p, (struct reeve_frame){.kind = REEVE_FRAME_HEARTBEAT, .epoch = 1});
+    assert_false(hear(&p, QUIET_NS, &f));
+    assert_int_equal(reeve_worker_stop_cause(p.worker), REEVE_CAUSE_NONE);
+    tell(&p, (struct reeve_frame){.kind = REEVE_FRAME_HEARTBEAT, .epoch = 1, .arg = REEVE_CAUSE_TIME_LIMIT});
+    tell(&p, (struct reeve_frame){.kind = REEVE_FRAME_HEARTBEAT, .epoch = 1, .arg = 4711}); /* no cause */
+    assert_false(hear(&p, QUIET_NS, &f));
+    assert_int_equal(reeve_worker_stop_cause(p.worker), REEVE_CAUSE_TIME_LIMIT);
+    regroup(&p);
+    assert_int_equal(reeve_worker_stop_cause(p.worker), REEVE_CAUSE_TIME_LIMIT);
+    finish(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_goodbye_that_was_lost_is_said_again),
+        cmocka_unit_test(a_stop_and_its_cause_are_known_to_a_successor),
         cmocka_unit_test(what_ended_meanwhile_is_told_once_the_epoch_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
