@@ -1,0 +1,39 @@
+# Goal: a list of commands goes on without a killed worker and without a killed master; every task is counted once, and a
+# stop that was asked before the master died still winds running commands down. Method: one run of some hundred short
+# commands that loses both; one of long commands whose master is killed between the stop and the end of the drain.
+# shellcheck source=tests/fault/exec_run.sh
+. "$REEVE_SOURCE/tests/fault/exec_run.sh"
+# shellcheck source=tests/fault/ranks.sh
+. "$REEVE_SOURCE/tests/fault/ranks.sh"
+need_ulfm
+
+tasks=600
+seq "$tasks" | sed 's|.*|sleep 0.02; echo done >>effects/$REEVE_TASK|' >list.txt
+mkdir effects
+exec_job <<<'  list.txt'
+effects() { find effects -type f | wc -l; }
+more_effects() { [ "$(effects)" -ge "$1" ] || ! kill -0 "$run" 2>/dev/null; }
+
+begin_run 4 "$PWD/run"
+wait_for 60 more_effects 50 || fail "no command ended"
+kill_ranks "$PWD/run" "$(worker_pids "$PWD/run" | head -n 1)"
+wait_for 60 more_effects 200 || fail "the run stands still without a worker"
+kill_ranks "$PWD/run" "$(master_pid "$PWD/run")"
+end_run 0 "$PWD/run"
+expect_equal "killed" "$kills" 2
+exactly_once run "$tasks"
+expect_equal "restarts" "$(json audit.json restarts)" 0
+expect_equal "files of effects" "$tasks" "$(effects)"
+
+exec_job 'drain_s: 4' <<<'  [{name: a, command: "echo >began; sleep 300"}, {name: b, command: sleep 300}]'
+begin_run 3 "$PWD/stop"
+wait_for 60 test -s began || fail "the command never began"
+touch stop/STOP
+taken() { [ ! -e stop/STOP ]; }
+wait_for 60 taken || fail "STOP was not heard"
+sleep 1.5 # the workers know of it by now; on a machine that is slower than that it is asked once more
+kill_ranks "$PWD/stop" "$(master_pid "$PWD/stop")"
+over() { ! kill -0 "$run" 2>/dev/null; }
+wait_for 30 over || touch stop/STOP
+end_run 75 "$PWD/stop"
+expect_text stop/starts.jsonl '"event":"end".*"cause":"asked","exit_code":75'
