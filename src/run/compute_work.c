@@ -1,4 +1,5 @@
 /* What the compute thread does with each command: initialise, restore, compute, apply, discard. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "core/task.h"
 #include "run/compute_state.h"
 #include "store/checkpoint.h"
+#include "workload/foreign.h"
 
 static bool is_cancelled(void *arg)
 {
@@ -80,6 +82,18 @@ static reeve_status allocate_sums(reeve_compute *c, struct reeve_error *err)
     return reeve_fail(err, REEVE_JOB_NO_MEMORY, "gradient sums of %zu parameters need %.1f GB", p, (double)p * 20e-9);
 }
 
+/* A function of the workload failed in this command. */
+static reeve_status failed_at(reeve_compute *c, const char *function, const struct reeve_frame *command,
+                              reeve_status st, struct reeve_error *err)
+{
+    char where[96];
+    if (command->kind == REEVE_FRAME_LEASE)
+        (void)snprintf(where, sizeof(where), "%s of step %llu, batch %u", function, (unsigned long long)command->step,
+                       command->arg);
+    else (void)snprintf(where, sizeof(where), "%s of step %llu", function, (unsigned long long)command->step);
+    return reeve_foreign_failure(c->config.ops, where, st, err);
+}
+
 /* Open the workload (once), size what depends on its parameters. */
 static reeve_status open_workload(reeve_compute *c, struct reeve_error *err)
 {
@@ -96,17 +110,16 @@ static reeve_status open_workload(reeve_compute *c, struct reeve_error *err)
         .device = "cpu",
     };
     reeve_status st = c->config.ops->open(&config, &c->self, err);
-    if (st != REEVE_OK) return st;
+    if (st != REEVE_OK) return reeve_foreign_failure(c->config.ops, "open", st, err);
     c->config.ops->tensors(c->self, &c->tensors, &c->tensor_count);
-    c->param_count = 0;
-    for (uint32_t i = 0; i < c->tensor_count; i++) {
-        if (c->tensors[i].group != REEVE_TENSOR_MODEL) continue;
-        uint64_t n = 1;
-        for (uint32_t r = 0; r < c->tensors[i].rank; r++)
-            n *= c->tensors[i].shape[r];
-        c->param_count += n;
-    }
-    st = c->words_out == NULL ? allocate_sums(c, err) : REEVE_OK;
+    uint64_t param_count = 0;
+    st = reeve_foreign_tensors(c->tensors, c->tensor_count, &param_count, err);
+    if (st == REEVE_OK && c->words_out != NULL && param_count != c->param_count)
+        st = reeve_fail(err, REEVE_INPUT_INVALID, "%llu parameters, and %llu when it was opened before",
+                        (unsigned long long)param_count, (unsigned long long)c->param_count);
+    if (st != REEVE_OK) st = reeve_foreign_failure(c->config.ops, "tensors", st, err);
+    else c->param_count = param_count;
+    if (st == REEVE_OK && c->words_out == NULL) st = allocate_sums(c, err);
     if (st != REEVE_OK) compute_close_workload(c); /* so that the next try begins anew */
     return st;
 }
@@ -148,7 +161,10 @@ static reeve_status restore(reeve_compute *c, const struct reeve_frame *command,
                         "checkpoint of step %llu: its weights have another digest than its index says",
                         (unsigned long long)command->step);
     reeve_checkpoint_close(ckpt);
-    if (st == REEVE_OK && c->config.ops->restored != NULL) st = c->config.ops->restored(c->self, command->step, err);
+    if (st == REEVE_OK && c->config.ops->restored != NULL) {
+        st = c->config.ops->restored(c->self, command->step, err);
+        if (st != REEVE_OK) st = failed_at(c, "restored", command, st, err);
+    }
     return st;
 }
 
@@ -201,7 +217,7 @@ static reeve_status run_gradient(reeve_compute *c, const struct reeve_frame *com
                                 .seed = job->seed};
     double loss_sum = 0.0;
     st = c->config.ops->gradient(c->self, &batch, c->grad, &loss_sum, is_cancelled, c, err);
-    if (st != REEVE_OK) return st;
+    if (st != REEVE_OK) return failed_at(c, "gradient", command, st, err);
     /* From here on nothing can fail: a micro-batch is added whole or not at all. */
     struct reeve_exact_flags flags = {0};
     if (c->fast_acc != NULL) {
@@ -231,7 +247,7 @@ static reeve_status run_eval(reeve_compute *c, const struct reeve_frame *command
                                 .seed = c->config.job->seed};
     double loss_sum = 0.0;
     st = c->config.ops->evaluate(c->self, &batch, &loss_sum, err);
-    if (st != REEVE_OK) return st;
+    if (st != REEVE_OK) return failed_at(c, "evaluate", command, st, err);
     struct reeve_exact_flags flags = {0};
     int64_t loss = reeve_exact_loss(loss_sum, &flags);
     count_words(c->eval_in, count, reeve_plan_coverage_word(c->plan, REEVE_PLAN_EVAL_STEP(command->step), command->arg),
@@ -297,6 +313,7 @@ static void execute_apply(reeve_compute *c, const struct reeve_frame *command)
                 c->grad[i] = (float)((double)c->fast_sum[i] * scale);
         else reeve_exact_mean(c->grad, c->sum, c->param_count, c->unit_bits, scale);
         st = c->config.ops->apply(c->self, c->grad, command->step, &info, &err);
+        if (st != REEVE_OK) st = failed_at(c, "apply", command, st, &err);
     }
     zero_sums(c);
     if (st != REEVE_OK) {
