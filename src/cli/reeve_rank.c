@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/idle.h"
 #include "base/launch_id.h"
@@ -78,8 +79,10 @@ static int prepare(const struct options *o, struct reeve_prepared *p)
     struct reeve_error err = {0};
     reeve_status st = o->job != NULL ? reeve_prepare(o->job, o->sets, o->set_count, o->run_dir, 0, p, &err)
                                      : reeve_prepare_open(o->run_dir, p, &err);
-    if (st == REEVE_OK && p->tasks == NULL && reeve_workload_find(p->job.workload) == NULL) {
-        st = reeve_fail(&err, REEVE_INPUT_INVALID, "workload '%s' is unknown; this build has: gpt, exec",
+    if (st == REEVE_OK && p->tasks == NULL && !reeve_job_is_plugin(&p->job) &&
+        reeve_workload_find(p->job.workload) == NULL) {
+        st = reeve_fail(&err, REEVE_INPUT_INVALID,
+                        "workload '%s' is unknown; this build has: gpt, exec; a shared object's path ends in .so",
                         p->job.workload);
         reeve_prepared_fini(p);
     }
@@ -128,11 +131,13 @@ static int run_alone(const struct options *o)
 /* ---- several ranks ---- */
 
 /* Rank 0's first word to every worker: go on with this folder, or end, because rank 0 has nothing to do or failed. */
-static void tell_all(reeve_transport *t, bool go_on, const char *run_dir)
+static void tell_all(reeve_transport *t, bool go_on, const struct reeve_prepared *p)
 {
+    const char *run_dir = p != NULL ? p->run_dir : "", *library = p != NULL ? p->library : "";
     static unsigned char message[REEVE_MESSAGE_BYTES_MAX];
     size_t bytes = 0;
-    const struct reeve_frame first = {.kind = REEVE_FRAME_FIRST, .arg = go_on};
+    const struct reeve_frame first = {
+        .kind = REEVE_FRAME_FIRST, .arg = go_on, .a = reeve_digest64(library, strlen(library), 0)};
     (void)reeve_frame_push(message, sizeof(message), &bytes, &first, run_dir); /* alone in a message it fits */
     struct reeve_error err = {0};
     reeve_status st = REEVE_OK;
@@ -147,6 +152,7 @@ static void tell_all(reeve_transport *t, bool go_on, const char *run_dir)
 
 struct first_word {
     bool go_on;
+    uint64_t library; /* digest of the master's reeve_prepared.library */
     char run_dir[REEVE_PATH_BYTES_MAX];
 };
 
@@ -160,6 +166,7 @@ static reeve_status read_first(const void *message, size_t bytes, struct first_w
     if (st != REEVE_OK || end || f.kind != REEVE_FRAME_FIRST || f.text_bytes >= sizeof(word->run_dir))
         return reeve_fail(err, REEVE_JOB_INTERNAL, "the master's first word cannot be understood");
     word->go_on = f.arg != 0;
+    word->library = f.a;
     memcpy(word->run_dir, text, f.text_bytes);
     word->run_dir[f.text_bytes] = '\0';
     return REEVE_OK;
@@ -205,6 +212,17 @@ static int hear_first(reeve_rank_members *m, struct reeve_members *members, stru
     return REEVE_EXIT_INTERNAL;
 }
 
+/* Workers with different code would compute different gradients, and nobody would see it in their sum. */
+static reeve_status check_library(const struct first_word *word, const struct reeve_prepared *p,
+                                  const struct reeve_mpi_session *session, struct reeve_error *err)
+{
+    if (reeve_digest64(p->library, strlen(p->library), 0) == word->library) return REEVE_OK;
+    return reeve_fail(err, REEVE_INPUT_CHANGED,
+                      "workload %s: on host %s it is %s, and the master read another one: every host must see the same "
+                      "file",
+                      p->job.workload, session->host, p->library);
+}
+
 static void configure(const struct options *o, const struct reeve_mpi_session *session, reeve_rank_members *m,
                       const struct reeve_prepared *p, struct reeve_rank_config *config)
 {
@@ -227,7 +245,7 @@ static int run_master(const struct options *o, const struct reeve_mpi_session *s
     reeve_rank_members_get(m, &members);
     int code = prepare(o, &p);
     if (code != 0 || p.complete) {
-        tell_all(members.transport, false, "");
+        tell_all(members.transport, false, NULL);
         end->clean = true; /* the workers were told to end, and will */
         return code != 0 ? code : say_complete(&p);
     }
@@ -253,10 +271,12 @@ static int run_worker(const struct options *o, const struct reeve_mpi_session *s
     code = prepare(&own, &p);
     if (code != 0) return code;
     struct reeve_error err = {0};
-    if (p.tasks == NULL && reeve_rank_members_work(m, &err) != REEVE_OK) {
+    reeve_status st = check_library(&word, &p, session, &err);
+    if (st == REEVE_OK && p.tasks == NULL) st = reeve_rank_members_work(m, &err);
+    if (st != REEVE_OK) {
         reeve_log(REEVE_LOG_ERROR, "%s", err.text);
         reeve_prepared_fini(&p);
-        return reeve_status_exit_code(err.status);
+        return reeve_status_exit_code(st);
     }
     reeve_rank_members_get(m, &members);
     struct reeve_rank_config config;

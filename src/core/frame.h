@@ -47,7 +47,7 @@ enum reeve_frame_kind {
     REEVE_FRAME_DRAIN = 41,      /* finish what you write, say goodbye, end */
     REEVE_FRAME_WIND_DOWN = 42,  /* begin nothing more; what runs has arg seconds left, then it is ended and released */
     REEVE_FRAME_END = 52,        /* all said goodbye and the last word is written: leave (fault-tolerant jobs only) */
-    REEVE_FRAME_FIRST = 53,      /* before all others. arg: 1 go on, 0 end; text: run folder */
+    REEVE_FRAME_FIRST = 53,      /* before all others. arg: 1 go on, 0 end; a: of the library; text: run folder */
 };
 
 struct reeve_frame {

@@ -82,11 +82,24 @@ bool reeve_job_is_list(const struct reeve_job *job)
     return strcmp(job->workload, "exec") == 0;
 }
 
+bool reeve_job_is_plugin(const struct reeve_job *job)
+{
+    size_t n = strnlen(job->workload, sizeof(job->workload));
+    return n > 3 && memcmp(job->workload + n - 3, ".so", 3) == 0;
+}
+
+/* A job folder may move, with its shared object. */
+static const char *workload_name(const struct reeve_job *job)
+{
+    const char *slash = reeve_job_is_plugin(job) ? strrchr(job->workload, '/') : NULL;
+    return slash != NULL ? slash + 1 : job->workload;
+}
+
 size_t reeve_job_identity(const struct reeve_job *job, char *text, size_t text_bytes)
 {
     struct identity_text out = {text, text_bytes, 0};
     if (text_bytes > 0) text[0] = 0;
-    add_escaped(&out, "workload", job->workload, sizeof(job->workload));
+    add_escaped(&out, "workload", workload_name(job), sizeof(job->workload));
     if (reeve_job_is_list(job)) {
         add_escaped(&out, "exec.shell", job->exec.shell, sizeof(job->exec.shell));
         return out.bytes;

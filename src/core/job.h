@@ -20,7 +20,7 @@ enum reeve_sync { REEVE_SYNC_STEP = 0, REEVE_SYNC_ALWAYS = 1, REEVE_SYNC_NONE = 
 
 struct reeve_job {
     char name[REEVE_JOB_NAME_BYTES];
-    char workload[REEVE_JOB_PATH_BYTES]; /* "gpt", or a path to a shared object */
+    char workload[REEVE_JOB_PATH_BYTES]; /* "gpt", "exec", or the path of a shared object, which ends in .so */
     uint64_t seed;
     struct {
         char manifest[REEVE_JOB_PATH_BYTES]; /* relative to the job file */
@@ -81,10 +81,14 @@ struct reeve_job {
  * and sample have no meaning then, and are all zero. */
 bool reeve_job_is_list(const struct reeve_job *job);
 
+/* The workload comes from a shared object: its path ends in .so. */
+bool reeve_job_is_plugin(const struct reeve_job *job);
+
 /* All that decides the trajectory (seed, data, batch, model, optimiser, reduce, workload), as canonical text lines
  * "key=value\n"; the resume check compares it line by line, and names the first key that differs.
  * Excluded: resources, checkpoint, journal, faults, sample, eval_every, refused_max, train.steps, name, and the paths of
- * manifest and cache (the manifest's digest is compared by itself). Text is cut to fit, and ends with a NUL. Returns the
+ * manifest and cache (the manifest's digest is compared by itself). Of a shared object the name counts, not its folder:
+ * what is in it is told from its digest (run/library_file.h). Text is cut to fit, and ends with a NUL. Returns the
  * bytes that the whole of it takes, without the NUL: text_bytes or more means that it was cut. Of a task list only the
  * workload and the shell: the list has a digest of its own. */
 size_t reeve_job_identity(const struct reeve_job *job, char *text, size_t text_bytes);

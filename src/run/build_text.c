@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "reeve/version.h"
 
 /* "model name" of the first processor; "unknown" where the system does not say. */
@@ -44,11 +45,28 @@ static void blas_name(char *name, size_t name_bytes)
     (void)snprintf(name, name_bytes, "%s %s %.16s", product, version, core != NULL ? core() : "");
 }
 
-void reeve_build_text(char *text, size_t text_bytes)
+void reeve_build_text(const char *library, char *text, size_t text_bytes)
 {
     char processor[128], blas[96];
     processor_name(processor, sizeof(processor));
     blas_name(blas, sizeof(blas));
-    (void)snprintf(text, text_bytes, "reeve %s, gcc %d.%d, glibc %s, %s, %s", REEVE_VERSION, __GNUC__, __GNUC_MINOR__,
-                   gnu_get_libc_version(), blas, processor);
+    (void)snprintf(text, text_bytes, "reeve %s, %s%sgcc %d.%d, glibc %s, %s, %s", REEVE_VERSION, library,
+                   library[0] != '\0' ? ", " : "", __GNUC__, __GNUC_MINOR__, gnu_get_libc_version(), blas, processor);
+}
+
+void reeve_build_tell_change(const struct reeve_recovered *from, const char *build, uint32_t threads)
+{
+    if (from->resume_step == 0) return;
+    if (from->threads != threads)
+        reeve_log(
+            REEVE_LOG_WARN,
+            "the checkpoint of step %llu was computed with resources.threads %u; now it is %u. The run goes on, but "
+            "not to the bits of a run that did not change it",
+            (unsigned long long)from->resume_step, from->threads, threads);
+    if (strcmp(build, from->build) == 0) return;
+    reeve_log(
+        REEVE_LOG_WARN,
+        "the checkpoint of step %llu was written by: %s; this is: %s. The run goes on, but not to the bits of a run "
+        "that stayed where it was",
+        (unsigned long long)from->resume_step, from->build, build);
 }

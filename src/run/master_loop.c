@@ -80,7 +80,7 @@ static reeve_status commit_checkpoint(reeve_master_loop *l, struct reeve_error *
     char identity[16384];
     size_t n = reeve_job_identity(l->config.job, identity, sizeof(identity));
     meta.job_digest = reeve_digest_of(identity, n < sizeof(identity) ? n : sizeof(identity) - 1);
-    reeve_build_text(meta.build, sizeof(meta.build));
+    (void)snprintf(meta.build, sizeof(meta.build), "%s", l->config.build);
     return reeve_checkpointer_commit(l->checkpointer, &meta, &cut, err);
 }
 

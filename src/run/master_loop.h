@@ -20,6 +20,7 @@ struct reeve_master_loop_config {
     const struct reeve_job *job;           /* borrowed until destroy */
     struct reeve_digest digest;            /* of the locked manifest, or of the task list */
     const struct reeve_task_list *tasks;   /* borrowed until destroy; NULL: it trains */
+    const char *build;                     /* for checkpoints (run/build_text.h); borrowed until destroy */
     uint32_t workers;                      /* expected: peers 1..workers */
     FILE *progress;                        /* borrowed; NULL: none */
     int64_t end_wall_ns;                   /* of --max-time; INT64_MAX: none */

@@ -3,7 +3,6 @@
 #define REEVE_RUN_MASTER_LOOP_STATE_H
 
 #include "run/master_loop.h"
-#include "run/build_text.h"
 #include "run/checkpointer.h"
 #include "run/deadline.h"
 #include "run/start_record.h"

@@ -243,6 +243,7 @@ reeve_status reeve_prepare(const char *job_path, const char *const *overrides, u
 {
     memset(out, 0, sizeof(*out));
     reeve_status st = reeve_job_read(job_path, overrides, override_count, &out->job, err);
+    if (st == REEVE_OK) st = reeve_library_file_check(&out->job, out->library, err);
     if (st != REEVE_OK) return st;
     if (workers > 0) out->job.resources.workers = workers;
     st = absolute_run_dir(run_dir, &out->job, out, err);
@@ -269,6 +270,7 @@ reeve_status reeve_prepare_open(const char *run_dir, struct reeve_prepared *out,
     char path[REEVE_PATH_BYTES_MAX];
     reeve_status st = in_run(out, "job.yaml", path, err);
     if (st == REEVE_OK) st = reeve_job_read(path, NULL, 0, &out->job, err);
+    if (st == REEVE_OK) st = reeve_library_file_check(&out->job, out->library, err);
     if (st == REEVE_OK && reeve_job_is_list(&out->job)) {
         st = reeve_prepare_tasks_open(out, NULL, err);
     } else if (st == REEVE_OK) {

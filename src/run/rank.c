@@ -13,11 +13,13 @@
 #include "coll/self.h"
 #include "config/job_file.h"
 #include "net/loopback.h"
+#include "run/build_text.h"
 #include "run/compute.h"
 #include "run/joined_transport.h"
 #include "run/master_loop.h"
 #include "run/worker.h"
 #include "store/owner.h"
+#include "workload/plugin.h"
 #include "workload/registry.h"
 
 #define REFRESH_NS (10 * REEVE_SECOND_NS)
@@ -31,14 +33,16 @@
 struct master_part {
     reeve_owner *owner;
     struct reeve_recovered recovered;
+    char build[REEVE_CHECKPOINT_BUILD_BYTES];
     reeve_master_loop *loop;
     reeve_time_ns refreshed_ns;
 };
 
 struct worker_part {
     char *job_json;
-    reeve_compute *compute;   /* NULL: it works a task list off */
-    reeve_executor *executor; /* NULL: it trains */
+    struct reeve_workload_ops plugin; /* where the workload is not built in */
+    reeve_compute *compute;           /* NULL: it works a task list off */
+    reeve_executor *executor;         /* NULL: it trains */
     reeve_worker *worker;
 };
 
@@ -98,11 +102,14 @@ static reeve_status master_init(struct master_part *m, const struct reeve_rank_c
              : reeve_recover(p->run_dir, &p->job, p->manifest, workers, config->stop_at, &m->recovered, err);
     if (st == REEVE_OK && m->recovered.info.torn_tail)
         reeve_log(REEVE_LOG_INFO, "the last write to the journal was cut short; its incomplete records were ignored");
+    reeve_build_text(p->library, m->build, sizeof(m->build));
+    if (st == REEVE_OK) reeve_build_tell_change(&m->recovered, m->build, p->job.resources.threads);
     struct reeve_master_loop_config loop = {
         .run_dir = p->run_dir,
         .job = &p->job,
         .digest = p->tasks != NULL ? p->tasks->digest : p->manifest->digest,
         .tasks = p->tasks,
+        .build = m->build,
         .workers = workers,
         .progress = config->progress ? stdout : NULL,
         .end_wall_ns = config->end_wall_ns > 0 ? config->end_wall_ns : INT64_MAX,
@@ -138,10 +145,12 @@ static void worker_fini(struct worker_part *w)
 static reeve_status create_compute(struct worker_part *w, const struct reeve_prepared *p, struct reeve_error *err)
 {
     const struct reeve_workload_ops *ops = reeve_workload_find(p->job.workload);
-    if (ops == NULL)
-        return reeve_fail(err, REEVE_INPUT_INVALID, "workload '%s' is unknown; this build has: gpt, exec",
-                          p->job.workload);
-    reeve_status st = reeve_job_format_json(&p->job, &w->job_json, err);
+    reeve_status st = REEVE_OK;
+    if (ops == NULL) {
+        st = reeve_plugin_load(p->job.workload, &w->plugin, err);
+        ops = &w->plugin;
+    }
+    if (st == REEVE_OK) st = reeve_job_format_json(&p->job, &w->job_json, err);
     struct reeve_compute_config compute = {
         .job = &p->job, .manifest = p->manifest, .run_dir = p->run_dir, .job_json = w->job_json, .ops = ops};
     return st == REEVE_OK ? reeve_compute_create(&compute, &w->compute, err) : st;
@@ -250,7 +259,7 @@ static reeve_status regroup(struct rank *r, struct reeve_error *err)
     if (st == REEVE_OK && r->is_worker)
         reeve_worker_regroup(r->worker.worker, leads ? r->near_worker : r->members.transport, r->members.collective);
     if (st != REEVE_OK || !leads) return st;
-    r->config->announce(r->members.transport, true, r->config->prepared->run_dir);
+    r->config->announce(r->members.transport, true, r->config->prepared);
     if (!r->is_master) return become_master(r, transport, err);
     return reeve_master_loop_regroup(r->master.loop, transport, &r->members, err);
 }
@@ -328,7 +337,7 @@ int reeve_rank_master(const struct reeve_rank_config *config, const struct reeve
     reeve_status st = rank_init(&r, config, members, &err);
     if (st == REEVE_OK) st = master_init(&r.master, config, members, members->transport, false, REEVE_CAUSE_NONE, &err);
     r.is_master = st == REEVE_OK;
-    config->announce(members->transport, r.is_master, config->prepared->run_dir);
+    config->announce(members->transport, r.is_master, config->prepared);
     if (!r.is_master) {
         end->clean = true; /* the workers were told to end, and nobody waits for this rank */
         rank_fini(&r);

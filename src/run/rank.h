@@ -7,8 +7,8 @@
 #include "run/prepare.h"
 #include "store/owner.h"
 
-/* Tell every worker to go on with this run folder, or to end. */
-typedef void reeve_rank_announce(reeve_transport *transport, bool go_on, const char *run_dir);
+/* Tell every worker to go on with this run, or to end; prepared may be NULL then. */
+typedef void reeve_rank_announce(reeve_transport *transport, bool go_on, const struct reeve_prepared *prepared);
 
 struct reeve_rank_config {
     const struct reeve_prepared *prepared; /* borrowed */

@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "run/build_text.h"
 #include "store/checkpoint.h"
 
 #define CUTS_MAX 4096u
@@ -79,28 +78,9 @@ static void master_config(const struct reeve_job *job, const struct reeve_manife
     memcpy(&out->manifest_digest64, manifest->digest.bytes, 8);
 }
 
-/* The bits are promised for one build on one type of processor (README, P1): a run that moves is told. */
-static void tell_other_build(const struct reeve_checkpoint_meta *meta, const struct reeve_job *job)
-{
-    char build[sizeof(meta->build)];
-    reeve_build_text(build, sizeof(build));
-    if (meta->threads != job->resources.threads)
-        reeve_log(
-            REEVE_LOG_WARN,
-            "the checkpoint of step %llu was computed with resources.threads %u; now it is %u. The run goes on, but "
-            "not to the bits of a run that did not change it",
-            (unsigned long long)meta->step, meta->threads, job->resources.threads);
-    if (strcmp(build, meta->build) == 0) return;
-    reeve_log(
-        REEVE_LOG_WARN,
-        "the checkpoint of step %llu was written by: %s; this is: %s. The run goes on, but not to the bits of a run "
-        "that stayed where it was",
-        (unsigned long long)meta->step, meta->build, build);
-}
-
 /* Is the checkpoint's index there, whole, of this run, and cut from the queue that the replay gave? */
 static reeve_status check_index(const char *run_dir, const struct recovery *r, const struct reeve_manifest *manifest,
-                                const struct reeve_job *job, const struct reeve_master_checkpoint *c,
+                                const struct reeve_master_checkpoint *c, struct reeve_recovered *out,
                                 struct reeve_error *err)
 {
     reeve_checkpoint *ckpt = NULL;
@@ -116,24 +96,25 @@ static reeve_status check_index(const char *run_dir, const struct recovery *r, c
                 err, REEVE_STORE_CORRUPT,
                 "checkpoint of step %llu: the journal up to record %llu does not give the queue it was cut with",
                 (unsigned long long)c->step, (unsigned long long)c->lsn);
-    if (st == REEVE_OK) tell_other_build(meta, job);
+    if (st == REEVE_OK) {
+        out->resume_step = c->step;
+        out->threads = meta->threads;
+        memcpy(out->build, meta->build, sizeof(out->build));
+    }
     reeve_checkpoint_close(ckpt);
     return st;
 }
 
 static reeve_status choose_checkpoint(const char *run_dir, const struct recovery *r,
-                                      const struct reeve_manifest *manifest, const struct reeve_job *job,
-                                      struct reeve_recovered *out, struct reeve_error *err)
+                                      const struct reeve_manifest *manifest, struct reeve_recovered *out,
+                                      struct reeve_error *err)
 {
     struct reeve_master_checkpoint newest;
     bool any = false;
     struct reeve_error why = {0};
     while (reeve_master_checkpoints(out->master, &newest, 1) == 1) {
         any = true;
-        if (check_index(run_dir, r, manifest, job, &newest, &why) == REEVE_OK) {
-            out->resume_step = newest.step;
-            return REEVE_OK;
-        }
+        if (check_index(run_dir, r, manifest, &newest, out, &why) == REEVE_OK) return REEVE_OK;
         reeve_log(REEVE_LOG_WARN, "checkpoint of step %llu cannot be used, falling back to the one before: %s",
                   (unsigned long long)newest.step, why.text);
         reeve_master_reject_checkpoint(out->master, newest.step);
@@ -209,7 +190,7 @@ reeve_status reeve_recover(const char *run_dir, const struct reeve_job *job, con
     r->master = out->master;
     if (st == REEVE_OK && !out->first) {
         st = reeve_journal_replay(run_dir, replay_event, r, &out->info, err);
-        if (st == REEVE_OK) st = choose_checkpoint(run_dir, r, manifest, job, out, err);
+        if (st == REEVE_OK) st = choose_checkpoint(run_dir, r, manifest, out, err);
     }
     if (st == REEVE_OK && !out->first) {
         struct reeve_master_status status;

@@ -4,6 +4,7 @@
 
 #include "core/job.h"
 #include "core/master.h"
+#include "store/checkpoint.h"
 #include "store/journal.h"
 
 struct reeve_recovered {
@@ -12,6 +13,8 @@ struct reeve_recovered {
     struct reeve_journal_info info;
     uint64_t run_id;      /* of the journal, or a fresh one */
     uint64_t resume_step; /* of the newest usable checkpoint; 0: from the seed */
+    uint32_t threads;     /* of each worker that computed it */
+    char build[REEVE_CHECKPOINT_BUILD_BYTES]; /* and the build that wrote it (run/build_text.h) */
     bool first;           /* no journal yet */
     bool complete;        /* all steps are done and on record: nothing is left to run */
 };

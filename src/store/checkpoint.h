@@ -18,6 +18,7 @@
 
 #define REEVE_CHECKPOINT_BLOCK_BYTES (1u << 20) /* one XXH3-64 per block */
 #define REEVE_CHECKPOINT_PARTS_MAX 65536u
+#define REEVE_CHECKPOINT_BUILD_BYTES 256u
 
 /* What a part file is known by; travels to the master in a frame (file name follows from `part`). */
 struct reeve_checkpoint_part {
@@ -40,7 +41,7 @@ struct reeve_checkpoint_meta {
     struct reeve_digest weights_digest; /* of all model tensors, in order */
     int64_t wall_ns;
     uint32_t threads; /* per worker */
-    char build[128];  /* what the bits depend on: version, compiler, BLAS core, processor */
+    char build[REEVE_CHECKPOINT_BUILD_BYTES]; /* what the bits depend on: version, workload, compiler, BLAS core, processor */
 };
 
 /* part_of[i] = part that tensor i goes to: largest first onto the lightest part, ties to the lower number. Pure.

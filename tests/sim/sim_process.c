@@ -193,7 +193,11 @@ static reeve_status begin_master(struct sim_proc *p, struct reeve_error *err)
         return REEVE_JOB_STOPPED;
     }
     struct reeve_master_loop_config config = {
-        .run_dir = SIM_RUN_DIR, .job = &shape->job, .digest = shape->manifest.digest, .workers = p->launch->workers};
+        .run_dir = SIM_RUN_DIR,
+        .job = &shape->job,
+        .digest = shape->manifest.digest,
+        .build = "simulated",
+        .workers = p->launch->workers};
     if (st == REEVE_OK) st = reeve_master_loop_create(&config, &p->recovered, &p->transport, NULL, &p->loop, err);
     return st;
 }

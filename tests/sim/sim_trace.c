@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "checkers.h"
-#include "run/build_text.h"
 #include "run/report.h"
 #include "run/stop_signals.h"
 #include "sim.h"
@@ -137,7 +136,3 @@ int reeve_stop_signals_last(void)
     return 0;
 }
 
-void reeve_build_text(char *text, size_t text_bytes)
-{
-    (void)snprintf(text, text_bytes, "simulated");
-}
