@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Goal: a workload that fails while it trains ends the run clearly: which function, in which step, in its own words, and
+# nothing committed is lost. Method: the example's library with a fault in step 7, on one worker and on two.
+# shellcheck source=tests/fault/tiny.sh
+. "$REEVE_SOURCE/tests/fault/tiny.sh"
+# shellcheck source=tests/fault/plugin.sh
+. "$REEVE_SOURCE/tests/fault/plugin.sh"
+build_example
+build_so faulty.so "$REEVE_SOURCE/tests/fault/plugin_faulty.c"
+sed -i 's|\./libridge.so|faulty.so|; s/steps: 60/steps: 12/; s/eval_every: 20/eval_every: 0, refused_max: 2/; s/every: 20,/every: 3,/' job.yaml
+printf 'faults: {crash_limit: 2, attempts_max: 2, restart_wait_s: 1}\n' >>job.yaml
+
+ends() { # ends FAULT CODE PATTERN [WORKERS]
+    export REEVE_TEST_FAULT=$1
+    must_run "$2" "${4:-1}" "$1-${4:-1}"
+    expect_text run.out "$3"
+    [ "$1" = gradient-nan ] || [ "$(committed_step "$1-${4:-1}")" = 6 ] || fail "$1: not at step 6 when it ended"
+    unset REEVE_TEST_FAULT
+}
+for workers in 1 2; do
+    ends gradient 70 'workload ridge, gradient of step 7, batch [0-3]: the matrix is singular' "$workers"
+    ends gradient-nan 65 'step 7 was refused: its gradient holds NaN' "$workers"
+    ends crash 70 'killed by signal 11 \(SIGSEGV\)' "$workers"
+done
+expect_text run.out 'faults.crash_limit'
+ends gradient-silent 65 'gradient of step 7, batch [0-3]: returned 75, which is no status of a workload'
+ends apply 70 'workload ridge, apply of step 7: no step today'
+
+# Mended, each goes on from its checkpoint to the bits of a run that was never hurt.
+must_run 0 1 whole
+whole=$(digest_of whole)
+for dir in gradient-1 gradient-2 crash-1 crash-2 apply-1; do
+    must_run 0 2 "$dir"
+    expect_equal "digest of $dir, mended" "$(digest_of "$dir")" "$whole"
+    audit_ok "$dir"
+done
