@@ -13,6 +13,7 @@
 #include "config/manifest_file.h"
 #include "config/tasks_file.h"
 #include "run/lock_manifest.h"
+#include "run/owner_wait.h"
 #include "run/prepare_tasks.h"
 #include "store/journal.h"
 #include "store/lock.h"
@@ -238,6 +239,13 @@ static reeve_status make_fresh(struct reeve_prepared *p, const char *job_path, s
     return st == REEVE_OK ? write_job(p, err) : st; /* last: its presence says that the folder is a run */
 }
 
+static void wait_for_owners(const char *run_dir)
+{
+    reeve_time_ns end_ns = reeve_clock_now() + REEVE_OWNER_PATIENCE_NS;
+    reeve_owner_wait(run_dir, REEVE_OWNER_SUPERVISOR, end_ns);
+    reeve_owner_wait(run_dir, REEVE_OWNER_MASTER, end_ns);
+}
+
 reeve_status reeve_prepare(const char *job_path, const char *const *overrides, uint32_t override_count,
                            const char *run_dir, uint32_t workers, struct reeve_prepared *out, struct reeve_error *err)
 {
@@ -250,6 +258,7 @@ reeve_status reeve_prepare(const char *job_path, const char *const *overrides, u
     char job_yaml[REEVE_PATH_BYTES_MAX];
     if (st == REEVE_OK) st = in_run(out, "job.yaml", job_yaml, err);
     char holder[256];
+    if (st == REEVE_OK) wait_for_owners(out->run_dir);
     if (st == REEVE_OK && (reeve_owner_peek_as(out->run_dir, REEVE_OWNER_SUPERVISOR, holder, sizeof(holder)) ||
                            reeve_owner_peek(out->run_dir, holder, sizeof(holder))))
         st = reeve_fail(err, REEVE_STORE_IN_USE,

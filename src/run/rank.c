@@ -17,6 +17,7 @@
 #include "run/compute.h"
 #include "run/joined_transport.h"
 #include "run/master_loop.h"
+#include "run/owner_wait.h"
 #include "run/worker.h"
 #include "store/owner.h"
 #include "workload/plugin.h"
@@ -78,6 +79,9 @@ static reeve_status own_run(struct master_part *m, const struct reeve_rank_confi
     uint32_t count = 0;
     for (uint32_t i = 0; config->processes != NULL && i < members->count; i++)
         if (!members->here[i]) lost[count++] = config->processes[i];
+    /* In a job of several nodes the master of the launch before may have died on another one. */
+    if (count == 0)
+        reeve_owner_wait(config->prepared->run_dir, REEVE_OWNER_MASTER, reeve_clock_now() + REEVE_OWNER_PATIENCE_NS);
     bool took_over = false;
     reeve_status st = reeve_owner_succeed(config->prepared->run_dir, lost, count, &m->owner, &took_over, err);
     free(lost);

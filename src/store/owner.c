@@ -84,15 +84,20 @@ static bool is_lost(const reeve_owner *o, const struct reeve_owner_record *r)
 }
 
 /* o: who asks; NULL: anybody. */
-static bool holder_lives(const reeve_owner *o, const struct holder *h, time_t now_s)
+static enum reeve_owner_seen holder_see(const reeve_owner *o, const struct holder *h, time_t now_s)
 {
     struct reeve_owner_record r;
     if (reeve_owner_record_parse(h->text, &r)) {
-        if (is_lost(o, &r)) return false;
+        if (is_lost(o, &r)) return REEVE_OWNER_NOBODY;
         enum reeve_owner_life life = reeve_owner_record_life(&r);
-        if (life != REEVE_OWNER_UNKNOWN) return life == REEVE_OWNER_LIVES;
+        if (life != REEVE_OWNER_UNKNOWN) return life == REEVE_OWNER_LIVES ? REEVE_OWNER_HERE : REEVE_OWNER_NOBODY;
     }
-    return now_s - h->refreshed_s <= REEVE_OWNER_SILENT_S;
+    return now_s - h->refreshed_s <= REEVE_OWNER_SILENT_S ? REEVE_OWNER_ELSEWHERE : REEVE_OWNER_NOBODY;
+}
+
+static bool holder_lives(const reeve_owner *o, const struct holder *h, time_t now_s)
+{
+    return holder_see(o, h, now_s) != REEVE_OWNER_NOBODY;
 }
 
 static void holder_describe(const struct holder *h, time_t now_s, char *text, size_t text_bytes)
@@ -355,6 +360,19 @@ void reeve_owner_release(reeve_owner *o)
     free(o);
 }
 
+enum reeve_owner_seen reeve_owner_look(const char *run_dir, enum reeve_owner_role role, char *text, size_t text_bytes)
+{
+    char lock[REEVE_PATH_BYTES_MAX];
+    struct holder h;
+    if (text_bytes > 0) text[0] = '\0';
+    if (reeve_path_join(lock, sizeof(lock), run_dir, name_of(role), NULL) != REEVE_OK || !holder_read(lock, &h))
+        return REEVE_OWNER_NOBODY;
+    time_t now_s = time(NULL);
+    enum reeve_owner_seen seen = holder_see(NULL, &h, now_s);
+    if (seen != REEVE_OWNER_NOBODY) holder_describe(&h, now_s, text, text_bytes);
+    return seen;
+}
+
 bool reeve_owner_peek(const char *run_dir, char *text, size_t text_bytes)
 {
     return reeve_owner_peek_as(run_dir, REEVE_OWNER_MASTER, text, text_bytes);
@@ -362,13 +380,5 @@ bool reeve_owner_peek(const char *run_dir, char *text, size_t text_bytes)
 
 bool reeve_owner_peek_as(const char *run_dir, enum reeve_owner_role role, char *text, size_t text_bytes)
 {
-    char lock[REEVE_PATH_BYTES_MAX];
-    struct holder h;
-    if (text_bytes > 0) text[0] = '\0';
-    if (reeve_path_join(lock, sizeof(lock), run_dir, name_of(role), NULL) != REEVE_OK || !holder_read(lock, &h))
-        return false;
-    time_t now_s = time(NULL);
-    if (!holder_lives(NULL, &h, now_s)) return false;
-    holder_describe(&h, now_s, text, text_bytes);
-    return true;
+    return reeve_owner_look(run_dir, role, text, text_bytes) != REEVE_OWNER_NOBODY;
 }

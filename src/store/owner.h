@@ -1,6 +1,7 @@
 /* Who owns a run: RUN/LOCK (its master) and RUN/LOCK.supervisor (the `reeve run` that starts it again), created with
  * O_EXCL, refreshed by its owner. Never flock: it may be local to a node. Taken over when the owner is dead for certain
- * (same host, no such process, or another start time) or has been silent for REEVE_OWNER_SILENT_S on another host. */
+ * (same host, no such process, or another start time; or an earlier life of this very Slurm job) or has been silent for
+ * REEVE_OWNER_SILENT_S on another host. */
 #ifndef REEVE_STORE_OWNER_H
 #define REEVE_STORE_OWNER_H
 
@@ -41,5 +42,8 @@ void reeve_owner_release(reeve_owner *o); /* removes LOCK if it is still ours; t
 /* For people: who holds it now; false if nobody alive does. */
 bool reeve_owner_peek(const char *run_dir, char *text, size_t text_bytes);
 bool reeve_owner_peek_as(const char *run_dir, enum reeve_owner_role role, char *text, size_t text_bytes);
+/* The same, and where: on this machine, for certain; or elsewhere, by what is known (not silent for long enough). */
+enum reeve_owner_seen { REEVE_OWNER_NOBODY, REEVE_OWNER_HERE, REEVE_OWNER_ELSEWHERE };
+enum reeve_owner_seen reeve_owner_look(const char *run_dir, enum reeve_owner_role role, char *text, size_t text_bytes);
 
 #endif

@@ -58,6 +58,13 @@ static bool find_process(long pid, char *state, uint64_t *start)
     return sscanf(at, "%" SCNu64, start) == 1;
 }
 
+/* It goes into JSON as it is. */
+static void make_plain(char *text)
+{
+    for (char *c = text; *c != '\0'; c++)
+        if (*c == '"' || *c == '\\' || (unsigned char)*c < ' ') *c = '_';
+}
+
 static void make_nonce(char out[17])
 {
     static atomic_uint counter;
@@ -76,26 +83,41 @@ static void make_nonce(char out[17])
     (void)snprintf(out, 17, "%016" PRIx64, reeve_digest64(&seed, sizeof(seed), 0));
 }
 
+/* One run folder may be seen by several clusters, and each counts its jobs by itself. */
+static void find_job(struct reeve_owner_record *out)
+{
+    const char *id = getenv("SLURM_JOB_ID"), *cluster = getenv("SLURM_CLUSTER_NAME");
+    const char *restart = getenv("SLURM_RESTART_COUNT"); /* not there before the first */
+    if (id == NULL || *id == '\0') return;
+    int n = snprintf(out->job, sizeof(out->job), "%s/%s", cluster != NULL ? cluster : "", id);
+    if (n < 0 || (size_t)n >= sizeof(out->job)) out->job[0] = '\0';
+    make_plain(out->job);
+    if (out->job[0] != '\0' && restart != NULL) out->restart = (uint32_t)strtoul(restart, NULL, 10);
+}
+
 void reeve_owner_record_make(struct reeve_owner_record *out)
 {
     char state;
     memset(out, 0, sizeof(*out));
     if (gethostname(out->host, sizeof(out->host) - 1) != 0 || out->host[0] == '\0') strcpy(out->host, UNKNOWN);
-    for (char *c = out->host; *c != '\0'; c++)
-        if (*c == '"' || *c == '\\' || (unsigned char)*c < ' ') *c = '_'; /* it goes into JSON as it is */
+    make_plain(out->host);
     find_boot(out->boot, sizeof(out->boot));
     out->pid = (long)getpid();
     if (!find_process(out->pid, &state, &out->start)) out->start = 0;
     reeve_clock_format_utc(reeve_clock_wall_ns(), out->since);
     make_nonce(out->nonce);
+    find_job(out);
 }
 
 size_t reeve_owner_record_print(const struct reeve_owner_record *r, char text[REEVE_OWNER_RECORD_BYTES])
 {
+    char job[160] = "";
+    if (r->job[0] != '\0')
+        (void)snprintf(job, sizeof(job), ", \"job\": \"%s\", \"restart\": %" PRIu32, r->job, r->restart);
     int n = snprintf(text, REEVE_OWNER_RECORD_BYTES,
                      "{\"host\": \"%s\", \"pid\": %ld, \"start\": %" PRIu64 ", \"boot\": \"%s\", \"since\": \"%s\", "
-                     "\"nonce\": \"%s\"}\n",
-                     r->host, r->pid, r->start, r->boot, r->since, r->nonce);
+                     "\"nonce\": \"%s\"%s}\n",
+                     r->host, r->pid, r->start, r->boot, r->since, r->nonce, job);
     return n < 0 ? 0 : (size_t)n;
 }
 
@@ -107,25 +129,39 @@ bool reeve_owner_record_parse(const char *text, struct reeve_owner_record *out)
     memset(&r, 0, sizeof(r));
     int fields = sscanf(text,
                         "{\"host\": \"%255[^\"]\", \"pid\": %ld, \"start\": %" SCNu64 ", \"boot\": \"%63[^\"]\", "
-                        "\"since\": \"%20[^\"]\", \"nonce\": \"%16[0-9a-f]\"}",
-                        r.host, &r.pid, &r.start, r.boot, r.since, r.nonce);
-    if (fields != 6 || r.pid <= 0 || strlen(r.nonce) != 16) return false;
+                        "\"since\": \"%20[^\"]\", \"nonce\": \"%16[0-9a-f]\", \"job\": \"%95[^\"]\", \"restart\": "
+                        "%" SCNu32 "}",
+                        r.host, &r.pid, &r.start, r.boot, r.since, r.nonce, r.job, &r.restart);
+    if ((fields != 6 && fields != 8) || r.pid <= 0 || strlen(r.nonce) != 16) return false;
     (void)reeve_owner_record_print(&r, again);
     if (strcmp(again, text) != 0) return false;
     *out = r;
     return true;
 }
 
-enum reeve_owner_life reeve_owner_record_life(const struct reeve_owner_record *r)
+static enum reeve_owner_life look_for(const struct reeve_owner_record *r, const struct reeve_owner_record *here)
 {
-    struct reeve_owner_record here;
     char state;
     uint64_t start;
-    reeve_owner_record_make(&here);
-    if (strcmp(here.boot, UNKNOWN) == 0 || here.start == 0 || strcmp(here.boot, r->boot) != 0)
+    if (strcmp(here->boot, UNKNOWN) == 0 || here->start == 0 || strcmp(here->boot, r->boot) != 0)
         return REEVE_OWNER_UNKNOWN;
     if (!find_process(r->pid, &state, &start)) /* gone, or of another user in a /proc that hides those */
         return kill((pid_t)r->pid, 0) != 0 && errno == ESRCH ? REEVE_OWNER_DEAD : REEVE_OWNER_UNKNOWN;
     if (start != r->start) return REEVE_OWNER_DEAD; /* another process was given the number */
     return state == 'Z' || state == 'X' ? REEVE_OWNER_DEAD : REEVE_OWNER_LIVES;
+}
+
+/* Slurm starts a job anew when it has ended the life before, or given up the node where that ran. A process cut off there
+ * is fenced like any owner that was replaced: it stops when it next looks at its lock. */
+static bool is_earlier_life(const struct reeve_owner_record *r, const struct reeve_owner_record *here)
+{
+    return here->job[0] != '\0' && strcmp(r->job, here->job) == 0 && r->restart < here->restart;
+}
+
+enum reeve_owner_life reeve_owner_record_life(const struct reeve_owner_record *r)
+{
+    struct reeve_owner_record here;
+    reeve_owner_record_make(&here);
+    enum reeve_owner_life life = look_for(r, &here);
+    return life == REEVE_OWNER_UNKNOWN && is_earlier_life(r, &here) ? REEVE_OWNER_DEAD : life;
 }

@@ -11,12 +11,14 @@
 #define REEVE_OWNER_RECORD_BYTES 1024
 
 struct reeve_owner_record {
-    char host[256];     /* node name, for people */
-    char boot[64];      /* id of the boot of its kernel, and of the process-id name space: there, pid means something */
+    char host[256]; /* node name, for people */
+    char boot[64];  /* id of the boot of its kernel, and of the process-id name space: there, pid means something */
     long pid;
-    uint64_t start;     /* of the process, in clock ticks since boot: tells it from a later one with the same pid */
-    char since[21];     /* UTC, when it took the run */
-    char nonce[17];     /* 16 hex digits; no two records are equal */
+    uint64_t start;   /* of the process, in clock ticks since boot: tells it from a later one with the same pid */
+    char since[21];   /* UTC, when it took the run */
+    char nonce[17];   /* 16 hex digits; no two records are equal */
+    char job[96];     /* of Slurm: "<cluster>/<job id>"; "": not in a job, and then neither field is in the text */
+    uint32_t restart; /* how often Slurm had queued that job again */
 };
 
 /* Describe the calling process, with a fresh nonce. */
@@ -28,7 +30,7 @@ bool reeve_owner_record_parse(const char *text, struct reeve_owner_record *out);
 
 enum reeve_owner_life {
     REEVE_OWNER_LIVES,   /* the process is here and runs */
-    REEVE_OWNER_DEAD,    /* for certain: it ran here, and is gone */
+    REEVE_OWNER_DEAD,    /* it ran here, and is gone; or elsewhere, in an earlier life of the Slurm job that we are */
     REEVE_OWNER_UNKNOWN, /* it runs, or ran, where we cannot see processes */
 };
 enum reeve_owner_life reeve_owner_record_life(const struct reeve_owner_record *r);

@@ -41,7 +41,8 @@ expect_equal "exit code" "$(job_field "$job" ExitCode)" 75:0
 expect_text "run/submit/slurm-$job.out" 'not queued again: somebody asked'
 expect_equal "cause" "$(ends run | tail -n 1)" asked
 
-# A crash that nobody on the node survives to mend: `reeve run` itself dies. It is queued again, because it had got on.
+# A crash that nobody on the node survives to mend: `reeve run` itself dies. It is queued again, because it had got on, and
+# comes back on another first host within seconds, where it finds the locks of its own earlier life.
 submit --nodes 3 --time 5 --run-dir "$PWD/run"
 before=$(committed_step run)
 wait_for 60 beyond run "$((before + 450))" || { tell_job "$job"; fail "the fourth life did not begin"; }
@@ -50,10 +51,14 @@ cluster on "$PWD/cluster" "$host" pkill -KILL -x reeve || fail "no reeve on $hos
 wait_for 60 grep -q "\"event\":\"requeued\".*\"job_id\":$job,.*\"cause\":\"crash\"" run/starts.jsonl ||
     { tell_job "$job"; fail "not queued again after a crash"; }
 wait_for 30 job_is "$job" PENDING || { tell_job "$job"; fail "the requeued job does not wait"; } # now nothing of it runs
+slurm scontrol update "nodename=$host" state=drain reason=test
 reeve inspect run --json >inspect.json
 last=$(($(json inspect.json step) + 100))
 end_at $last
 wait_job 60 "$job" COMPLETED
+[ "$(job_field "$job" BatchHost)" != "$host" ] || fail "the job came back on $host, which takes no jobs"
+grep -q 'is in use by' "run/submit/slurm-$job.out" && fail "the job waited for its own earlier life"
+slurm scontrol update "nodename=$host" state=resume
 must_run 0 3 undisturbed --set train.steps=$last
 expect_equal "digest" "$(digest_of run)" "$(digest_of undisturbed)"
 audit_ok run

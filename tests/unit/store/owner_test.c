@@ -229,6 +229,97 @@ static void owner_on_another_machine_is_judged_by_its_silence(void **state)
     assert_int_equal(files_in(f), 0);
 }
 
+static struct reeve_owner_record life_elsewhere(const char *job, uint32_t restart)
+{
+    struct reeve_owner_record r = somebody_elsewhere();
+    (void)snprintf(r.job, sizeof(r.job), "%s", job);
+    r.restart = restart;
+    return r;
+}
+
+static void in_slurm_job(const char *cluster, const char *id, const char *restart)
+{
+    assert_int_equal(setenv("SLURM_CLUSTER_NAME", cluster, 1), 0);
+    assert_int_equal(setenv("SLURM_JOB_ID", id, 1), 0);
+    assert_int_equal(restart != NULL ? setenv("SLURM_RESTART_COUNT", restart, 1) : unsetenv("SLURM_RESTART_COUNT"), 0);
+}
+
+static void outside_slurm(void)
+{
+    (void)unsetenv("SLURM_CLUSTER_NAME");
+    (void)unsetenv("SLURM_JOB_ID");
+    (void)unsetenv("SLURM_RESTART_COUNT");
+}
+
+/* A test that failed leaves no job behind for the next one. */
+static int leave_slurm(void **state)
+{
+    outside_slurm();
+    return fixture_teardown(state);
+}
+
+static void record_names_the_job_of_slurm(void **state)
+{ /* Goal: with a job and without one, print and parse agree; what an older version wrote is still read. */
+    (void)state;
+    struct reeve_owner_record r, back;
+    char text[REEVE_OWNER_RECORD_BYTES];
+    in_slurm_job("north", "4711", NULL);
+    reeve_owner_record_make(&r);
+    assert_string_equal(r.job, "north/4711");
+    assert_int_equal(r.restart, 0); /* Slurm does not say so before the first */
+    in_slurm_job("no\"rth", "4711", "3");
+    reeve_owner_record_make(&r);
+    assert_int_equal(r.restart, 3);
+    (void)reeve_owner_record_print(&r, text);
+    assert_non_null(strstr(text, ", \"job\": \"no_rth/4711\", \"restart\": 3}\n"));
+    assert_true(reeve_owner_record_parse(text, &back));
+    assert_string_equal(back.job, r.job);
+    assert_int_equal(back.restart, 3);
+    for (size_t left = strlen(text); left-- > 0;) {
+        text[left] = '\0';
+        assert_false(reeve_owner_record_parse(text, &back));
+    }
+    const char *older = "{\"host\": \"n1\", \"pid\": 7, \"start\": 12, \"boot\": \"b/1\", \"since\": "
+                        "\"2026-01-01T00:00:00Z\", \"nonce\": \"0123456789abcdef\"}\n";
+    assert_true(reeve_owner_record_parse(older, &back));
+    assert_string_equal(back.job, "");
+}
+
+static void earlier_life_of_the_same_job_is_over(void **state)
+{ /* Goal: a job that Slurm queued again does not wait for itself. Method: records refreshed just now, from elsewhere. */
+    struct fixture *f = *state;
+    struct reeve_owner_record r;
+    char who[256];
+    in_slurm_job("north", "4711", "2");
+    r = life_elsewhere("north/4711", 1);
+    forge(f, &r, 0);
+    assert_int_equal(reeve_owner_look(f->dir, REEVE_OWNER_MASTER, who, sizeof(who)), REEVE_OWNER_NOBODY);
+    reeve_owner_release(acquire(f, true));
+
+    const struct reeve_owner_record alive[] = {
+        life_elsewhere("north/4711", 2), /* another process of this life */
+        life_elsewhere("north/4711", 3), /* we are the one that is over */
+        life_elsewhere("north/4712", 0), life_elsewhere("south/4711", 1),
+        life_elsewhere("", 0), /* in no job, or of an older version */
+    };
+    for (size_t i = 0; i < sizeof(alive) / sizeof(alive[0]); i++) {
+        forge(f, &alive[i], 0);
+        check_in_use(f, "on node17");
+        assert_int_equal(reeve_owner_look(f->dir, REEVE_OWNER_MASTER, who, sizeof(who)), REEVE_OWNER_ELSEWHERE);
+        assert_non_null(strstr(who, "on node17"));
+    }
+    r = life_elsewhere("north/4711", 1);
+    outside_slurm();
+    forge(f, &r, 0);
+    check_in_use(f, "on node17"); /* for everybody else its silence decides */
+    char path[512];
+    lock_path(f, path);
+    assert_int_equal(unlink(path), 0);
+    reeve_owner *o = acquire(f, false);
+    assert_int_equal(reeve_owner_look(f->dir, REEVE_OWNER_MASTER, who, sizeof(who)), REEVE_OWNER_HERE);
+    reeve_owner_release(o);
+}
+
 static void owner_learns_that_it_was_replaced(void **state)
 { /* Goal: it stops, and leaves the new owner's LOCK alone. Method: another record, then none. */
     struct fixture *f = *state;
@@ -431,6 +522,8 @@ int main(void)
         TEST(run_of_a_stopped_owner_is_not_taken_over),
         TEST(owner_gives_way_to_a_member_of_its_own_job),
         TEST(owner_on_another_machine_is_judged_by_its_silence),
+        cmocka_unit_test_setup_teardown(record_names_the_job_of_slurm, fixture_setup, leave_slurm),
+        cmocka_unit_test_setup_teardown(earlier_life_of_the_same_job_is_over, fixture_setup, leave_slurm),
         TEST(owner_learns_that_it_was_replaced),
         TEST(refresh_shows_that_the_owner_lives),
         TEST(of_many_who_want_a_run_one_gets_it),

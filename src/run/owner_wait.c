@@ -1,0 +1,26 @@
+/* See owner_wait.h. */
+#include "run/owner_wait.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+
+#define LOOK_NS (200 * REEVE_MILLISECOND_NS)
+
+void reeve_owner_wait(const char *run_dir, enum reeve_owner_role role, reeve_time_ns end_ns)
+{
+    if (getenv("SLURM_JOB_ID") == NULL) return;
+    char who[512]; /* host, process, since when */
+    bool told = false;
+    for (reeve_time_ns now_ns; (now_ns = reeve_clock_now()) < end_ns; reeve_clock_sleep(LOOK_NS)) {
+        if (reeve_owner_look(run_dir, role, who, sizeof(who)) != REEVE_OWNER_ELSEWHERE) return;
+        if (!told)
+            reeve_log(
+                REEVE_LOG_WARN,
+                "run folder %s is in use by %s; waiting up to %lld s for it to end (after %d s of silence it counts "
+                "as gone)",
+                run_dir, who, (long long)((end_ns - now_ns + REEVE_SECOND_NS - 1) / REEVE_SECOND_NS),
+                REEVE_OWNER_SILENT_S);
+        told = true;
+    }
+}
