@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A real Slurm cluster of several hosts on one machine, for tests: a controller and N hosts, each with processes, network,
-# name, mounts and shared memory of its own, so that a program sees what it would see on N machines.
+# name, mounts, shared memory and temporary files (TMPDIR) of its own, so that a program sees what it would see on N
+# machines.
 #
 #   cluster.sh can                    can one be made here? If not: exit code 77 after a line with the reason
 #   cluster.sh up DIR [N]             start the controller `ctl` and the hosts n1 ... nN (default 4); DIR is made
@@ -47,12 +48,24 @@ enter() { # enter HOST COMMAND...: in the same folder, with the environment of t
         env -C "$PWD" SLURM_CONF="$dir/slurm.conf" "$@"
 }
 
+# Empty whenever the host is switched on. Process numbers of a host begin at 1 each time, and Open MPI 5 makes folders
+# named after host and process: prted ends at once, without a word, where one of a killed prted with its number is left.
+own_temporary_files() {
+    local folder
+    folder=$(realpath -m "${TMPDIR:-/tmp}")
+    case $dir/ in
+    "$folder"/*) ;; # the cluster's own files lie there
+    *) mount -t tmpfs -o mode=1777 tmp "$folder" ;;
+    esac
+}
+
 # A host, from inside its namespaces. Until it mounts its own, /proc numbers processes as the machine does.
 live() { # live HOST ADDRESS
     local pid
     read -r pid _ </proc/self/stat
     mount -t proc proc /proc
     mount -t tmpfs -o mode=1777 shm /dev/shm
+    own_temporary_files
     mount --bind "$dir/hosts" /etc/hosts
     hostname "$1"
     ip link set lo up
