@@ -43,6 +43,7 @@ struct watch {
     int signals_seen;
     bool left_at_once, taken_over, hung, unnoticed;
     char why_ended[96]; /* of hung and unnoticed */
+    bool alone;         /* master and worker are one process, without mpirun */
     bool local;         /* all ranks are on this machine */
     bool begun;         /* the run has told of itself */
     uint32_t ranks_seen;
@@ -130,7 +131,8 @@ static void ask_stop(const struct watch *w)
 static void end_it(struct watch *w)
 {
     if (w->kill_at_ns != 0) return;
-    (void)kill(w->child, SIGTERM);
+    /* To a run of one process SIGTERM is a first request to stop: it would go on, saving. */
+    (void)kill(w->child, w->left_at_once && w->alone ? SIGKILL : SIGTERM);
     w->kill_at_ns = reeve_clock_now() + KILL_AFTER_NS;
 }
 
@@ -328,6 +330,7 @@ int reeve_supervise_launch(struct reeve_supervisor *s, const struct reeve_placem
     w->s = s;
     w->signals_seen = reeve_stop_signals_count();
     w->oom_kills = count_oom_kills();
+    w->alone = placement->workers == 1;
     w->local = placement->hosts == NULL && getenv("SLURM_JOB_ID") == NULL;
     reeve_launch_id_make(s->launch->prepared->run_dir, (uint64_t)reeve_clock_wall_ns() ^ (uint64_t)getpid() << 48,
                          w->id);
