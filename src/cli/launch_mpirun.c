@@ -104,11 +104,20 @@ static void add_number(struct arguments *a, uint64_t number)
     add(a, text);
 }
 
-/* Losing a process is then an event inside the job, not its end. REEVE_IN_JOB=off: the supervisor, for every loss. */
-static bool goes_on_inside(void)
+static bool spans_hosts(const struct reeve_placement *placement)
+{
+    if (placement->hosts != NULL) return strchr(placement->hosts, ',') != NULL;
+    const char *nodes = getenv("SLURM_JOB_NUM_NODES");
+    return getenv("SLURM_JOB_ID") != NULL && nodes != NULL && strtol(nodes, NULL, 10) > 1;
+}
+
+/* Losing a process is then an event inside the job, not its end. REEVE_IN_JOB=off: the supervisor, for every loss. Across
+ * hosts it has to be asked for (on): there Open MPI 5.0.7 does not always tell the master, see docs/recovery.md. */
+static bool goes_on_inside(const struct reeve_placement *placement)
 {
     const char *wish = getenv("REEVE_IN_JOB");
-    return REEVE_BUILD_ULFM && (wish == NULL || strcmp(wish, "off") != 0);
+    if (!REEVE_BUILD_ULFM || (wish != NULL && strcmp(wish, "off") == 0)) return false;
+    return !spans_hosts(placement) || (wish != NULL && strcmp(wish, "on") == 0);
 }
 
 static void add_mpirun(struct arguments *a, const struct reeve_placement *placement)
@@ -124,7 +133,7 @@ static void add_mpirun(struct arguments *a, const struct reeve_placement *placem
     if (getenv("SLURM_JOB_ID") == NULL) add(a, "--oversubscribe");
     add(a, "--bind-to");
     add(a, "none");
-    if (goes_on_inside()) {
+    if (goes_on_inside(placement)) {
         add(a, "--with-ft");
         add(a, "ulfm");
     }
