@@ -13,6 +13,7 @@
 #include "base/launch_id.h"
 #include "base/path.h"
 #include "core/audit.h"
+#include "core/job.h"
 #include "reeve/ids.h"
 
 #define REEVE_CHAOS_STRIKES_MAX 10000u
@@ -77,6 +78,7 @@ struct reeve_chaos {
     char broken[REEVE_PATH_BYTES_MAX];  /* the run that is broken, and the one that is not */
     char whole[REEVE_PATH_BYTES_MAX];
     uint32_t kinds, strikes;
+    enum reeve_sync sync; /* journal.sync of the job: what a power cut may tear */
     reeve_time_ns every_ns;
     uint64_t seed;
     FILE *out; /* for progress */

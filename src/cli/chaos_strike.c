@@ -64,7 +64,7 @@ static int cut_power(struct reeve_chaos *c, const struct reeve_chaos_strike *s, 
     if (!reeve_processes_end(c->id, DIE_NS))
         return reeve_cli_fail_text(REEVE_EXIT_INTERNAL, "processes of %s do not die after SIGKILL", c->broken);
     reeve_status st = reeve_owner_acquire(c->broken, &owner, &took_over, &err);
-    if (st == REEVE_OK) st = reeve_journal_tear(c->broken, s->pick, &torn, &err);
+    if (st == REEVE_OK) st = reeve_journal_tear(c->broken, c->sync, s->pick, &torn, &err);
     reeve_owner_release(owner);
     if (st != REEVE_OK) return reeve_cli_fail(&err);
     c->torn_records += torn;

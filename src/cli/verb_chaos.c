@@ -106,6 +106,7 @@ static int prepare(struct reeve_chaos *c, struct chaos_options *o)
                                    "%s: a list of commands has no weights to compare; `reeve chaos` is "
                                    "for jobs that train",
                                    c->job);
+    c->sync = (enum reeve_sync)job.journal.sync;
     c->strikes = (uint32_t)o->kills;
     c->every_ns = (reeve_time_ns)o->every * REEVE_SECOND_NS;
     c->seed = o->seed;
