@@ -1,4 +1,4 @@
-/* What a workload gives back is foreign data: its list of tensors and its errors are checked before anybody uses them. */
+/* What a workload gives back is foreign data: its tensors and its errors are checked before anybody uses them. */
 #ifndef REEVE_WORKLOAD_FOREIGN_H
 #define REEVE_WORKLOAD_FOREIGN_H
 

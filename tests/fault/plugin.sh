@@ -5,7 +5,8 @@
 build_example() {
     compiler=$(command -v cc || command -v gcc || command -v clang) || skip "no C compiler to build a workload with"
     command -v cmake >/dev/null || skip "no cmake to install Reeve with"
-    cmake --install "$REEVE_BUILD" --prefix "$PWD/prefix" >install.log 2>&1 || { tail install.log; fail "cmake --install"; }
+    cmake --install "$REEVE_BUILD" --prefix "$PWD/prefix" >install.log 2>&1 ||
+        { tail install.log; fail "cmake --install"; }
     prefix=$PWD/prefix
     cp -r "$REEVE_SOURCE/jobs/plugin-example" example && cd example || fail "no example"
     rm -rf build libridge.so # of somebody who built it in the source tree
