@@ -98,16 +98,17 @@ static bool probe_mpirun(struct reeve_doctor *d)
 /* Which level of failure a job can outlive depends on the MPI. Level 2, the supervisor, needs nothing of it. */
 static void probe_fault_tolerance(struct reeve_doctor *d)
 {
-    static const char restarts[] =
-        "when a process is lost or the job hangs, `reeve run` starts it again by itself from "
-        "the newest checkpoint (level 2); `reeve chaos` shows it";
-    const char *mpi =
-        REEVE_BUILD_ULFM ? "restart; this MPI has ULFM" : "restart; this MPI has no ULFM (Open MPI >= 5 has)";
-    struct reeve_doctor_finding *f = reeve_doctor_add(d, "fault_tolerance", REEVE_DOCTOR_GOOD, "%s", mpi);
-    if (!REEVE_BUILD_ULFM) reeve_doctor_follows(f, "%s", restarts);
-    else
-        reeve_doctor_follows(f, "%s; going on inside the job (level 1), which ULFM allows, is not in this version",
-                             restarts);
+    static const char restarts[] = "`reeve run` starts it again by itself from the newest checkpoint (level 2)";
+    const char *level = REEVE_BUILD_ULFM ? "in the job, and restart; this MPI has ULFM"
+                                         : "restart; this MPI has no ULFM (Open MPI >= 5 has)";
+    struct reeve_doctor_finding *f = reeve_doctor_add(d, "fault_tolerance", REEVE_DOCTOR_GOOD, "%s", level);
+    if (REEVE_BUILD_ULFM)
+        reeve_doctor_follows(
+            f,
+            "a job on one host goes on without a process that it loses (level 1); otherwise, or when it "
+            "hangs, %s; `reeve chaos` shows it",
+            restarts);
+    else reeve_doctor_follows(f, "when a process is lost or the job hangs, %s; `reeve chaos` shows it", restarts);
 }
 
 /* Nothing tells more about a launcher than launching. Not inside an MPI job: mpirun there would answer for that job. */
