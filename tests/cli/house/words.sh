@@ -6,7 +6,7 @@ cd "$REEVE_SOURCE" || fail "no source tree in $REEVE_SOURCE"
 if git rev-parse --is-inside-work-tree >"$OLDPWD/git" 2>/dev/null; then
     mapfile -t files < <(git -c safe.directory='*' ls-files)
 else
-    mapfile -t files < <(find . -type f -not -path './build*' -not -path './runs/*' -not -path './.git/*')
+    mapfile -t files < <(find . -type f -not -path './build*' -not -path './runs/*' -not -path './.git/*' -printf '%P\n')
 fi
 [ "${#files[@]}" -gt 50 ] || fail "only ${#files[@]} files found"
 complaints=0
