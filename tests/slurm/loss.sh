@@ -10,7 +10,8 @@ submit --nodes 4 --time 10 --run-dir "$PWD/run"
 wait_for 40 beyond run 250 || { tell_job "$job"; fail "the run did not begin"; }
 
 # A process on another host. No MPI survives that inside the job here (REEVE_IN_JOB): it is started again, on all hosts.
-cluster on "$PWD/cluster" n2 pkill -KILL -x reeve-rank || fail "no rank on n2"
+# (By its command line: where it has started itself anew for better kernels, it is called `exe`.)
+cluster on "$PWD/cluster" n2 pkill -KILL -f bin/reeve-rank || fail "no rank on n2"
 wait_for 60 has_lives run 2 || { tell_job "$job"; cat run/submit/slurm-*; fail "not started again after a lost rank"; }
 wait_for 60 beyond run "$(($(committed_step run) + 50))" || { tell_job "$job"; cat run/submit/slurm-*; fail "no step after a lost rank"; }
 expect_equal "hosts after a lost rank" "$(sed -n 's/.*"epoch":2,"hosts":"\([^"]*\)".*/\1/p' run/starts.jsonl | wc -w)" 4
