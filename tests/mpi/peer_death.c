@@ -3,11 +3,16 @@
  *   sum         the last worker kills itself in the middle of a sum; the others give it up (workers share memory)
  *   sum-ring    the same, with messages only
  *   absent      rank 1 never comes to the end; rank 0 leaves with code 5 at its deadline */
+#include <mpi.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#if defined(OPEN_MPI) || defined(MPICH)
+#include <mpi-ext.h>
+#endif
 
 #include "coll/mpi.h"
 #include "net/mpi_transport.h"
@@ -62,6 +67,15 @@ static reeve_transport *transport_create(void)
     return t;
 }
 
+/* Nobody leaves before all who are left have gone on: who leaves is lost to those who still listen. */
+static void wait_for_survivors(void)
+{
+#ifdef MPIX_ERR_PROC_FAILED
+    MPI_Comm survivors = MPI_COMM_NULL;
+    RIG_CHECK(MPIX_Comm_shrink(MPI_Comm_f2c(rig.control), &survivors) == MPI_SUCCESS);
+#endif
+}
+
 /* Those who are left: the master says a word to each and hears one from each. */
 static void go_on(reeve_transport *t, struct heard *h, uint32_t lost)
 {
@@ -69,11 +83,13 @@ static void go_on(reeve_transport *t, struct heard *h, uint32_t lost)
     RIG_CHECK(h->lost == lost);
     (void)printf("rank %u knows that rank %u is lost\n", rig.rank, lost);
     RIG_CHECK(t->ops->send(t, lost, "x", 1, &err) == REEVE_WORKER_LOST);
-    for (uint32_t p = 1; rig.rank == 0 && p < lost; p++) say(t, p);
+    for (uint32_t p = 1; rig.rank == 0 && p < lost; p++)
+        say(t, p);
     listen_for(t, h, rig.rank == 0 ? (int)lost - 1 : 1, true);
     if (rig.rank != 0) say(t, 0);
     RIG_OK(t->ops->flush(t, reeve_clock_now() + RIG_WAIT_NS, &err), err);
     (void)printf("rank %u goes on\n", rig.rank);
+    wait_for_survivors();
     t->ops->destroy(t);
 }
 
