@@ -336,6 +336,7 @@ int main(int argc, char **argv)
     int code = parse(argc, argv, &o);
     if (code != 0) return code;
     choose_blas_kernels(argv);              /* before MPI starts: afterwards this process could not be replaced */
+    (void)prctl(PR_SET_NAME, "reeve-rank"); /* started again through /proc/self/exe it would be called "exe" in ps */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a rank never outlives its launcher */
     reeve_h5_library_init();
     return o.alone ? run_alone(&o) : run_in_mpi(&o, &argc, &argv);
