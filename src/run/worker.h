@@ -33,7 +33,7 @@ void reeve_worker_destroy(reeve_worker *w);
 reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *progress, bool *ended,
                                struct reeve_error *err);
 
-/* After a regrouping: go on with another transport and collective, borrowed until destroy (NULL: none for now, and no
+/* After a regrouping: go on with another transport and collective, borrowed until destroy (NULL: none yet, and no
  * turns). Messages and the sum in progress are lost; what is in the accumulators stays, and the master will hear of it
  * as soon as it has given its word. */
 void reeve_worker_regroup(reeve_worker *w, reeve_transport *transport, reeve_collective *collective);
