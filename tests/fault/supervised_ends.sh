@@ -77,8 +77,9 @@ expect_text run.out 'giving up: 2 restarts in a row brought no progress \(faults
 expect_text run.out 'logs: .*fruitless/log'
 
 echo "$SECONDS s: part 6"
-# 6. crash_limit: three deaths in the same step. One long step: 1024 tasks.
-sed -e 's/global_batch: 8/global_batch: 4096/; s/micro_batch: 2/micro_batch: 4/; s/width: 16/width: 64/' \
+# 6. crash_limit: three deaths in the same step. One step that takes half a minute on a fast machine, minutes on a slow
+# one: 4096 tasks, and no kill below comes so late that it hits the next.
+sed -e 's/global_batch: 8/global_batch: 16384/; s/micro_batch: 2/micro_batch: 4/; s/width: 16/width: 256/' \
     -e 's/sequence: 16/sequence: 64/' job.yaml >long.yaml
 mv long.yaml job.yaml
 # Both workers of this launch have joined, and have computed some of the step's tasks.
