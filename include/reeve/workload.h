@@ -15,7 +15,7 @@
 #include "reeve/status.h"
 
 #define REEVE_WORKLOAD_ABI_MAJOR 1u
-#define REEVE_WORKLOAD_ABI_MINOR 0u
+#define REEVE_WORKLOAD_ABI_MINOR 1u
 #define REEVE_WORKLOAD_ABI ((REEVE_WORKLOAD_ABI_MAJOR << 16) | REEVE_WORKLOAD_ABI_MINOR)
 #define REEVE_WORKLOAD_SYMBOL "reeve_workload" /* const struct reeve_workload_ops *reeve_workload(void); */
 
@@ -58,6 +58,25 @@ struct reeve_workload_config {
     uint64_t steps;              /* optimiser steps of the whole job */
     uint32_t threads;            /* threads that one worker may use; part of what "the same bits" depends on */
     const char *device;          /* "cpu" or "cuda" */
+    uint32_t device_index;       /* ABI 1.1: which GPU of this machine, as CUDA counts them; 0 with "cpu" */
+};
+
+enum reeve_device_element { REEVE_DEVICE_I64 = 0, REEVE_DEVICE_F32 = 1 };
+
+/* Where a workload on a GPU keeps its sum: one element for each of its parameters, and perhaps some that stay 0, in an
+ * order of its own that is the same on every worker of the job. */
+struct reeve_device_sum {
+    void *in;         /* (count,) device memory: this worker's part; borrowed until close() */
+    void *out;        /* (count,) device memory: the sum over all workers; the runtime has it written */
+    uint64_t count;
+    uint32_t element; /* enum reeve_device_element, of both */
+};
+
+/* What one micro-batch left beside its gradient. */
+struct reeve_device_result {
+    double loss_sum;    /* as in gradient() */
+    uint64_t nonfinite; /* elements of the gradient that were NaN or infinite; they added 0 */
+    uint64_t overflow;  /* finite elements of 2^8 or more; they added 0. With fp32 sums both stay 0. */
 };
 
 /* What apply() reports; filled with deterministic figures. */
@@ -103,6 +122,45 @@ struct reeve_workload_ops {
 
     /* Exactly once, also after a failed call; takes NULL; cannot fail. */
     void (*close)(void *self);
+
+    /* --- ABI 1.1: a gradient that never leaves its GPU. All of these, or none (NULL): a workload without them computes
+     * on CPUs only. They are used instead of gradient() and apply() where config.device was "cuda"; tensors[].data is
+     * then memory of the host that device_publish() brings up to date, and restored() reads.
+     *
+     * Errors: TASK_* before anything was launched. A GPU that failed returns JOB_DEVICE; what it held is lost, and the
+     * runtime ends the process: to the others it is a worker that died. --- */
+
+    /* Make the two sums, and set the worker's part to 0. Once, after open().
+     *   in  unit_bits  exact sums: an element g counts as round-half-even(g * 2^unit_bits), unless it is flagged (see
+     *                  reeve_device_result); -1: fp32 sums
+     * JOB_NO_MEMORY | JOB_DEVICE */
+    reeve_status (*device_sum)(void *self, int unit_bits, struct reeve_device_sum *out, struct reeve_error *err);
+
+    /* Start the gradient of one micro-batch, as in gradient(), and its addition to the worker's part. Returns as soon
+     * as all is under way; the tokens are borrowed for the call only. device_end() follows before anything else but
+     * device_prefetch(). */
+    reeve_status (*device_begin)(void *self, const struct reeve_batch *batch, struct reeve_error *err);
+    /* While one micro-batch computes: start to bring the tokens of the one that probably comes next. A hint: the next
+     * device_begin() may be of another. */
+    reeve_status (*device_prefetch)(void *self, const struct reeve_batch *batch, struct reeve_error *err);
+    /* Wait for the micro-batch; then it is in the worker's part, whole. Polls `cancelled` (may be NULL): after
+     * TASK_CANCELLED nobody reads the sums any more. */
+    reeve_status (*device_end)(void *self, struct reeve_device_result *out, bool (*cancelled)(void *),
+                               void *cancelled_arg, struct reeve_error *err);
+    /* Set the worker's part to 0. */
+    reeve_status (*device_zero)(void *self, struct reeve_error *err);
+    /* 64 bits that depend on all elements of `out` and their places. The runtime calls it from its own thread, while it
+     * calls nothing else. */
+    reeve_status (*device_digest)(void *self, uint64_t *digest, struct reeve_error *err);
+    /* One optimiser step, as apply(), with the mean gradient `out` * unit * scale. */
+    reeve_status (*device_apply)(void *self, double scale, uint64_t step, struct reeve_apply_info *info,
+                                 struct reeve_error *err);
+    /* Start to copy the state as it is now into tensors[].data. It goes on beside device_begin() and device_end();
+     * device_apply() waits for it. */
+    reeve_status (*device_publish)(void *self, struct reeve_error *err);
+    /* Wait until it is there. May be called from another thread than all else; until the next device_publish() the
+     * workload does not touch tensors[].data. */
+    reeve_status (*device_published)(void *self, struct reeve_error *err);
 };
 
 #endif
