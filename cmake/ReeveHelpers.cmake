@@ -1,12 +1,16 @@
 # One library per folder, tests named by path, warnings for all of it.
 
+# Of .cu files what the host's compiler sees is checked; the code that nvcc itself writes has no -Wshadow or prototypes.
 add_library(reeve_warnings INTERFACE)
-target_compile_options(reeve_warnings INTERFACE
-  -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings
-  -Wno-unused-parameter -fno-common)
+set(warnings -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings
+    -Wno-unused-parameter -fno-common)
+set(host_warnings -Xcompiler=-Wall,-Wextra,-Wno-unused-parameter)
 if(REEVE_WERROR)
-  target_compile_options(reeve_warnings INTERFACE -Werror)
+  list(APPEND warnings -Werror)
+  list(APPEND host_warnings -Xcompiler=-Werror)
 endif()
+target_compile_options(reeve_warnings INTERFACE "$<$<COMPILE_LANGUAGE:C>:${warnings}>"
+                                                "$<$<COMPILE_LANGUAGE:CUDA>:${host_warnings}>")
 
 # Time limits are those of an ordinary build; a sanitizer makes a program several times slower.
 function(reeve_time_limit test seconds)
@@ -85,4 +89,20 @@ function(reeve_mpi_test name)
     set_tests_properties(${name}.n${ranks} PROPERTIES SKIP_RETURN_CODE 77 RUN_SERIAL TRUE
                          LABELS "${family};${arg_LABELS}")
   endforeach()
+endfunction()
+
+# reeve_gpu_test(gpu.kernels SOURCES kernels_test.cu DEPENDS reeve_model_cuda [TIMEOUT s] [ARGS ...])
+# A program with a plain main that needs a GPU, and has it for itself; without one it says so and returns 77.
+function(reeve_gpu_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;DEPENDS;ARGS" ${ARGN})
+  string(REPLACE "." "_" target "test_${name}")
+  add_executable(${target} ${arg_SOURCES})
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
+  target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
+  target_link_libraries(${target} PRIVATE ${arg_DEPENDS} CUDA::cudart reeve_warnings)
+  add_test(NAME ${name} COMMAND ${target} ${arg_ARGS})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77 RUN_SERIAL TRUE LABELS gpu)
 endfunction()

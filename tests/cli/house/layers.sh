@@ -26,6 +26,7 @@ may_include_composition="net coll"
 # System headers with one owner; everybody else goes through its interface.
 declare -A owner_of=(
     [mpi.h]="net coll" [mpi-ext.h]="net coll" [nccl.h]="coll"
+    [cuda_runtime.h]="model coll" [cuda_runtime_api.h]="model coll" [cuda_bf16.h]="model" [cublasLt.h]="model"
     [hdf5.h]="store" [H5public.h]="store"
     [cblas.h]="model"
     [yaml.h]="config"
@@ -107,8 +108,9 @@ prove_that_it_can_fail() {
     printf '#include <unistd.h>\n#include <stdio.h>\n/* printf( */\nint f(void) { return printf("x"); }\n' >broken/core/a.c
     printf '#include "run/master.h"\n#include "local.h"\n' >broken/store/a.c
     printf '#include <mpi.h>\n' >broken/cli/a.c
+    printf '#include <cuda_runtime.h>\n' >broken/run/a.cu
     check_sources broken >broken.txt
-    expect_equal "complaints about a tree with seven faults" "$complaints" 7
+    expect_equal "complaints about a tree with eight faults" "$complaints" 8
     rm -r broken broken.txt
 }
 

@@ -17,7 +17,7 @@ complain() {
 }
 
 mapfile -t texts < <(printf '%s\n' "${files[@]}" | grep -vE '\.(png|bin|h5|json)$')
-mapfile -t sources < <(printf '%s\n' "${files[@]}" | grep -E '\.[ch]$')
+mapfile -t sources < <(printf '%s\n' "${files[@]}" | grep -E '\.(c|h|cu|cuh)$')
 mapfile -t scripts < <(printf '%s\n' "${files[@]}" | grep -E '\.(sh|sbatch)$|^\.ci/run$')
 
 # Written apart, so that this file does not find itself.
