@@ -4,7 +4,7 @@
  *
  * T is the type of activations, and of the parameters' working copy: float or __nv_bfloat16. Arithmetic is fp32 within a
  * kernel. All arrays are row-major, contiguous unless a stride is given, and begin on 128 bytes; C, and the elements of
- * any tensor, may be any number (vectors of 16 bytes are used where the sizes allow).
+ * any tensor, may be any number but 0 (vectors of 16 bytes are used where the sizes allow).
  * Letters: B batch, T sequence, N = B * T rows, C width, H heads, D = C / H, V vocabulary. */
 #ifndef REEVE_MODEL_GPT_CUDA_KERNELS_CUH
 #define REEVE_MODEL_GPT_CUDA_KERNELS_CUH
@@ -14,6 +14,8 @@
 
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
+
+#include "model/gpt/cuda/occurrences.h"
 
 namespace reeve_cuda {
 
@@ -26,27 +28,12 @@ template <typename T>
 cudaError_t embed_forward(T *x, const int32_t *tokens, const T *wte, const T *wpe, uint32_t B, uint32_t sequence,
                           uint32_t C, cudaStream_t stream);
 
-/* Where each token occurs among the N inputs, in ascending rows: made on the host by occurrences_sort(), deterministic.
- * The occurrences of one token are cut into pieces of at most OCCURRENCES_PIECE rows. */
-constexpr uint32_t OCCURRENCES_PIECE = 64;
-struct occurrences {
-    uint32_t piece_count, token_count;
-    const uint32_t *rows;        /* (N,) device: all rows, by token */
-    const uint32_t *piece_begin; /* (piece_count + 1,) device: into rows */
-    const uint32_t *token_piece; /* (token_count + 1,) device: into pieces */
-    const uint32_t *tokens;      /* (token_count,) device: which */
-};
-/* Room on the host and the device, in uint32_t, for N rows: rows, piece_begin, token_piece, tokens one behind another. */
-size_t occurrences_words(size_t N);
-/* words (occurrences_words(N),) host; pointers of *out point into `words_on_device`, where the caller copies them to.
- * scratch (V + 1,) host. No launch. */
-void occurrences_sort(uint32_t *words, uint32_t *scratch, const int32_t *tokens, uint32_t B, uint32_t sequence, uint32_t V,
-                      const uint32_t *words_on_device, struct occurrences *out);
 /* dwte[token] += sum of its rows of dx, for tokens that occur; dwpe[t] = sum over b of dx[b, t] (sequence rows).
- *   scratch  (piece_count <= N / 1 ..., C) f32: embed_backward_scratch(N, V) * C floats */
-size_t embed_backward_scratch(size_t N, uint32_t V); /* rows of C floats that it can need at most */
+ *   where    as gpt_occurrences_sort() made it, its arrays on the device
+ *   scratch  embed_backward_scratch(N, C) floats */
+size_t embed_backward_scratch(size_t N, uint32_t C);
 template <typename T>
-cudaError_t embed_backward(float *dwte, float *dwpe, const T *dx, const struct occurrences &where, float *scratch,
+cudaError_t embed_backward(float *dwte, float *dwpe, const T *dx, const struct gpt_occurrences &where, float *scratch,
                            uint32_t B, uint32_t sequence, uint32_t C, cudaStream_t stream);
 
 /* out[c] = sum over N rows of x (N, n).   scratch: column_sum_scratch(N, n) floats */
