@@ -29,16 +29,6 @@ struct reeve_adamw {
     double *block_sums; /* owned */
 };
 
-/* What is the same for all elements in a step. */
-struct update {
-    float beta1, one_less_beta1, beta2, one_less_beta2;
-    float rate; /* lr / (1 - beta1^step) */
-    float root; /* 1 / sqrt(1 - beta2^step) */
-    float eps;
-    float keep; /* 1 - lr * weight_decay, or 1 */
-    float grad_scale;
-};
-
 static uint64_t elements(const struct reeve_tensor *t)
 {
     uint64_t n = 1;
@@ -216,9 +206,10 @@ static double power(double base, uint64_t n)
 }
 
 MODEL_KERNEL
-static void update_elements(float *p, float *m, float *v, const float *grad, uint64_t n, const struct update *step)
+static void update_elements(float *p, float *m, float *v, const float *grad, uint64_t n,
+                            const struct reeve_adamw_scalars *step)
 {
-    const struct update u = *step;
+    const struct reeve_adamw_scalars u = *step;
 #pragma omp simd
     for (uint64_t i = 0; i < n; i++) {
         float g = grad[i] * u.grad_scale;
@@ -228,7 +219,7 @@ static void update_elements(float *p, float *m, float *v, const float *grad, uin
     }
 }
 
-static void update_tensor(const reeve_adamw *a, uint32_t index, const float *grad, struct update u)
+static void update_tensor(const reeve_adamw *a, uint32_t index, const float *grad, struct reeve_adamw_scalars u)
 {
     const struct reeve_tensor *t = &a->model[index];
     float *m = a->tensors[index].data, *v = a->tensors[a->count + index].data;
@@ -239,18 +230,16 @@ static void update_tensor(const reeve_adamw *a, uint32_t index, const float *gra
         update_elements(t->data + at, m + at, v + at, grad + at, n - at < UPDATE_CHUNK ? n - at : UPDATE_CHUNK, &u);
 }
 
-reeve_status reeve_adamw_step(reeve_adamw *a, const float *grad, uint64_t step, struct reeve_apply_info *info,
-                              struct reeve_error *err)
+reeve_status reeve_adamw_begin(const struct reeve_adamw_config *c, uint64_t step, double norm,
+                               struct reeve_adamw_scalars *out, struct reeve_apply_info *info, struct reeve_error *err)
 {
-    const struct reeve_adamw_config *c = &a->config;
     if (step == 0) return reeve_fail(err, REEVE_INPUT_INVALID, "adamw: steps count from 1");
-    double norm = reeve_grad_norm(grad, a->param_count, a->threads, a->block_sums);
     if (!isfinite(norm))
         return reeve_fail(err, REEVE_JOB_DIVERGED,
                           "step %llu: the norm of the gradient is not finite; lower optimizer.lr or optimizer.clip",
                           (unsigned long long)step);
     double lr = reeve_adamw_learning_rate(c, step);
-    const struct update u = {
+    *out = (struct reeve_adamw_scalars){
         .beta1 = (float)c->beta1,
         .one_less_beta1 = (float)(1.0 - c->beta1),
         .beta2 = (float)c->beta2,
@@ -261,10 +250,20 @@ reeve_status reeve_adamw_step(reeve_adamw *a, const float *grad, uint64_t step, 
         .keep = (float)(1.0 - lr * c->weight_decay),
         .grad_scale = c->clip > 0.0 && norm > c->clip ? (float)(c->clip / norm) : 1.0f,
     };
+    *info = (struct reeve_apply_info){.grad_norm = norm, .learning_rate = lr};
+    return REEVE_OK;
+}
+
+reeve_status reeve_adamw_step(reeve_adamw *a, const float *grad, uint64_t step, struct reeve_apply_info *info,
+                              struct reeve_error *err)
+{
+    struct reeve_adamw_scalars u;
+    double norm = reeve_grad_norm(grad, a->param_count, a->threads, a->block_sums);
+    reeve_status st = reeve_adamw_begin(&a->config, step, norm, &u, info, err);
+    if (st != REEVE_OK) return st;
     for (uint32_t i = 0; i < a->count; i++) {
         update_tensor(a, i, grad, u);
         grad += elements(&a->model[i]);
     }
-    *info = (struct reeve_apply_info){.grad_norm = norm, .learning_rate = lr};
     return REEVE_OK;
 }

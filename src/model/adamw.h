@@ -48,6 +48,20 @@ const struct reeve_tensor *reeve_adamw_tensors(const reeve_adamw *a, uint32_t *c
 reeve_status reeve_adamw_step(reeve_adamw *a, const float *grad, uint64_t step, struct reeve_apply_info *info,
                               struct reeve_error *err);
 
+/* What is the same for all elements in a step. */
+struct reeve_adamw_scalars {
+    float beta1, one_less_beta1, beta2, one_less_beta2;
+    float rate; /* lr / (1 - beta1^step) */
+    float root; /* 1 / sqrt(1 - beta2^step) */
+    float eps;
+    float keep; /* 1 - lr * weight_decay, for tensors that decay */
+    float grad_scale;
+};
+
+/* The scalars of a step with a gradient of this norm. INPUT_INVALID (step 0) | JOB_DIVERGED (not finite) */
+reeve_status reeve_adamw_begin(const struct reeve_adamw_config *config, uint64_t step, double norm,
+                               struct reeve_adamw_scalars *out, struct reeve_apply_info *info, struct reeve_error *err);
+
 double reeve_adamw_learning_rate(const struct reeve_adamw_config *config, uint64_t step);
 
 /* L2 norm of grad (n,), in f64: eight lanes within blocks of fixed size, blocks in order. */

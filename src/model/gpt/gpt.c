@@ -195,7 +195,7 @@ reeve_status reeve_gpt_create(const struct reeve_gpt_shape *shape, uint64_t seed
                           (double)param_bytes / 1048576.0, (double)workspace_bytes / 1048576.0);
     }
     gpt_use_threads(g);
-    gpt_params_init(g, seed);
+    gpt_params_init(g->tensors, g->tensor_count, shape->layers, seed, threads);
     *out = g;
     return REEVE_OK;
 }

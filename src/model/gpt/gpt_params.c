@@ -66,14 +66,13 @@ void gpt_params_describe(const struct reeve_gpt_shape *shape, struct reeve_tenso
 }
 
 /* wte, wpe and matrices: random, keyed by (seed, index of the tensor) only; norm weights 1; biases 0 */
-static void init_tensor(const reeve_gpt *g, uint64_t seed, uint32_t index)
+static void init_tensor(const struct reeve_tensor *t, uint32_t index, uint32_t layers, uint64_t seed)
 {
-    const struct reeve_tensor *t = &g->tensors[index];
     uint64_t n = gpt_tensor_elements(t);
     const char *end = strrchr(t->name, '.');
     if (t->rank == 2) {
         bool residual = strstr(t->name, "c_proj") != NULL;
-        double stddev = residual ? INIT_STDDEV / sqrt(2.0 * g->shape.layers) : INIT_STDDEV;
+        double stddev = residual ? INIT_STDDEV / sqrt(2.0 * layers) : INIT_STDDEV;
         reeve_random_normal_f32(seed, INIT_STREAM | index, t->data, n, (float)stddev);
     } else {
         float value = strcmp(end, ".weight") == 0 ? 1.0f : 0.0f;
@@ -82,9 +81,10 @@ static void init_tensor(const reeve_gpt *g, uint64_t seed, uint32_t index)
     }
 }
 
-void gpt_params_init(reeve_gpt *g, uint64_t seed)
+void gpt_params_init(const struct reeve_tensor *tensors, uint32_t count, uint32_t layers, uint64_t seed,
+                     uint32_t threads)
 {
-#pragma omp parallel for schedule(static, 1) num_threads(g->threads)
-    for (uint32_t i = 0; i < g->tensor_count; i++)
-        init_tensor(g, seed, i);
+#pragma omp parallel for schedule(static, 1) num_threads(threads)
+    for (uint32_t i = 0; i < count; i++)
+        init_tensor(&tensors[i], i, layers, seed);
 }

@@ -92,7 +92,8 @@ static inline float *gpt_param(const reeve_gpt *g, uint32_t index)
 uint32_t gpt_tensor_count(const struct reeve_gpt_shape *shape);
 uint64_t gpt_tensor_elements(const struct reeve_tensor *t);
 void gpt_params_describe(const struct reeve_gpt_shape *shape, struct reeve_tensor *tensors);
-void gpt_params_init(reeve_gpt *g, uint64_t seed);
+void gpt_params_init(const struct reeve_tensor *tensors, uint32_t count, uint32_t layers, uint64_t seed,
+                     uint32_t threads);
 
 /* gpt_forward.c: fills all that backward reads, up to ln_f. False: cancelled. */
 bool gpt_forward(reeve_gpt *g, const int32_t *tokens, size_t stride, struct gpt_span span,
@@ -106,6 +107,19 @@ bool gpt_head(reeve_gpt *g, const int32_t *tokens, size_t B, size_t T, float *gr
 /* gpt_backward.c: from dsmall to all other gradients. False: cancelled. */
 bool gpt_backward(reeve_gpt *g, const int32_t *tokens, size_t B, size_t T, float *grad,
                   const struct gpt_cancel *cancel);
+/* gpt_generate.c: continue a text with the logits (V,) that `next` gives for the last of the first `end` tokens of window
+ * (sequence,); those before `begin` are as they were the last time. NULL from next: it failed, and worded err. */
+typedef const float *(*gpt_next_logits)(void *model, const int32_t *window, size_t begin, size_t end,
+                                        struct reeve_error *err);
+struct gpt_continuation {
+    const struct reeve_gpt_shape *shape;
+    int32_t *window; /* (sequence,) */
+    gpt_next_logits next;
+    void *model;
+};
+reeve_status gpt_continue(const struct gpt_continuation *c, const int32_t *prompt, uint32_t prompt_count,
+                          uint32_t token_count, uint64_t seed, double temperature,
+                          bool (*take)(void *arg, int32_t token), void *take_arg, struct reeve_error *err);
 /* gpt.c: this thread's OpenMP and OpenBLAS use g->threads from here on. */
 void gpt_use_threads(const reeve_gpt *g);
 
