@@ -81,6 +81,33 @@ static reeve_status parse_optimizer(const json_t *job, uint64_t steps, struct re
     return st == REEVE_OK ? st : reeve_error_context(err, "gpt");
 }
 
+static void read_choice(struct section *s, const char *key, const char *const *choices, uint32_t *out)
+{
+    const json_t *value = get(s, key, false);
+    if (value == NULL) return;
+    const char *word = json_is_string(value) ? json_string_value(value) : "";
+    for (uint32_t i = 0; choices[i] != NULL; i++)
+        if (strcmp(choices[i], word) == 0) {
+            *out = i;
+            return;
+        }
+    s->status = reeve_fail(s->err, REEVE_INPUT_INVALID, "gpt: %s.%s is not one that it has; the first is %s", s->name,
+                           key, choices[0]);
+}
+
+static reeve_status parse_train(const json_t *job, struct gpt_job *out, struct reeve_error *err)
+{
+    static const char *const precisions[] = {"auto", "bf16", "fp32", NULL}; /* enum gpt_job_precision */
+    static const char *const reductions[] = {"exact", "fast", NULL};
+    struct section s = {json_object_get(job, "train"), "train", REEVE_OK, err};
+    uint32_t precision = GPT_JOB_AUTO, reduction = 0;
+    read_choice(&s, "precision", precisions, &precision);
+    read_choice(&s, "reduce", reductions, &reduction);
+    out->precision = (enum gpt_job_precision)precision;
+    out->exact = reduction == 0;
+    return s.status;
+}
+
 reeve_status gpt_job_parse(const struct reeve_workload_config *config, struct gpt_job *out, struct reeve_error *err)
 {
     json_error_t where;
@@ -92,6 +119,7 @@ reeve_status gpt_job_parse(const struct reeve_workload_config *config, struct gp
         .shape = {.vocab = config->vocab, .sequence = config->sequence, .batch = config->micro_batch}};
     reeve_status st = parse_model(job, &parsed.shape, err);
     if (st == REEVE_OK) st = parse_optimizer(job, config->steps, &parsed.optimizer, err);
+    if (st == REEVE_OK) st = parse_train(job, &parsed, err);
     json_decref(job);
     if (st == REEVE_OK) *out = parsed;
     return st;

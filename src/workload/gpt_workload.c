@@ -1,7 +1,6 @@
 /* workload: gpt. Joins the model, its optimiser and the job behind the workload ABI; computes nothing itself. */
 #include "workload/gpt_workload.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,7 +9,7 @@
 #include "model/adamw.h"
 #include "model/gpt/gpt.h"
 #include "workload/gpt_job.h"
-#include "workload/gpt_text.h"
+#include "workload/gpt_shared.h"
 
 struct gpt_workload {
     struct gpt_job job;
@@ -77,12 +76,18 @@ static void gpt_close(void *self)
 static reeve_status gpt_open(const struct reeve_workload_config *config, void **self, struct reeve_error *err)
 {
     if (strcmp(config->device, "cpu") != 0)
-        return reeve_fail(err, REEVE_JOB_DEVICE, "gpt: device '%s': it computes on CPUs; set resources.device to cpu",
+        return reeve_fail(err, REEVE_JOB_DEVICE,
+                          "gpt: device '%s': this program computes on CPUs; set resources.device to "
+                          "cpu",
                           config->device);
     struct gpt_workload *w = calloc(1, sizeof(*w));
     if (w == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "gpt: out of memory");
     uint32_t model_count = 0;
     reeve_status st = gpt_job_parse(config, &w->job, err);
+    if (st == REEVE_OK && w->job.precision == GPT_JOB_BF16)
+        st = reeve_fail(err, REEVE_INPUT_INVALID,
+                        "gpt: train.precision is bf16, which it has on GPUs only; set it to auto or fp32, or "
+                        "resources.device to cuda");
     if (st == REEVE_OK) st = check_memory(&w->job, config->threads, err);
     if (st == REEVE_OK) st = check_threads(config->threads, err);
     if (st == REEVE_OK) st = reeve_gpt_create(&w->job.shape, config->seed, config->threads, &w->model, err);
@@ -127,46 +132,25 @@ static reeve_status gpt_apply(void *self, float *grad_mean, uint64_t step, struc
     return reeve_adamw_step(w->optimizer, grad_mean, step, info, err);
 }
 
-/* A checkpoint may have been damaged in a way that its checksums do not see, or written by something else. */
 static reeve_status gpt_restored(void *self, uint64_t step, struct reeve_error *err)
 {
     const struct gpt_workload *w = self;
-    for (uint32_t i = 0; i < w->tensor_count; i++) {
-        const struct reeve_tensor *t = &w->tensors[i];
-        bool squares = strncmp(t->name, "exp_avg_sq.", 11) == 0 && t->group == REEVE_TENSOR_OPTIMIZER;
-        uint64_t n = 1;
-        for (uint32_t d = 0; d < t->rank; d++)
-            n *= t->shape[d];
-        for (uint64_t e = 0; e < n; e++)
-            if (!isfinite(t->data[e]) || (squares && t->data[e] < 0.0f))
-                return reeve_fail(err, REEVE_STORE_CORRUPT,
-                                  "state of step %llu: element %llu of %s is %g; expected a finite number%s",
-                                  (unsigned long long)step, (unsigned long long)e, t->name, (double)t->data[e],
-                                  squares ? ", 0 or more" : "");
-    }
-    return REEVE_OK;
+    return gpt_state_check(w->tensors, w->tensor_count, step, err);
 }
 
-static bool take_token(void *arg, int32_t token)
+static reeve_status continue_text(void *model, const int32_t *prompt, uint32_t prompt_count, uint32_t token_count,
+                                  uint64_t seed, double temperature, bool (*take)(void *arg, int32_t token),
+                                  void *take_arg, struct reeve_error *err)
 {
-    return gpt_text_append(arg, token);
+    return reeve_gpt_generate(model, prompt, prompt_count, token_count, seed, temperature, take, take_arg, err);
 }
 
 static reeve_status gpt_generate(void *self, const char *prompt, uint32_t token_count, uint64_t seed,
                                  double temperature, char *text, size_t text_bytes_max, struct reeve_error *err)
 {
     struct gpt_workload *w = self;
-    uint32_t vocab = w->job.shape.vocab, prompt_count = 0;
-    if (text_bytes_max == 0) return reeve_fail(err, REEVE_TASK_REJECTED, "gpt: no room for a text");
-    if (!isfinite(temperature) || temperature < 0.0)
-        return reeve_fail(err, REEVE_TASK_REJECTED, "gpt: sample.temperature is %g; expected 0 or more", temperature);
-    struct gpt_text out = {.text = text, .bytes_max = text_bytes_max, .is_bytes = vocab == GPT_TEXT_BYTES_VOCAB};
-    reeve_status st = gpt_text_prompt(prompt, vocab, w->prompt, w->job.shape.sequence, &prompt_count, &out, err);
-    if (st == REEVE_OK)
-        st = reeve_gpt_generate(w->model, w->prompt, prompt_count, token_count, seed, temperature, take_token, &out,
-                                err);
-    if (st == REEVE_OK) gpt_text_finish(&out);
-    return st;
+    const struct gpt_text_source source = {continue_text, w->model, &w->job.shape, w->prompt};
+    return gpt_text_generate(&source, prompt, token_count, seed, temperature, text, text_bytes_max, err);
 }
 
 const struct reeve_workload_ops reeve_gpt_workload = {
