@@ -37,7 +37,7 @@ static reeve_status find_device(reeve_gpt_cuda *g, struct reeve_error *err)
     struct cudaDeviceProp properties;
     cudaError_t e = cudaGetDeviceCount(&count);
     if (e != cudaSuccess || count == 0)
-        return reeve_fail(err, REEVE_JOB_DEVICE, "no GPU: CUDA driver says: %s",
+        return reeve_fail(err, REEVE_JOB_DEVICE, "no GPU: CUDA says: %s",
                           e != cudaSuccess ? cudaGetErrorString(e) : "no devices");
     if (g->config.device >= (uint32_t)count)
         return reeve_fail(err, REEVE_JOB_DEVICE, "GPU %u: there is none of this number; this machine has %d (0 to %d)",
