@@ -69,7 +69,7 @@ cudaError_t gelu_backward(T *dy_to_dx, const T *x, float *dbias, float *scratch,
 
 /* ---- loss.cu ---- */
 
-/* Per row r: losses[r] = cross-entropy in nats of logits (N, V; rows `stride` elements apart) against
+/* Per row r: losses[r] = cross-entropy in nats of logits (N, V; rows `stride` >= V elements apart) against
  * tokens[r / sequence * (sequence + 1) + r % sequence + 1]. The gradient, where it is wanted: logits becomes
  * (softmax - onehot) * scale, and the stride - V elements behind each row become 0.
  * rows_before: row 0 of logits is row rows_before of the batch (logits may be made in parts). */
@@ -88,7 +88,8 @@ cudaError_t quantise_add(int64_t *acc, const float *grad, unsigned long long *fl
                          cudaStream_t stream);
 /* acc[i] += grad[i] */
 cudaError_t add_f32(float *acc, const float *grad, size_t n, cudaStream_t stream);
-/* *out (device) = 64 bits that depend on every element of data (n,) of `bytes` 4 or 8 each, and its index. */
+/* *out (device) = 64 bits that depend on every element of data (n,) of `bytes` 4 or 8 each, and its index: the same on
+ * every device that holds the same. */
 cudaError_t digest(uint64_t *out, const void *data, size_t n, size_t bytes, cudaStream_t stream);
 
 /* ---- adamw.cu ---- */
