@@ -202,6 +202,17 @@ struct run {
     bool exact;
 };
 
+/* In place of the sum over workers. */
+static void copy_sum(const struct run *r)
+{
+    size_t bytes = r->sum.count * (r->exact ? sizeof(int64_t) : sizeof(float));
+    cudaError_t e = cudaMemcpy(r->sum.out, r->sum.in, bytes, cudaMemcpyDeviceToDevice);
+    if (e == cudaSuccess) e = cudaDeviceSynchronize(); /* a copy on the device waits for nobody */
+    if (e == cudaSuccess) return;
+    printf("FAILED to copy the sum: %s\n", cudaGetErrorString(e));
+    exit(1);
+}
+
 static struct run start_run(enum reeve_gpt_precision precision, bool exact)
 {
     struct reeve_error err;
@@ -225,7 +236,6 @@ static double run_step(const struct run *r, uint64_t step, unsigned how, struct 
 {
     struct reeve_error err;
     static int32_t tokens[TOKENS_MAX], next[TOKENS_MAX];
-    const size_t each = r->exact ? sizeof(int64_t) : sizeof(float);
     double loss = 0.0, unused = 0.0;
     must(reeve_gpt_cuda_zero(r->gpu, &err), &err, "zero");
     for (uint32_t i = 0; i < MICRO; i++) {
@@ -247,10 +257,7 @@ static double run_step(const struct run *r, uint64_t step, unsigned how, struct 
             must(reeve_gpt_cuda_evaluate(r->gpu, tokens, 1 + i, small.sequence - i, &unused, &err), &err, "evaluate");
         }
     }
-    if (cudaMemcpy(r->sum.out, r->sum.in, r->sum.count * each, cudaMemcpyDeviceToDevice) != cudaSuccess) {
-        printf("FAILED to copy the sum\n");
-        exit(1);
-    }
+    copy_sum(r);
     struct reeve_apply_info info;
     must(reeve_gpt_cuda_apply(r->gpu, 1.0 / MICRO, step, &info, &err), &err, "apply");
     if (how & PUBLISH) must(reeve_gpt_cuda_publish(r->gpu, &err), &err, "publish");
@@ -330,8 +337,7 @@ static void check_losses(enum reeve_gpt_precision precision, bool exact)
             gpu_sum += result.loss_sum;
             flags.nonfinite += result.nonfinite, flags.overflow += result.overflow;
         }
-        size_t each = exact ? sizeof(int64_t) : sizeof(float);
-        if (cudaMemcpy(r.sum.out, r.sum.in, r.sum.count * each, cudaMemcpyDeviceToDevice) != cudaSuccess) exit(1);
+        copy_sum(&r);
         struct reeve_apply_info gpu_info;
         must(reeve_gpt_cuda_apply(r.gpu, 1.0 / MICRO, step, &gpu_info, &err), &err, "apply");
         gpu_sum /= MICRO * (double)small.batch * small.sequence;
@@ -456,8 +462,7 @@ static void check_nonfinite(bool exact)
     verdict((exact ? result.nonfinite > 0 : result.nonfinite == 0) && isnan(result.loss_sum),
             exact ? "NaN in a weight, exact sums" : "NaN in a weight, fp32 sums", figures);
     if (!exact) {
-        size_t each = sizeof(float);
-        if (cudaMemcpy(r.sum.out, r.sum.in, r.sum.count * each, cudaMemcpyDeviceToDevice) != cudaSuccess) exit(1);
+        copy_sum(&r);
         reeve_status st = reeve_gpt_cuda_apply(r.gpu, 1.0, 1, &info, &err);
         verdict(st == REEVE_JOB_DIVERGED, "step with a gradient that is not finite",
                 st == REEVE_OK ? "taken" : err.text);

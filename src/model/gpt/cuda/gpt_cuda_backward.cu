@@ -9,8 +9,6 @@ using namespace reeve_cuda;
 namespace
 {
 
-constexpr size_t ROWS_OF_MOST_PIECES = 16384;
-
 /* dweight (n, k), dx (rows, k) and, where it is not made elsewhere, dbias (n,); from dy (rows, n) and x (rows, k) */
 template <typename T>
 reeve_status linear_backward(reeve_gpt_cuda *g, void *dx, const void *dy, const void *x, uint32_t weight_index,
@@ -112,13 +110,13 @@ reeve_status gpt_cuda_backward(reeve_gpt_cuda *g, const struct gpt_cuda_slot *sl
     return g->is_bf16 ? backward<bf16>(g, slot, err) : backward<float>(g, slot, err);
 }
 
-/* Kernels that sum over rows cut them into pieces, of which fewer rows may make more: the most with 16384 of them. */
+/* Kernels that sum over rows cut them into pieces, and fewer rows may make more of these: the most come with the largest
+ * power of two among the rows, or with all of them. */
 size_t gpt_cuda_scratch_floats(const struct reeve_gpt_shape *s)
 {
     const size_t N = (size_t)s->batch * s->sequence;
-    const size_t counts[] = {N, N < ROWS_OF_MOST_PIECES ? N : ROWS_OF_MOST_PIECES};
     size_t most = 4096 * sizeof(double) / sizeof(float); /* of grad_square_sum() */
-    for (size_t n : counts) {
+    for (size_t n = 1; n <= N; n = n < N && 2 * n > N ? N : 2 * n) {
         most = larger(most, column_sum_scratch(n, 4 * s->width));
         most = larger(most, column_sum_scratch(n, 3 * s->width));
         most = larger(most, column_sum_scratch(n, s->width));

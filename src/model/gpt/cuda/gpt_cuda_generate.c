@@ -18,18 +18,23 @@ static reeve_status logits_of(reeve_gpt_cuda *g, const int32_t *window, size_t e
     if (st == REEVE_OK) st = gpt_cuda_load(g, g->window, 1, T, err);
     if (st == REEVE_OK) st = gpt_cuda_forward(g, &g->slots[g->slot], err);
     if (st != REEVE_OK) return st;
+    /* The row to where a product may begin: rows of an odd width begin anywhere. */
+    const char *row = (const char *)g->ln_f + (end - 1) * g->C * each;
+    cudaError_t e = cudaMemcpyAsync(g->dsmall, row, g->C * each, cudaMemcpyDeviceToDevice, g->stream);
+    st = gpt_cuda_check(g, e, "copy a row", err);
+    if (st != REEVE_OK) return st;
     const struct gpt_cuda_product_call call = {.kind = GPT_CUDA_NT,
                                                .M = 1,
                                                .N = g->V_padded,
                                                .K = g->C,
                                                .out = g->logits,
-                                               .x = (const char *)g->ln_f + (end - 1) * g->C * each,
+                                               .x = g->dsmall,
                                                .y = (const char *)g->working + g->offsets[WTE] * each,
                                                .out_is_f32 = true};
     st = gpt_cuda_product(g, &call, err);
     if (st != REEVE_OK) return st;
-    cudaError_t e = cudaMemcpyAsync(g->window_logits, g->logits, g->config.shape.vocab * sizeof(float),
-                                    cudaMemcpyDeviceToHost, g->stream);
+    e = cudaMemcpyAsync(g->window_logits, g->logits, g->config.shape.vocab * sizeof(float), cudaMemcpyDeviceToHost,
+                        g->stream);
     if (e == cudaSuccess) e = cudaEventRecord(g->slots[g->slot].read, g->stream);
     st = gpt_cuda_check(g, e, "copy logits", err);
     return st == REEVE_OK ? gpt_cuda_drain(g, "copy logits", err) : st;
