@@ -45,8 +45,9 @@ void in_parallel(uint32_t count, const std::function<void(uint32_t)> &each)
         t.join();
 }
 
-/* What is to come out, (B, T, parts, H, D) as the kernels have it. noise: the root of the sum of squares of an element's
- * terms. Terms may cancel (gradients of q and k do where one key has all the weight): errors are judged by their size. */
+/* What is to come out, (B, T, parts, H, D) as the kernels have it. noise: the root of the sum of squares of an
+ * element's terms. Terms may cancel (gradients of q and k do where one key has all the weight): errors are judged by
+ * their size. */
 struct result {
     std::vector<double> value, noise;
 };
@@ -89,8 +90,11 @@ reference compute(const test_case &c, const std::vector<float> &qkv, const std::
             for (uint32_t j = 0; j <= i; j++) {
                 pi[j] /= total;
                 delta += pi[j] * dsi[j];
-                for (uint32_t d = 0; d < D; d++)
-                    ref.out.value[out0 + i * C + d] += pi[j] * v[j * stride + d];
+                for (uint32_t d = 0; d < D; d++) {
+                    const double term = pi[j] * v[j * stride + d];
+                    ref.out.value[out0 + i * C + d] += term;
+                    ref.out.noise[out0 + i * C + d] += term * term;
+                }
             }
             double delta_noise = 0.0; /* delta's own terms, one a column */
             for (uint32_t d = 0; d < D; d++)
@@ -120,8 +124,9 @@ reference compute(const test_case &c, const std::vector<float> &qkv, const std::
                 }
         });
     }
-    for (double &x : ref.dqkv.noise)
-        x = std::sqrt(x);
+    for (result *r : {&ref.out, &ref.dqkv})
+        for (double &x : r->noise)
+            x = std::sqrt(x);
     return ref;
 }
 
@@ -182,8 +187,8 @@ template <typename T> std::vector<T> narrow(const std::vector<float> &x)
     return y;
 }
 
-/* ||got - expected|| / ||expected|| (or of its noise, where that is larger) over columns [first, first + width) of rows of `stride`; in `wrong` the first row
- * whose own error is more than 5 times the tolerance. */
+/* ||got - expected|| / ||expected|| (or / ||noise||, where that is larger) over columns [first, first + width) of rows
+ * of `stride`; in `wrong` the first row of a head whose own error is more than 5 times the tolerance. */
 template <typename T>
 double error_of(const std::vector<T> &got, const result &expected, size_t stride, size_t first, size_t width, size_t D,
                 double tolerance, const char *name, std::string &wrong)

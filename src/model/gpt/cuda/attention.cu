@@ -30,8 +30,8 @@ cudaError_t launch(void (*kernel)(P...), uint64_t blocks, uint32_t threads, size
 }
 
 /* How the work of a head is cut, by its width D. A warp does 16 M rows, TILE of the other kind are in shared memory and
- * PART in registers at once (backward). 32 rows a warp halve what it reads from shared memory, which at 16 would be busier
- * than the tensor cores; at D = 128 they do not fit its registers. */
+ * PART in registers at once (backward). 32 rows a warp halve what it reads from shared memory, which at 16 would be
+ * busier than the tensor cores; at D = 128 they do not fit its registers. */
 template <int D> struct shape_mma {
     static constexpr int M = D == 128 ? 1 : 2, WARPS = D == 128 ? 8 : 4, ROWS = WARPS * 16 * M, TILE = 64, PART = 32;
     static constexpr bool KEPT = D == 32;

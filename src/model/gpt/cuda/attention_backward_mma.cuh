@@ -105,19 +105,29 @@ __global__ void __launch_bounds__(WARPS *WARP, BLOCKS)
                 multiply_transposed<D>(ds, query[i], k_part + operand_b<D>(lane), i);
                 multiply_transposed<D>(dp, gradient[i], k_part + V_BEHIND + operand_b<D>(lane), i);
             }
-            const bool diagonal = key0 + PART - 1 > warp_row0;
 #pragma unroll
             for (int m = 0; m < M; m++)
 #pragma unroll
                 for (int n = 0; n < PART / 8; n++)
 #pragma unroll
-                    for (int i = 0; i < 4; i++) {
-                        const uint32_t row = warp_row0 + 16 * m + i / 2 * 8 + lane / 4;
-                        const uint32_t key = key0 + 8 * n + lane % 4 * 2 + i % 2;
-                        float p = exp2_fast(fmaf(ds[m][n][i], log2_scale, -row_lse[m][i / 2]));
-                        if (diagonal && key > row) p = 0.0f;
-                        ds[m][n][i] = p * (dp[m][n][i] - row_delta[m][i / 2]);
-                    }
+                    for (int i = 0; i < 4; i++)
+                        ds[m][n][i] = exp2_fast(fmaf(ds[m][n][i], log2_scale, -row_lse[m][i / 2]));
+            if (key0 + PART - 1 > warp_row0)
+#pragma unroll
+                for (int m = 0; m < M; m++)
+#pragma unroll
+                    for (int n = 0; n < PART / 8; n++)
+#pragma unroll
+                        for (int i = 0; i < 4; i++)
+                            if (key0 + 8 * n + lane % 4 * 2 + i % 2 > warp_row0 + 16 * m + i / 2 * 8 + lane / 4)
+                                ds[m][n][i] = 0.0f;
+#pragma unroll
+            for (int m = 0; m < M; m++)
+#pragma unroll
+                for (int n = 0; n < PART / 8; n++)
+#pragma unroll
+                    for (int i = 0; i < 4; i++)
+                        ds[m][n][i] *= dp[m][n][i] - row_delta[m][i / 2];
 #pragma unroll
             for (int i = 0; i < PART / 16; i++) {
                 uint32_t a[M][4];
@@ -219,23 +229,33 @@ __global__ void __launch_bounds__(WARPS *WARP, BLOCKS)
                 multiply_transposed<D>(p, key[i], q_part + operand_b<D>(lane), i);
                 multiply_transposed<D>(ds, value[i], q_part + DOUT_BEHIND + operand_b<D>(lane), i);
             }
-            const bool diagonal = query0 < warp_row0 + 16 * M - 1;
-            const float *part_stats = stats + stage * 2 * QUERIES + part;
+            const float *lse_part = stats + stage * 2 * QUERIES + part + lane % 4 * 2, *delta_part = lse_part + QUERIES;
 #pragma unroll
             for (int n = 0; n < PART / 8; n++) {
-                const float2 two_lse = *reinterpret_cast<const float2 *>(part_stats + 8 * n + lane % 4 * 2);
-                const float2 two_delta = *reinterpret_cast<const float2 *>(part_stats + QUERIES + 8 * n + lane % 4 * 2);
+                const float2 two = *reinterpret_cast<const float2 *>(lse_part + 8 * n);
 #pragma unroll
                 for (int m = 0; m < M; m++)
 #pragma unroll
-                    for (int i = 0; i < 4; i++) {
-                        const uint32_t row = warp_row0 + 16 * m + i / 2 * 8 + lane / 4;
-                        const uint32_t query = query0 + 8 * n + lane % 4 * 2 + i % 2;
-                        float &x = p[m][n][i];
-                        x = exp2_fast(fmaf(x, log2_scale, -(i % 2 == 0 ? two_lse.x : two_lse.y)));
-                        if (diagonal && row > query) x = 0.0f;
-                        ds[m][n][i] = x * (ds[m][n][i] - (i % 2 == 0 ? two_delta.x : two_delta.y));
-                    }
+                    for (int i = 0; i < 4; i++)
+                        p[m][n][i] = exp2_fast(fmaf(p[m][n][i], log2_scale, -(i % 2 == 0 ? two.x : two.y)));
+            }
+            if (query0 < warp_row0 + 16 * M - 1)
+#pragma unroll
+                for (int m = 0; m < M; m++)
+#pragma unroll
+                    for (int n = 0; n < PART / 8; n++)
+#pragma unroll
+                        for (int i = 0; i < 4; i++)
+                            if (warp_row0 + 16 * m + i / 2 * 8 + lane / 4 > query0 + 8 * n + lane % 4 * 2 + i % 2)
+                                p[m][n][i] = 0.0f;
+#pragma unroll
+            for (int n = 0; n < PART / 8; n++) {
+                const float2 two = *reinterpret_cast<const float2 *>(delta_part + 8 * n);
+#pragma unroll
+                for (int m = 0; m < M; m++)
+#pragma unroll
+                    for (int i = 0; i < 4; i++)
+                        ds[m][n][i] = p[m][n][i] * (ds[m][n][i] - (i % 2 == 0 ? two.x : two.y));
             }
 #pragma unroll
             for (int i = 0; i < PART / 16; i++) {

@@ -36,21 +36,23 @@ template <int D, int M, int N8>
 __device__ __forceinline__ void softmax_step(online_softmax<M> &state, float (&out)[M][D / 8][4], float (&s)[M][N8][4],
                                              float log2_scale, uint32_t first_row, uint32_t key0, uint32_t lane)
 {
-    const bool diagonal = key0 + N8 * 8 - 1 > first_row;
+    if (key0 + N8 * 8 - 1 > first_row) /* few tiles: the others are spared a comparison a score */
+#pragma unroll
+        for (int m = 0; m < M; m++)
+#pragma unroll
+            for (int n = 0; n < N8; n++)
+#pragma unroll
+                for (int i = 0; i < 4; i++)
+                    if (key0 + 8 * n + lane % 4 * 2 + i % 2 > first_row + 16 * m + i / 2 * 8 + lane / 4)
+                        s[m][n][i] = -INFINITY;
 #pragma unroll
     for (int m = 0; m < M; m++)
 #pragma unroll
         for (int half = 0; half < 2; half++) {
-            const uint32_t row = first_row + 16 * m + 8 * half + lane / 4;
             float most = state.max[m][half];
 #pragma unroll
             for (int n = 0; n < N8; n++)
-#pragma unroll
-                for (int i = 0; i < 2; i++) {
-                    float &x = s[m][n][2 * half + i];
-                    if (diagonal && key0 + 8 * n + lane % 4 * 2 + i > row) x = -INFINITY;
-                    most = fmaxf(most, x);
-                }
+                most = fmaxf(most, fmaxf(s[m][n][2 * half], s[m][n][2 * half + 1]));
             most = quad_max(most);
             const float shift = most * log2_scale;
             const float keep = exp2_fast(state.max[m][half] * log2_scale - shift);
