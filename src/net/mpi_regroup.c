@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "net/mpi_error.h"
 #include "net/mpi_session.h"
-#include "net/mpi_watchdog.h"
+#include "base/watchdog.h"
 
 #if defined(OPEN_MPI) || defined(MPICH)
 #include <mpi-ext.h>
@@ -101,9 +101,9 @@ reeve_status reeve_mpi_session_regroup(struct reeve_mpi_session *s, bool works, 
                                        int exit_code, struct reeve_error *err)
 {
     if (!s->ulfm_active) return reeve_fail(err, REEVE_JOB_INTERNAL, "this job was not started to go on after a loss");
-    struct mpi_watchdog watchdog;
-    bool watched = mpi_watchdog_start(&watchdog, reeve_clock_now() + patience_ns, exit_code,
-                                      "after a loss the others did not come together in time");
+    struct reeve_watchdog watchdog;
+    bool watched = reeve_watchdog_start(&watchdog, reeve_clock_now() + patience_ns, exit_code,
+                                        "after a loss the others did not come together in time");
     if (!watched) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "no thread to watch over a regrouping");
     reeve_mpi_session_revoke(s);
     MPI_Comm old = MPI_Comm_f2c(s->control), old_workers = MPI_Comm_f2c(s->workers);
@@ -120,7 +120,7 @@ reeve_status reeve_mpi_session_regroup(struct reeve_mpi_session *s, bool works, 
         old = g.control;
         s->control = MPI_Comm_c2f(old);
     }
-    mpi_watchdog_stop(&watchdog);
+    reeve_watchdog_stop(&watchdog);
     if (!found) return reeve_mpi_fail(err, rc, "come together after a loss, %d times", ROUNDS_MAX);
     take(s, &g);
     return REEVE_OK;

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "net/mpi_error.h"
-#include "net/mpi_watchdog.h"
+#include "base/watchdog.h"
 
 #if defined(OPEN_MPI) || defined(MPICH)
 #include <mpi-ext.h>
@@ -33,8 +33,9 @@ static reeve_status start_mpi(int *argc, char ***argv, struct reeve_error *err)
         return reeve_fail(err, REEVE_JOB_DEVICE, "MPI does not start (code %d); try `mpirun -n 2 hostname` first", rc);
     if (provided < MPI_THREAD_FUNNELED) {
         (void)MPI_Finalize();
-        return reeve_fail(err, REEVE_JOB_CONFIG, "this MPI is built for one thread only, and a worker has two; "
-                                                 "use an MPI with thread support (level FUNNELED)");
+        return reeve_fail(err, REEVE_JOB_CONFIG,
+                          "this MPI is built for one thread only, and a worker has two; "
+                          "use an MPI with thread support (level FUNNELED)");
     }
     return REEVE_OK;
 }
@@ -146,8 +147,8 @@ bool reeve_mpi_session_close(struct reeve_mpi_session *session, reeve_time_ns de
         (void)fflush(NULL);
         _exit(exit_code);
     }
-    struct mpi_watchdog watchdog;
-    bool watched = mpi_watchdog_start(&watchdog, deadline_ns + GRACE_NS, exit_code, "MPI did not end in time");
+    struct reeve_watchdog watchdog;
+    bool watched = reeve_watchdog_start(&watchdog, deadline_ns + GRACE_NS, exit_code, "MPI did not end in time");
     MPI_Comm control = MPI_Comm_f2c(session->control), workers = MPI_Comm_f2c(session->workers);
     if (!everybody_arrives(control, deadline_ns)) {
         reeve_log(REEVE_LOG_WARN, "not all ranks came to the end of the job; leaving without MPI's own ending");
@@ -159,7 +160,7 @@ bool reeve_mpi_session_close(struct reeve_mpi_session *session, reeve_time_ns de
     if (workers != MPI_COMM_NULL) rc = MPI_Comm_free(&workers);
     if (rc == MPI_SUCCESS) rc = MPI_Comm_free(&control);
     if (MPI_Finalize() != MPI_SUCCESS) rc = MPI_ERR_OTHER;
-    if (watched) mpi_watchdog_stop(&watchdog);
+    if (watched) reeve_watchdog_stop(&watchdog);
     return rc == MPI_SUCCESS;
 }
 

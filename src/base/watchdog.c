@@ -1,5 +1,5 @@
-/* See mpi_watchdog.h. */
-#include "net/mpi_watchdog.h"
+/* See reeve_watchdog.h. */
+#include "base/watchdog.h"
 
 #include <unistd.h>
 
@@ -8,7 +8,7 @@
 
 static void *watchdog_main(void *arg)
 {
-    struct mpi_watchdog *w = arg;
+    struct reeve_watchdog *w = arg;
     struct timespec until = {.tv_sec = w->deadline_ns / REEVE_SECOND_NS, .tv_nsec = w->deadline_ns % REEVE_SECOND_NS};
     int rc = 0;
     (void)pthread_mutex_lock(&w->lock);
@@ -21,9 +21,9 @@ static void *watchdog_main(void *arg)
     _exit(w->exit_code);
 }
 
-bool mpi_watchdog_start(struct mpi_watchdog *w, reeve_time_ns deadline_ns, int exit_code, const char *why)
+bool reeve_watchdog_start(struct reeve_watchdog *w, reeve_time_ns deadline_ns, int exit_code, const char *why)
 {
-    *w = (struct mpi_watchdog){.deadline_ns = deadline_ns, .exit_code = exit_code, .why = why};
+    *w = (struct reeve_watchdog){.deadline_ns = deadline_ns, .exit_code = exit_code, .why = why};
     pthread_condattr_t monotonic;
     if (pthread_condattr_init(&monotonic) != 0) return false;
     bool ok = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 && pthread_mutex_init(&w->lock, NULL) == 0 &&
@@ -32,7 +32,7 @@ bool mpi_watchdog_start(struct mpi_watchdog *w, reeve_time_ns deadline_ns, int e
     return ok && pthread_create(&w->thread, NULL, watchdog_main, w) == 0;
 }
 
-void mpi_watchdog_stop(struct mpi_watchdog *w)
+void reeve_watchdog_stop(struct reeve_watchdog *w)
 {
     (void)pthread_mutex_lock(&w->lock);
     w->over = true;
