@@ -3,9 +3,16 @@
 
 #include <stdint.h>
 
+#include "base/error.h"
+
 size_t sum_type_bytes(enum sum_type type)
 {
-    return type == SUM_I64 ? sizeof(int64_t) : sizeof(float);
+    switch (type) {
+    case SUM_I64: return sizeof(int64_t);
+    case SUM_F32: return sizeof(float);
+    case SUM_BF16: return sizeof(uint16_t);
+    }
+    return 0;
 }
 
 static void add_i64(uint64_t *dst, const uint64_t *a, const uint64_t *b, size_t n)
@@ -22,6 +29,7 @@ static void add_f32(float *dst, const float *a, const float *b, size_t n)
 
 void sum_add(enum sum_type type, void *dst, const void *a, const void *b, size_t n)
 {
+    REEVE_ASSERT(type != SUM_BF16);
     if (type == SUM_I64) add_i64(dst, a, b, n);
     else add_f32(dst, a, b, n);
 }

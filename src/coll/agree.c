@@ -38,11 +38,12 @@ static reeve_status collect_ready(struct agree *a, struct reeve_error *err)
     }
 }
 
-/* Send {sum, attempt of each} to all; attempt 0 where `is_void`. The sends before have ended. */
+/* Send {sum, attempt of each, afresh} to all; attempt 0 where `is_void`. The sends before have ended. */
 static reeve_status tell_all(struct agree *a, uint32_t sum, bool is_void, struct reeve_error *err)
 {
     for (uint32_t i = 1; i < a->size; i++) {
-        a->start_out[i] = (struct agree_start){.sum = sum, .attempt = is_void ? 0 : a->ready[i].attempt};
+        a->start_out[i] =
+            (struct agree_start){.sum = sum, .attempt = is_void ? 0 : a->ready[i].attempt, .afresh = a->afresh};
         if (!is_void) a->ready[i].attempt = 0;
         int rc = MPI_Isend(&a->start_out[i], sizeof(a->start_out[i]), MPI_BYTE, (int)i, a->first_tag + COLL_TAG_START,
                            a->comm, &a->start_sends[i]);
@@ -50,6 +51,14 @@ static reeve_status tell_all(struct agree *a, uint32_t sum, bool is_void, struct
     }
     if (!is_void) a->ready_count = 0;
     return REEVE_OK;
+}
+
+static bool anybody_asks_afresh(const struct agree *a)
+{
+    bool asked = a->mine.afresh != 0;
+    for (uint32_t i = 1; i < a->size; i++)
+        asked |= a->ready[i].afresh != 0;
+    return asked;
 }
 
 static uint32_t first_that_differs(const struct agree *a)
@@ -81,6 +90,7 @@ static reeve_status start(struct agree *a, enum agree_event *event, struct reeve
         return now_ns - a->differ_since_ns < DIFFER_NS ? REEVE_OK : refuse(a, other, err);
     }
     a->sum = ++a->sum_last;
+    a->afresh = anybody_asks_afresh(a);
     a->state = AGREE_ACTIVE;
     *event = AGREE_STARTED;
     return tell_all(a, a->sum, false, err);
@@ -141,6 +151,7 @@ static reeve_status handle_start(struct agree *a, struct agree_start start, enum
     if (a->state != AGREE_PENDING || start.attempt != a->mine.attempt) return REEVE_OK; /* given up here meanwhile */
     a->state = start.sum == 0 ? AGREE_IDLE : AGREE_ACTIVE;
     a->sum = start.sum;
+    a->afresh = start.afresh != 0;
     *event = AGREE_STARTED;
     if (start.sum != 0) return REEVE_OK;
     *event = AGREE_NOTHING;
@@ -196,29 +207,13 @@ reeve_status agree_test(struct agree *a, enum agree_event *event, struct reeve_e
 
 /* ---- life ---- */
 
-static void drop_receive(MPI_Request *receive)
-{
-    if (*receive == MPI_REQUEST_NULL) return;
-    (void)MPI_Cancel(receive);
-    (void)MPI_Wait(receive, MPI_STATUS_IGNORE);
-    if (*receive != MPI_REQUEST_NULL) (void)MPI_Request_free(receive);
-}
-
-/* So short a message has left already, unless its receiver is lost: then MPI keeps what it still needs. */
-static void drop_send(MPI_Request *send)
-{
-    int sent = 0;
-    if (*send == MPI_REQUEST_NULL) return;
-    if (MPI_Test(send, &sent, MPI_STATUS_IGNORE) == MPI_SUCCESS && !sent) (void)MPI_Request_free(send);
-}
-
 void agree_fini(struct agree *a)
 {
-    drop_receive(&a->ready_receive);
-    drop_receive(&a->start_receive);
-    drop_send(&a->ready_send);
+    coll_drop_receive(&a->ready_receive);
+    coll_drop_receive(&a->start_receive);
+    coll_drop_send(&a->ready_send);
     for (uint32_t i = 0; a->start_sends != NULL && i < a->size; i++)
-        drop_send(&a->start_sends[i]);
+        coll_drop_send(&a->start_sends[i]);
     free(a->ready);
     free(a->start_out);
     free(a->start_sends);

@@ -24,11 +24,13 @@ struct agree_ready {    /* member -> member 0 */
     uint32_t type;      /* enum sum_type */
     uint32_t attempt;   /* 1..; grows with each time this member is ready */
     uint32_t completed; /* the last sum that this member saw to its end; 0: none */
-    uint32_t reserved_zero;
+    uint32_t afresh;    /* 1: this member has lost what it sums with, and all must make it anew */
 };
 struct agree_start {  /* member 0 -> member */
     uint32_t sum;     /* 1..; 0: the members brought different sums */
     uint32_t attempt; /* of the member's readiness that this answers; 0: the sum is void */
+    uint32_t afresh;  /* 1: some member asked for it */
+    uint32_t reserved_zero;
 };
 
 enum agree_state { AGREE_IDLE = 0, AGREE_PENDING, AGREE_ACTIVE };
@@ -40,6 +42,7 @@ struct agree {
     uint32_t rank, size;
     enum agree_state state;
     uint32_t sum; /* while ACTIVE */
+    bool afresh;  /* while ACTIVE; set mine.afresh before agree_begin() to ask for it */
     struct agree_ready mine;
 
     /* member */

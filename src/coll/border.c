@@ -1,4 +1,4 @@
-/* MPI's error codes as statuses; see border.h. */
+/* See border.h. */
 #include "coll/border.h"
 
 #if defined(OPEN_MPI) || defined(MPICH)
@@ -19,4 +19,28 @@ reeve_status coll_fail(struct reeve_error *err, int mpi_code, const char *doing)
         status = REEVE_WORKER_LOST;
 #endif
     return reeve_fail(err, status, "sum over workers: %s: %.*s", doing, why_length, why);
+}
+
+void coll_release_others(MPI_Comm comm)
+{
+#ifdef MPIX_ERR_PROC_FAILED
+    if (comm != MPI_COMM_NULL) (void)MPIX_Comm_revoke(comm);
+#else
+    (void)comm;
+#endif
+}
+
+void coll_drop_receive(MPI_Request *receive)
+{
+    if (*receive == MPI_REQUEST_NULL) return;
+    (void)MPI_Cancel(receive);
+    (void)MPI_Wait(receive, MPI_STATUS_IGNORE);
+    if (*receive != MPI_REQUEST_NULL) (void)MPI_Request_free(receive);
+}
+
+void coll_drop_send(MPI_Request *send)
+{
+    int sent = 0;
+    if (*send == MPI_REQUEST_NULL) return;
+    if (MPI_Test(send, &sent, MPI_STATUS_IGNORE) == MPI_SUCCESS && !sent) (void)MPI_Request_free(send);
 }

@@ -5,10 +5,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#if defined(OPEN_MPI) || defined(MPICH)
-#include <mpi-ext.h>
-#endif
-
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/launch_id.h"
@@ -64,27 +60,14 @@ static int share_memory(MPI_Comm host, int local_rank, int local_size, struct sh
     return rc;
 }
 
-/* Somebody is lost, and others may wait for us in one of these: let them go. */
-static void release_others(MPI_Comm comm, MPI_Comm host)
-{
-#ifdef MPIX_ERR_PROC_FAILED
-    if (host != MPI_COMM_NULL) (void)MPIX_Comm_revoke(host);
-    (void)MPIX_Comm_revoke(comm);
-#else
-    (void)comm, (void)host;
-#endif
-}
-
-/* Does everybody share memory with its host, and which number has this collective? One that no member has used. */
+/* Does everybody share memory with its host, and which tags has this collective? */
 static int agree_on_all(MPI_Comm comm, bool shares, bool *all_share, int *first_tag)
 {
-    static int collectives; /* made by this process; members may have made different numbers of them */
-    int mine[2] = {shares, -(collectives + 1)}, least[2] = {0, 0};
+    int mine[2] = {shares, -coll_tags_propose()}, least[2] = {0, 0};
     int rc = MPI_Allreduce(mine, least, 2, MPI_INT, MPI_MIN, comm);
     if (rc != MPI_SUCCESS) return rc;
-    collectives = -least[1];
     *all_share = least[0] != 0;
-    *first_tag = (int)((unsigned)collectives % COLL_TAG_SETS) * COLL_TAGS;
+    *first_tag = coll_tags_take(-least[1]);
     return rc;
 }
 
@@ -107,7 +90,10 @@ static int find(struct places *p, MPI_Comm comm, uint32_t host_size, struct shar
     *all_ok = false;
     if (rc == MPI_SUCCESS) rc = agree_on_all(comm, shared_ok, all_ok, &p->first_tag);
     if (rc == MPI_SUCCESS) rc = list_hosts(p, comm, size, rank, first_rank);
-    if (rc != MPI_SUCCESS) release_others(comm, host);
+    if (rc != MPI_SUCCESS) { /* others may wait for us in one of these */
+        coll_release_others(host);
+        coll_release_others(comm);
+    }
     if (host != MPI_COMM_NULL) (void)MPI_Comm_free(&host);
     return rc;
 }
