@@ -21,6 +21,9 @@ struct reeve_collective_ops {
     /* Give the sum in progress up; the out buffer is garbage then. No-op if there is none. */
     void (*abandon)(reeve_collective *c);
     void (*destroy)(reeve_collective *c);
+    /* As begin_sum_f32, of bfloat16 (the upper half of an f32). NULL where there is none: on CPUs. */
+    reeve_status (*begin_sum_bf16)(reeve_collective *c, const uint16_t *in, uint16_t *out, size_t n,
+                                   struct reeve_error *err);
 };
 
 struct reeve_collective {
