@@ -78,6 +78,14 @@ static reeve_status check_model(const struct checker *c)
     return clash(c, "model", "width", "model", "heads", text);
 }
 
+static reeve_status check_precision(const struct checker *c)
+{
+    if (c->job->train.precision != REEVE_PRECISION_BF16 || c->job->resources.device != REEVE_DEVICE_CPU)
+        return REEVE_OK;
+    return clash(c, "train", "precision", "resources", "device",
+                 "train.precision = bf16, but resources.device = cpu computes in fp32");
+}
+
 static reeve_status check_optimizer(const struct checker *c)
 {
     char text[160], low[REEVE_SCALAR_REAL_BYTES], high[REEVE_SCALAR_REAL_BYTES];
@@ -142,6 +150,7 @@ reeve_status reeve_job_check_relations(const struct reeve_job *job, const struct
     }
     reeve_status st = check_batch(&c);
     if (st == REEVE_OK) st = check_model(&c);
+    if (st == REEVE_OK) st = check_precision(&c);
     if (st == REEVE_OK) st = check_optimizer(&c);
     if (st == REEVE_OK) st = check_faults(&c);
     if (st == REEVE_OK) st = check_slurm(&c);

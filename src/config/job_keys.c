@@ -7,6 +7,7 @@
 static const char *const optimizers[] = {"adamw", NULL};
 static const char *const shuffles[] = {"none", "block", "global", NULL};     /* enum reeve_shuffle */
 static const char *const reductions[] = {"exact", "fast", NULL};             /* enum reeve_reduce */
+static const char *const precisions[] = {"auto", "bf16", "fp32", NULL};      /* enum reeve_precision */
 static const char *const devices[] = {"auto", "cpu", "cuda", NULL};          /* enum reeve_device */
 static const char *const launchers[] = {"mpirun", "srun", NULL};             /* enum reeve_launcher */
 static const char *const syncs[] = {"step", "always", "none", NULL};         /* enum reeve_sync */
@@ -62,6 +63,8 @@ static const struct reeve_key keys[] = {
         "of one gradient task; divides global_batch"),
     CHOICE("train", "reduce", train.reduce, reductions, "exact",
            "how gradients are summed; fast gives up equal bits for half the bytes"),
+    CHOICE("train", "precision", train.precision, precisions, "auto",
+           "of matrix products on GPUs; auto is bf16 there, and CPUs always compute in fp32"),
     U32("train", "eval_every", train.eval_every, 0, UINT32_MAX, "0", "steps",
         "between held-out losses; 0: only at the end"),
     U32("train", "refused_max", train.refused_max, 1, 1000000, "5", "steps",

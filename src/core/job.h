@@ -14,6 +14,7 @@
 #define REEVE_JOB_WORD_BYTES 64 /* of a word of Slurm's: a partition, an account, a time */
 
 enum reeve_reduce { REEVE_REDUCE_EXACT = 0, REEVE_REDUCE_FAST = 1 };
+enum reeve_precision { REEVE_PRECISION_AUTO = 0, REEVE_PRECISION_BF16 = 1, REEVE_PRECISION_FP32 = 2 };
 enum reeve_device { REEVE_DEVICE_AUTO = 0, REEVE_DEVICE_CPU = 1, REEVE_DEVICE_CUDA = 2 };
 enum reeve_launcher { REEVE_LAUNCHER_MPIRUN = 0, REEVE_LAUNCHER_SRUN = 1 };
 enum reeve_sync { REEVE_SYNC_STEP = 0, REEVE_SYNC_ALWAYS = 1, REEVE_SYNC_NONE = 2 };
@@ -35,6 +36,7 @@ struct reeve_job {
         uint32_t global_batch;
         uint32_t micro_batch;
         uint32_t reduce;        /* enum reeve_reduce */
+        uint32_t precision;     /* enum reeve_precision; of products of matrices on GPUs */
         uint32_t eval_every;    /* steps; 0: only at the end (if anything is held out) */
         uint32_t refused_max;   /* refused steps in a row that stop the run */
     } train;

@@ -12,7 +12,7 @@
 #define NAME_BYTES_MAX 63u
 #define ABI_MAJOR(abi) ((abi) >> 16)
 #define ABI_MINOR(abi) ((abi)&0xffffu)
-/* The table of 1.0 ends with close(); what later minor versions add stands behind it. */
+/* The table of 1.0 ends with close(); what later minor versions add (1.1: a GPU's functions) stands behind it. */
 #define SIZE_OF_1_0 (offsetof(struct reeve_workload_ops, close) + sizeof(void (*)(void *)))
 
 static reeve_status check_name(const char *path, const char *name, struct reeve_error *err)
@@ -47,6 +47,35 @@ static reeve_status check_slots(const char *path, const struct reeve_workload_op
     return REEVE_OK;
 }
 
+/* Of a GPU's functions all or none: half a table would be found out in the middle of a step. */
+static reeve_status check_device_slots(const char *path, const struct reeve_workload_ops *ops, struct reeve_error *err)
+{
+    const struct {
+        const char *name;
+        bool there;
+    } slots[] = {{"device_sum", ops->device_sum != NULL},
+                 {"device_begin", ops->device_begin != NULL},
+                 {"device_prefetch", ops->device_prefetch != NULL},
+                 {"device_end", ops->device_end != NULL},
+                 {"device_zero", ops->device_zero != NULL},
+                 {"device_digest", ops->device_digest != NULL},
+                 {"device_apply", ops->device_apply != NULL},
+                 {"device_publish", ops->device_publish != NULL},
+                 {"device_published", ops->device_published != NULL}};
+    const char *found = NULL, *missing = NULL;
+    for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
+        if (slots[i].there && found == NULL) found = slots[i].name;
+        if (!slots[i].there && missing == NULL) missing = slots[i].name;
+    }
+    if (found != NULL && missing == NULL && ops->restored == NULL)
+        missing = "restored"; /* brings the state to the GPU */
+    if (found == NULL || missing == NULL) return REEVE_OK;
+    return reeve_fail(err, REEVE_INPUT_INVALID,
+                      "workload %s: its table has %s() and no %s(); expected all functions of a GPU and restored(), or "
+                      "no device_*() at all",
+                      path, found, missing);
+}
+
 reeve_status reeve_plugin_check(const char *path, const struct reeve_workload_ops *table,
                                 struct reeve_workload_ops *ops, struct reeve_error *err)
 {
@@ -67,8 +96,14 @@ reeve_status reeve_plugin_check(const char *path, const struct reeve_workload_op
     memcpy(&copy, table, table->size < sizeof(copy) ? table->size : sizeof(copy));
     reeve_status st = check_name(path, copy.name, err);
     if (st == REEVE_OK) st = check_slots(path, &copy, err);
+    if (st == REEVE_OK) st = check_device_slots(path, &copy, err);
     if (st == REEVE_OK) *ops = copy;
     return st;
+}
+
+bool reeve_workload_has_device(const struct reeve_workload_ops *ops)
+{
+    return ops->device_sum != NULL;
 }
 
 reeve_status reeve_plugin_load(const char *path, struct reeve_workload_ops *ops, struct reeve_error *err)

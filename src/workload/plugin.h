@@ -16,4 +16,7 @@ reeve_status reeve_plugin_load(const char *path, struct reeve_workload_ops *ops,
 reeve_status reeve_plugin_check(const char *path, const struct reeve_workload_ops *table,
                                 struct reeve_workload_ops *ops, struct reeve_error *err);
 
+/* The table has a GPU's functions (ABI 1.1): all of them, as reeve_plugin_check() sees to. */
+bool reeve_workload_has_device(const struct reeve_workload_ops *ops);
+
 #endif

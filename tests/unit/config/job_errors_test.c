@@ -44,7 +44,7 @@ static const struct bad_line bad_lines[] = {
     /* unknown keys, and what was meant */
     {5, "train: {step: 30, global_batch: 8, micro_batch: 4}",
      "job.yaml:5:9: key 'train.step': unknown; did you mean 'train.steps'? (keys of train: steps, global_batch, "
-     "micro_batch, reduce, eval_every, refused_max)"},
+     "micro_batch, reduce, precision, eval_every, refused_max)"},
     {5, "trian: {steps: 30}",
      "job.yaml:5:1: key 'trian': unknown; did you mean 'train'? (keys: name, workload, seed, data,"},
     {5, "steps: 30", "job.yaml:5:1: key 'steps': unknown; did you mean 'train.steps'?"},
@@ -115,6 +115,10 @@ static const struct bad_line bad_lines[] = {
     {3, "resources: {account: 'a b'}",
      "job.yaml:3:22: key 'resources.account': expected a word of Slurm's such as proj123, found 'a b'"},
     {3, "resources: {launcher: ibrun}", "job.yaml:3:23: key 'resources.launcher': expected mpirun or srun, found 'ibrun'"},
+    {5, "train: {steps: 30, global_batch: 8, micro_batch: 4, precision: fp16}",
+     "job.yaml:5:64: key 'train.precision': expected auto, bf16 or fp32, found 'fp16'"},
+    {5, "train: {steps: 30, global_batch: 8, micro_batch: 4, precision: bf16}\nresources: {device: cpu}",
+     "job.yaml:6:21: key 'resources.device': train.precision = bf16, but resources.device = cpu computes in fp32"},
     {3, "resources: {device: gpu}", "job.yaml:3:21: key 'resources.device': expected auto, cpu or cuda, found 'gpu'"},
     {3, "journal: {sync: Step}",
      "job.yaml:3:17: key 'journal.sync': expected step, always or none, found 'Step'; did you mean 'step'?"},

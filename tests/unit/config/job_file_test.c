@@ -82,6 +82,7 @@ static void job_defaults_are_the_documented_ones(void **state)
     assert_int_equal(job.data.holdout_ppm, 0);
     assert_string_equal(job.data.cache, "");
     assert_int_equal(job.train.reduce, REEVE_REDUCE_EXACT);
+    assert_int_equal(job.train.precision, REEVE_PRECISION_AUTO);
     assert_int_equal(job.train.eval_every, 0);
     assert_int_equal(job.train.refused_max, 5);
     assert_true(job.optimizer.lr == 1e-3 && job.optimizer.min_lr == 1e-4 && job.optimizer.warmup == 0);

@@ -134,6 +134,8 @@ static void settle(struct reeve_job *job)
     if (job->optimizer.min_lr > job->optimizer.lr) job->optimizer.min_lr = job->optimizer.lr;
     if (job->faults.silence_warn_s > job->faults.silence_stop_s)
         job->faults.silence_warn_s = job->faults.silence_stop_s;
+    if (job->resources.device == REEVE_DEVICE_CPU && job->train.precision == REEVE_PRECISION_BF16)
+        job->train.precision = REEVE_PRECISION_FP32;
     job->data.manifest[0] = '/';
     if (job->data.cache[0] != '\0') job->data.cache[0] = '/';
     for (char *at = job->workload; *at != '\0'; at++)

@@ -32,7 +32,8 @@ static void identity_is_the_text_that_the_resume_check_reads(void **state)
     fx_job(&job);
     static const char expected[] = "workload=gpt\nseed=1337\ndata.sequence=128\ndata.shuffle=block\n"
                                    "data.block_shards=4\ndata.holdout_ppm=50000\ntrain.global_batch=32\n"
-                                   "train.micro_batch=4\ntrain.reduce=exact\nmodel.layers=4\nmodel.heads=4\n"
+                                   "train.micro_batch=4\ntrain.reduce=exact\ntrain.precision=auto\n"
+                                   "model.layers=4\nmodel.heads=4\n"
                                    "model.width=128\noptimizer.lr=0.001\noptimizer.min_lr=0.0001\n"
                                    "optimizer.warmup=20\noptimizer.decay_steps=300\n"
                                    "optimizer.weight_decay=0.10000000000000001\noptimizer.beta1=0.90000000000000002\n"
@@ -63,6 +64,7 @@ CHANGE(set_holdout, j->data.holdout_ppm++)
 CHANGE(set_global, j->train.global_batch++)
 CHANGE(set_micro, j->train.micro_batch++)
 CHANGE(set_reduce, j->train.reduce = REEVE_REDUCE_FAST)
+CHANGE(set_precision, j->train.precision = REEVE_PRECISION_FP32)
 CHANGE(set_layers, j->model.layers++)
 CHANGE(set_heads, j->model.heads++)
 CHANGE(set_width, j->model.width++)
@@ -82,6 +84,7 @@ static void identity_changes_with_all_that_decides_the_trajectory(void **state)
         set_workload, set_seed,  set_sequence, set_shuffle,     set_block,        set_holdout, set_global,
         set_micro,    set_reduce, set_layers,  set_heads,       set_width,        set_lr,      set_min_lr,
         set_warmup,   set_eps,   set_clip,     set_decay_steps, set_weight_decay, set_beta1,   set_beta2,
+        set_precision,
     };
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
         if (!identity_differs(changes[i])) fail_msg("change %zu is not in the identity", i);

@@ -78,6 +78,84 @@ static void plugin_table_of_this_major_is_taken(void **state)
     }
 }
 
+static reeve_status fake_restored(void *self, uint64_t step, struct reeve_error *err)
+{
+    return REEVE_OK;
+}
+static reeve_status fake_device_sum(void *self, int unit_bits, struct reeve_device_sum *out, struct reeve_error *err)
+{
+    return REEVE_OK;
+}
+static reeve_status fake_begin(void *self, const struct reeve_batch *batch, struct reeve_error *err)
+{
+    return REEVE_OK;
+}
+static reeve_status fake_end(void *self, struct reeve_device_result *out, bool (*cancelled)(void *), void *arg,
+                             struct reeve_error *err)
+{
+    return REEVE_OK;
+}
+static reeve_status fake_plain(void *self, struct reeve_error *err)
+{
+    return REEVE_OK;
+}
+static reeve_status fake_digest(void *self, uint64_t *digest, struct reeve_error *err)
+{
+    return REEVE_OK;
+}
+static reeve_status fake_device_apply(void *self, double scale, uint64_t step, struct reeve_apply_info *info,
+                                      struct reeve_error *err)
+{
+    return REEVE_OK;
+}
+
+static struct table device_table(void)
+{
+    struct table t = good_table();
+    t.ops.restored = fake_restored;
+    t.ops.device_sum = fake_device_sum;
+    t.ops.device_begin = t.ops.device_prefetch = fake_begin;
+    t.ops.device_end = fake_end;
+    t.ops.device_zero = t.ops.device_publish = t.ops.device_published = fake_plain;
+    t.ops.device_digest = fake_digest;
+    t.ops.device_apply = fake_device_apply;
+    return t;
+}
+
+static void plugin_table_of_1_0_ends_before_the_device(void **state)
+{ /* Goal: nothing behind the smaller struct is read. Method: what stands there would be taken for functions. */
+    struct reeve_error err = {0};
+    struct table t = device_table();
+    struct reeve_workload_ops ops;
+    t.ops.abi = (REEVE_WORKLOAD_ABI_MAJOR << 16) + 0;
+    t.ops.size = offsetof(struct reeve_workload_ops, device_sum);
+    assert_int_equal(reeve_plugin_check("x.so", &t.ops, &ops, &err), REEVE_OK);
+    assert_ptr_equal(ops.close, fake_close);
+    assert_null(ops.device_sum);
+    assert_null(ops.device_published);
+    assert_false(reeve_workload_has_device(&ops));
+}
+
+static void plugin_device_functions_come_all_or_none(void **state)
+{
+    struct reeve_error none = {0};
+    struct table t = device_table();
+    struct reeve_workload_ops ops;
+    assert_int_equal(reeve_plugin_check("x.so", &t.ops, &ops, &none), REEVE_OK);
+    assert_true(reeve_workload_has_device(&ops));
+    for (size_t at = offsetof(struct reeve_workload_ops, device_sum); at < sizeof(ops); at += sizeof(void (*)(void))) {
+        t = device_table();
+        memset((char *)&t.ops + at, 0, sizeof(void (*)(void)));
+        REFUSED("or no device_*() at all", reeve_plugin_check("x.so", &t.ops, &ops, &err));
+        struct table one = good_table();
+        memset((char *)&one.ops + at, 0x11, sizeof(void (*)(void)));
+        REFUSED("or no device_*() at all", reeve_plugin_check("x.so", &one.ops, &ops, &err));
+    }
+    t = device_table();
+    t.ops.restored = NULL;
+    REFUSED("has device_sum() and no restored()", reeve_plugin_check("x.so", &t.ops, &ops, &err));
+}
+
 static void plugin_table_is_refused_with_the_reason(void **state)
 {
     static char long_name[80];
@@ -189,6 +267,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plugin_table_of_this_major_is_taken),
+        cmocka_unit_test(plugin_table_of_1_0_ends_before_the_device),
+        cmocka_unit_test(plugin_device_functions_come_all_or_none),
         cmocka_unit_test(plugin_table_is_refused_with_the_reason),
         cmocka_unit_test(foreign_tensors_are_counted),
         cmocka_unit_test(foreign_tensors_are_refused_with_the_place),
