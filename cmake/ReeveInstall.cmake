@@ -3,7 +3,7 @@
 
 include(CMakePackageConfigHelpers)
 
-foreach(program reeve reeve-rank)
+foreach(program reeve reeve-rank reeve-rank-cuda)
   if(TARGET ${program})
     install(TARGETS ${program} RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
   endif()

@@ -38,7 +38,10 @@ int reeve_launch_run(const struct reeve_launch *launch, struct reeve_launch_resu
 
 /* True inside an MPI launch (mpirun, srun --mpi=pmix): then this process is a rank already. */
 bool reeve_launch_inside_mpi(void);
-/* Replace this process by reeve-rank with the given arguments (argv[0] is set). Returns only on failure: an exit code. */
-int reeve_launch_exec_rank(const char **argv);
+/* The ranks of this job should be able to use GPUs: it asks for them, or leaves it open and this machine has some. */
+bool reeve_launch_wants_cuda(const struct reeve_job *job);
+/* Replace this process by reeve-rank, or by reeve-rank-cuda where that is there, with the given arguments (argv[0] is
+ * set). Returns only on failure: an exit code. */
+int reeve_launch_exec_rank(bool cuda, const char **argv);
 
 #endif

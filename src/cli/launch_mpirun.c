@@ -19,20 +19,37 @@
 
 #define ARGUMENTS_MAX 40
 
-/* reeve-rank lies beside reeve; after `cmake --install` too. */
-static int find_rank_program(char *path, size_t path_bytes)
+/* `name` lies beside reeve; after `cmake --install` too. */
+static bool find_beside(const char *name, char *path, size_t path_bytes)
 {
     ssize_t n = readlink("/proc/self/exe", path, path_bytes - 1);
-    if (n > 0) {
-        path[n] = '\0';
-        char *slash = strrchr(path, '/');
-        if (slash != NULL && (size_t)(slash - path) + sizeof("/reeve-rank") <= path_bytes) {
-            memcpy(slash, "/reeve-rank", sizeof("/reeve-rank"));
-            if (access(path, X_OK) == 0) return 0;
-        }
-    }
+    if (n < 0) n = 0;
+    path[n] = '\0';
+    char *slash = strrchr(path, '/');
+    if (slash == NULL || (size_t)(slash - path) + 1 + strlen(name) >= path_bytes) return false;
+    memcpy(slash + 1, name, strlen(name) + 1);
+    return access(path, X_OK) == 0;
+}
+
+/* cuda: the one that can use GPUs, if this build has it; else the other says what is missing. */
+static int find_rank_program(bool cuda, char *path, size_t path_bytes)
+{
+    if (cuda && find_beside("reeve-rank-cuda", path, path_bytes)) return 0;
+    if (find_beside("reeve-rank", path, path_bytes)) return 0;
     return reeve_cli_fail_text(REEVE_EXIT_UNAVAILABLE, "reeve-rank is not beside reeve (%s): build or install both",
                                path);
+}
+
+/* The driver's devices; they are there where its kernel module is loaded. */
+static bool shows_gpu(void)
+{
+    return access("/dev/nvidiactl", F_OK) == 0 || access("/dev/nvidia0", F_OK) == 0;
+}
+
+bool reeve_launch_wants_cuda(const struct reeve_job *job)
+{
+    if (reeve_job_is_list(job)) return false;
+    return job->resources.device == REEVE_DEVICE_CUDA || (job->resources.device == REEVE_DEVICE_AUTO && shows_gpu());
 }
 
 bool reeve_launch_inside_mpi(void)
@@ -43,10 +60,10 @@ bool reeve_launch_inside_mpi(void)
     return false;
 }
 
-int reeve_launch_exec_rank(const char **argv)
+int reeve_launch_exec_rank(bool cuda, const char **argv)
 {
     char path[REEVE_PATH_BYTES_MAX];
-    int code = find_rank_program(path, sizeof(path));
+    int code = find_rank_program(cuda, path, sizeof(path));
     if (code != 0) return code;
     argv[0] = path;
     (void)execv(path, (char *const *)(uintptr_t)argv); /* execv changes nothing; its type is older than const */
@@ -70,7 +87,7 @@ static bool on_path(const char *program)
 int reeve_launch_check(const struct reeve_placement *placement)
 {
     char rank_program[REEVE_PATH_BYTES_MAX];
-    int code = find_rank_program(rank_program, sizeof(rank_program));
+    int code = find_rank_program(false, rank_program, sizeof(rank_program));
     if (code != 0 || placement->workers == 1) return code;
     if (!on_path("mpirun"))
         return reeve_cli_fail_text(REEVE_EXIT_UNAVAILABLE,
@@ -185,7 +202,8 @@ pid_t reeve_launch_start(const struct reeve_launch *l, const struct reeve_placem
     struct arguments a = {0};
     int words[2] = {-1, -1};
     *words_fd = -1;
-    if (find_rank_program(rank_program, sizeof(rank_program)) != 0) return -1;
+    if (find_rank_program(reeve_launch_wants_cuda(&l->prepared->job), rank_program, sizeof(rank_program)) != 0)
+        return -1;
     build_arguments(l, placement, rank_program, &a);
     if (placement->workers > 1 && pipe2(words, O_CLOEXEC) != 0) return -1;
     pid_t parent = getpid();

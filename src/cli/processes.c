@@ -70,7 +70,7 @@ static void find_role(struct reeve_process *p, const char *block, size_t bytes)
     const char *name = words == NULL ? "" : slash != NULL ? slash + 1 : words;
     p->role = REEVE_PROCESS_OTHER;
     p->rank = -1;
-    if (strcmp(name, "reeve-rank") == 0) {
+    if (strcmp(name, "reeve-rank") == 0 || strcmp(name, "reeve-rank-cuda") == 0) {
         const char *rank = find_variable(block, bytes, "PMIX_RANK");
         p->role = REEVE_PROCESS_RANK;
         p->rank = rank != NULL ? atoi(rank) : 0; /* without MPI master and worker are one */

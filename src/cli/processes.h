@@ -13,7 +13,7 @@
 enum reeve_process_role {
     REEVE_PROCESS_OTHER,    /* started by a rank: a user's program, say */
     REEVE_PROCESS_LAUNCHER, /* mpirun */
-    REEVE_PROCESS_RANK,     /* reeve-rank */
+    REEVE_PROCESS_RANK,     /* reeve-rank, reeve-rank-cuda */
 };
 
 struct reeve_process {

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "coll/mpi.h"
+#include "cli/rank_device.h"
 #include "net/mpi_transport.h"
 
 #define PATIENCE_NS (60 * REEVE_SECOND_NS) /* who lives but does not come makes the job hang: level 2 ends it */
@@ -15,25 +16,38 @@ struct reeve_rank_members {
     reeve_membership base;
     struct reeve_mpi_session *session;     /* borrowed */
     reeve_transport *transport;            /* owned */
-    reeve_collective *collective;          /* owned; NULL for a member that does not work */
+    struct reeve_collectives collectives;  /* owned; NULL for a member that does not work */
+    struct reeve_device_choice device;     /* what this member computes on */
+    struct reeve_device_place *places;     /* (count,) owned */
     struct reeve_owner_process *processes; /* (count,) owned */
     bool *here;                            /* (count,) owned */
     uint32_t count;
     bool works;
 };
 
+static void drop_collectives(reeve_rank_members *m)
+{
+    /* The one over GPUs first: an abort of it must not find MPI's already gone. */
+    if (m->collectives.device != NULL) m->collectives.device->ops->destroy(m->collectives.device);
+    if (m->collectives.host != NULL) m->collectives.host->ops->destroy(m->collectives.host);
+    m->collectives = (struct reeve_collectives){0};
+}
+
 static void drop_ends(reeve_rank_members *m)
 {
-    if (m->collective != NULL) m->collective->ops->destroy(m->collective);
+    drop_collectives(m);
     if (m->transport != NULL) m->transport->ops->destroy(m->transport);
-    m->collective = NULL;
     m->transport = NULL;
 }
 
-static reeve_status make_collective(reeve_rank_members *m, struct reeve_error *err)
+static reeve_status make_collectives(reeve_rank_members *m, struct reeve_error *err)
 {
     const struct reeve_coll_mpi_config shared = {.host_size = 0};
-    return reeve_coll_mpi_create(m->session->workers, &shared, &m->collective, err);
+    reeve_status st = reeve_coll_mpi_create(m->session->workers, &shared, &m->collectives.host, err);
+    if (st == REEVE_OK && m->device.cuda)
+        st = reeve_rank_device_collective(m->session->workers, m->device.index, &m->collectives.device, err);
+    if (st != REEVE_OK) drop_collectives(m);
+    return st;
 }
 
 static void note_who_is_here(reeve_rank_members *m)
@@ -54,7 +68,7 @@ static reeve_status regroup(reeve_membership *base, struct reeve_members *out, s
         drop_ends(m);
         st = reeve_mpi_session_regroup(m->session, m->works, PATIENCE_NS, REEVE_EXIT_INTERNAL, err);
         if (st == REEVE_OK) st = reeve_mpi_transport_create(m->session, &m->transport, err);
-        if (st == REEVE_OK && m->works) st = make_collective(m, err);
+        if (st == REEVE_OK && m->works) st = make_collectives(m, err);
     }
     if (st == REEVE_WORKER_LOST) st = reeve_fail(err, REEVE_JOB_INTERNAL, "%d regroupings in a row failed", ROUNDS_MAX);
     if (st != REEVE_OK) return st;
@@ -77,11 +91,17 @@ reeve_status reeve_rank_members_create(struct reeve_mpi_session *session, reeve_
     m->here = calloc(m->count, sizeof(*m->here));
     m->processes = calloc(m->count, sizeof(*m->processes));
     reeve_status st = REEVE_OK;
-    if (m->here == NULL || m->processes == NULL)
+    m->places = calloc(m->count, sizeof(*m->places));
+    if (m->here == NULL || m->processes == NULL || m->places == NULL)
         st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "members of the job: out of memory for %u", m->count);
     struct reeve_owner_process own;
+    struct reeve_device_place place;
     reeve_owner_process_self(&own);
+    reeve_rank_device_place(session->host, &place);
     if (st == REEVE_OK) st = reeve_mpi_session_share(session, &own, sizeof(own), m->processes, err);
+    if (st == REEVE_OK) st = reeve_mpi_session_share(session, &place, sizeof(place), m->places, err);
+    for (uint32_t i = 0; st == REEVE_OK && i < m->count; i++)
+        reeve_device_place_check(&m->places[i]);
     if (st == REEVE_OK) st = reeve_mpi_transport_create(session, &m->transport, err);
     if (st != REEVE_OK) {
         reeve_rank_members_destroy(m);
@@ -96,15 +116,23 @@ void reeve_rank_members_destroy(reeve_rank_members *m)
 {
     if (m == NULL) return;
     drop_ends(m);
+    free(m->places);
     free(m->processes);
     free(m->here);
     free(m);
 }
 
-reeve_status reeve_rank_members_work(reeve_rank_members *m, struct reeve_error *err)
+const struct reeve_device_place *reeve_rank_members_places(const reeve_rank_members *m)
 {
-    if (!m->works || m->collective != NULL) return REEVE_OK;
-    reeve_status st = make_collective(m, err);
+    return m->places;
+}
+
+reeve_status reeve_rank_members_work(reeve_rank_members *m, const struct reeve_device_choice *device,
+                                     struct reeve_error *err)
+{
+    m->device = *device;
+    if (!m->works || m->collectives.host != NULL) return REEVE_OK;
+    reeve_status st = make_collectives(m, err);
     return st == REEVE_WORKER_LOST && m->session->ulfm_active ? REEVE_OK : st;
 }
 
@@ -115,7 +143,7 @@ void reeve_rank_members_get(const reeve_rank_members *m, struct reeve_members *o
                                   .count = m->count,
                                   .here = m->here,
                                   .transport = m->transport,
-                                  .collective = m->collective};
+                                  .collectives = m->collectives};
 }
 
 reeve_membership *reeve_rank_members_port(reeve_rank_members *m)

@@ -4,6 +4,7 @@
 
 #include "net/mpi_session.h"
 #include "port/membership.h"
+#include "run/device.h"
 #include "store/owner.h"
 
 typedef struct reeve_rank_members reeve_rank_members;
@@ -15,9 +16,14 @@ reeve_status reeve_rank_members_create(struct reeve_mpi_session *session, reeve_
 /* Transport and collective too. Takes NULL. */
 void reeve_rank_members_destroy(reeve_rank_members *m);
 
-/* Make the collective of the workers, unless a regrouping has made one already. Collective over all workers; blocks.
- * Where losses are survived, one now leaves it NULL: the caller regroups. JOB_NO_MEMORY | JOB_INTERNAL. */
-reeve_status reeve_rank_members_work(reeve_rank_members *m, struct reeve_error *err);
+/* What each of them found to compute on, in the order of members; borrowed. */
+const struct reeve_device_place *reeve_rank_members_places(const reeve_rank_members *m);
+
+/* Make the collectives of the workers, unless a regrouping has made them already; the one over GPUs where the choice is to
+ * compute on them, from now on at each regrouping too. Collective over all workers; blocks. Where losses are survived,
+ * one now leaves them NULL: the caller regroups. JOB_NO_MEMORY | JOB_INTERNAL | JOB_DEVICE | JOB_DEADLINE. */
+reeve_status reeve_rank_members_work(reeve_rank_members *m, const struct reeve_device_choice *device,
+                                     struct reeve_error *err);
 
 void reeve_rank_members_get(const reeve_rank_members *m, struct reeve_members *out);
 /* NULL where this MPI, or this job, does not survive losses. Borrowed. */

@@ -1,4 +1,4 @@
-/* reeve-rank: what mpirun or srun starts, once for each rank. Rank 0 is the master, the others are workers; with one
+/* reeve-rank, and reeve-rank-cuda: what mpirun or srun starts, once for each rank. Rank 0 is the master, the others are workers; with one
  * rank, or with --alone (and then without MPI), master and worker are one process.
  *
  *   reeve-rank --run-dir RUN [--alone]                     a folder that `reeve run` prepared
@@ -19,6 +19,8 @@
 #include "base/launch_id.h"
 #include "base/log.h"
 #include "base/processor.h"
+#include "cli/rank_choice.h"
+#include "cli/rank_device.h"
 #include "cli/rank_members.h"
 #include "core/frame.h"
 #include "net/mpi_session.h"
@@ -108,6 +110,44 @@ static int say_complete(struct reeve_prepared *p)
     return code;
 }
 
+static int choose(const struct reeve_prepared *p, const struct reeve_device_place *places, uint32_t count,
+                  uint32_t first_worker, uint32_t self, struct reeve_rank_choice *choice)
+{
+    struct reeve_error err = {0};
+    reeve_status st = reeve_rank_choose(p, places, count, first_worker, self, choice, &err);
+    if (st == REEVE_OK) return 0;
+    reeve_log(REEVE_LOG_ERROR, "%s", err.text);
+    return reeve_status_exit_code(st);
+}
+
+static int train_alone(const struct options *o, const struct reeve_prepared *p, const char *host)
+{
+    static struct reeve_rank_choice choice;
+    struct reeve_device_place here;
+    reeve_rank_device_place(host, &here);
+    int code = choose(p, &here, 1, 0, 0, &choice);
+    if (code != 0) return code;
+    struct reeve_error err = {0};
+    reeve_collective *device = NULL;
+    if (choice.device.cuda && reeve_rank_device_alone(choice.device.index, &device, &err) != REEVE_OK) {
+        reeve_log(REEVE_LOG_ERROR, "%s", err.text);
+        return reeve_status_exit_code(err.status);
+    }
+    struct reeve_rank_config config = {.prepared = p,
+                                       .stop_at = o->stop_at,
+                                       .end_wall_ns = o->end_wall_ns,
+                                       .progress = !o->quiet,
+                                       .host = host,
+                                       .device = choice.device,
+                                       .ops = choice.ops,
+                                       .device_text = choice.text,
+                                       .cores_short = false};
+    reeve_stop_signals_install(1);
+    code = reeve_rank_alone(&config, device);
+    if (device != NULL) device->ops->destroy(device);
+    return code;
+}
+
 static int run_alone(const struct options *o)
 {
     struct reeve_prepared p;
@@ -116,14 +156,7 @@ static int run_alone(const struct options *o)
     if (p.complete) return say_complete(&p);
     char host[256];
     host_name(host, sizeof(host));
-    struct reeve_rank_config config = {.prepared = &p,
-                                       .stop_at = o->stop_at,
-                                       .end_wall_ns = o->end_wall_ns,
-                                       .progress = !o->quiet,
-                                       .host = host,
-                                       .cores_short = false};
-    reeve_stop_signals_install(1);
-    code = reeve_rank_alone(&config);
+    code = train_alone(o, &p, host);
     reeve_prepared_fini(&p);
     return code;
 }
@@ -180,6 +213,12 @@ static reeve_status lost_before_first(reeve_rank_members *m, struct reeve_member
     reeve_membership *port = reeve_rank_members_port(m);
     if (port == NULL || peer == 0) return REEVE_WORKER_LOST;
     if (peer != UINT32_MAX) return REEVE_OK;
+    /* With GPUs the regrouping would have to make a sum over them, and this worker has not heard yet whether it is to:
+     * the others go on without it. */
+    const struct reeve_device_place *places = reeve_rank_members_places(m);
+    for (uint32_t i = 1; i < members->count; i++)
+        if (places[i].can_cuda != 0 && places[i].gpu_count > 0)
+            return reeve_fail(err, REEVE_JOB_INTERNAL, "another process was lost before this one had begun");
     reeve_status st = port->ops->regroup(port, members, err);
     if (st == REEVE_OK && members->self == members->master)
         st = reeve_fail(err, REEVE_JOB_INTERNAL, "the master was lost before it named the run");
@@ -224,13 +263,17 @@ static reeve_status check_library(const struct first_word *word, const struct re
 }
 
 static void configure(const struct options *o, const struct reeve_mpi_session *session, reeve_rank_members *m,
-                      const struct reeve_prepared *p, struct reeve_rank_config *config)
+                      const struct reeve_prepared *p, const struct reeve_rank_choice *choice,
+                      struct reeve_rank_config *config)
 {
     *config = (struct reeve_rank_config){.prepared = p,
                                          .stop_at = o->stop_at,
                                          .end_wall_ns = o->end_wall_ns,
                                          .progress = !o->quiet,
                                          .host = session->host,
+                                         .device = choice->device,
+                                         .ops = choice->ops,
+                                         .device_text = choice->text,
                                          .cores_short = session->node_size > (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
                                          .membership = reeve_rank_members_port(m),
                                          .processes = reeve_rank_members_processes(m),
@@ -244,13 +287,18 @@ static int run_master(const struct options *o, const struct reeve_mpi_session *s
     struct reeve_members members;
     reeve_rank_members_get(m, &members);
     int code = prepare(o, &p);
+    static struct reeve_rank_choice choice;
+    if (code == 0 && !p.complete) {
+        code = choose(&p, reeve_rank_members_places(m), session->member_count, 1, session->member, &choice);
+        if (code != 0) reeve_prepared_fini(&p);
+    }
     if (code != 0 || p.complete) {
         tell_all(members.transport, false, NULL);
         end->clean = true; /* the workers were told to end, and will */
         return code != 0 ? code : say_complete(&p);
     }
     struct reeve_rank_config config;
-    configure(o, session, m, &p, &config);
+    configure(o, session, m, &p, &choice, &config);
     code = reeve_rank_master(&config, &members, end);
     reeve_prepared_fini(&p);
     return code;
@@ -271,8 +319,16 @@ static int run_worker(const struct options *o, const struct reeve_mpi_session *s
     code = prepare(&own, &p);
     if (code != 0) return code;
     struct reeve_error err = {0};
+    static struct reeve_rank_choice choice;
     reeve_status st = check_library(&word, &p, session, &err);
-    if (st == REEVE_OK && p.tasks == NULL) st = reeve_rank_members_work(m, &err);
+    if (st == REEVE_OK) {
+        code = choose(&p, reeve_rank_members_places(m), session->member_count, 1, session->member, &choice);
+        if (code != 0) {
+            reeve_prepared_fini(&p);
+            return code;
+        }
+    }
+    if (st == REEVE_OK && p.tasks == NULL) st = reeve_rank_members_work(m, &choice.device, &err);
     if (st != REEVE_OK) {
         reeve_log(REEVE_LOG_ERROR, "%s", err.text);
         reeve_prepared_fini(&p);
@@ -280,7 +336,7 @@ static int run_worker(const struct options *o, const struct reeve_mpi_session *s
     }
     reeve_rank_members_get(m, &members);
     struct reeve_rank_config config;
-    configure(o, session, m, &p, &config);
+    configure(o, session, m, &p, &choice, &config);
     code = reeve_rank_worker(&config, &members, end);
     reeve_prepared_fini(&p);
     return code;

@@ -92,7 +92,10 @@ static int become_rank(const struct run_options *o, const char *job)
     }
     if (o->quiet) argv[n++] = "--quiet";
     argv[n] = NULL;
-    return reeve_launch_exec_rank(argv);
+    /* A job that cannot be read is rank 0's to tell. */
+    struct reeve_job read;
+    bool cuda = reeve_job_read(job, o->sets, o->set_count, &read, NULL) == REEVE_OK && reeve_launch_wants_cuda(&read);
+    return reeve_launch_exec_rank(cuda, argv);
 }
 
 static int print_json(const struct reeve_prepared *p, int exit_code, uint32_t restarts)

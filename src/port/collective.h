@@ -32,4 +32,10 @@ struct reeve_collective {
     uint32_t members;   /* workers that take part */
 };
 
+/* What a worker adds up with. */
+struct reeve_collectives {
+    reeve_collective *host;   /* borrowed; memory of the host */
+    reeve_collective *device; /* borrowed; memory of GPUs; NULL: this job computes on CPUs */
+};
+
 #endif

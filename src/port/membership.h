@@ -15,7 +15,7 @@ struct reeve_members {
     uint32_t count;               /* members at the start */
     const bool *here;             /* (count,) borrowed until the next regroup() */
     reeve_transport *transport;   /* borrowed until the next regroup(); peer 0 is the master, worker w is peer w */
-    reeve_collective *collective; /* the same; NULL where no worker is: member 0 */
+    struct reeve_collectives collectives; /* the same; NULL where no worker is: member 0 */
 };
 
 typedef struct reeve_membership reeve_membership;

@@ -45,13 +45,14 @@ static void blas_name(char *name, size_t name_bytes)
     (void)snprintf(name, name_bytes, "%s %s %.16s", product, version, core != NULL ? core() : "");
 }
 
-void reeve_build_text(const char *library, char *text, size_t text_bytes)
+void reeve_build_text(const char *library, const char *device, char *text, size_t text_bytes)
 {
     char processor[128], blas[96];
     processor_name(processor, sizeof(processor));
     blas_name(blas, sizeof(blas));
-    (void)snprintf(text, text_bytes, "reeve %s, %s%sgcc %d.%d, glibc %s, %s, %s", REEVE_VERSION, library,
-                   library[0] != '\0' ? ", " : "", __GNUC__, __GNUC_MINOR__, gnu_get_libc_version(), blas, processor);
+    (void)snprintf(text, text_bytes, "reeve %s, %s%s%s%sgcc %d.%d, glibc %s, %s, %s", REEVE_VERSION, library,
+                   library[0] != '\0' ? ", " : "", device, device[0] != '\0' ? ", " : "", __GNUC__, __GNUC_MINOR__,
+                   gnu_get_libc_version(), blas, processor);
 }
 
 void reeve_build_tell_change(const struct reeve_recovered *from, const char *build, uint32_t threads)

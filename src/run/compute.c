@@ -13,8 +13,10 @@ static bool is_summed_lease(const struct reeve_frame *f)
     return f->kind == REEVE_FRAME_LEASE && (f->a == REEVE_TASK_GRADIENT || f->a == REEVE_TASK_EVAL);
 }
 
-static bool touches_sums(const struct reeve_frame *f)
+/* With a GPU: all that calls the workload, since the sum's digest is asked for from the thread that adds up. */
+static bool touches_sums(const reeve_compute *c, const struct reeve_frame *f)
 {
+    if (c->config.cuda) return f->kind != REEVE_FRAME_LEASE || f->a != REEVE_TASK_STAGE;
     return is_summed_lease(f) || f->kind == REEVE_FRAME_APPLY || f->kind == REEVE_FRAME_DISCARD;
 }
 
@@ -34,7 +36,7 @@ static void *compute_main(void *arg)
         c->command_count--;
         pthread_mutex_unlock(&c->lock);
         compute_execute(c, &command);
-        if (!touches_sums(&command)) continue;
+        if (!touches_sums(c, &command)) continue;
         pthread_mutex_lock(&c->lock);
         c->unsettled--;
         pthread_mutex_unlock(&c->lock);
@@ -62,7 +64,9 @@ reeve_status reeve_compute_create(const struct reeve_compute_config *config, ree
         c->unit_bits = reeve_exact_unit_bits(reeve_plan_micro_batches(c->plan));
         c->samples = calloc(job->train.micro_batch, sizeof(*c->samples));
         c->tokens = calloc((size_t)job->train.micro_batch * (job->data.sequence + 1u), sizeof(*c->tokens));
-        if (c->samples == NULL || c->tokens == NULL)
+        if (config->cuda)
+            c->ahead.tokens = calloc((size_t)job->train.micro_batch * (job->data.sequence + 1u), sizeof(int32_t));
+        if (c->samples == NULL || c->tokens == NULL || (config->cuda && c->ahead.tokens == NULL))
             st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "memory for a micro-batch of %u samples of %u tokens",
                             job->train.micro_batch, job->data.sequence);
     }
@@ -93,6 +97,7 @@ void reeve_compute_destroy(reeve_compute *c)
         c->answer_head = (c->answer_head + 1) % COMPUTE_ANSWERS_MAX;
     }
     compute_free_sums(c);
+    free(c->ahead.tokens);
     free(c->tokens);
     free(c->samples);
     free(c->stage.tensors);
@@ -112,7 +117,7 @@ bool reeve_compute_post(reeve_compute *c, const struct reeve_frame *frame)
     if (fits) {
         c->commands[(c->command_head + c->command_count) % COMPUTE_COMMANDS_MAX] = *frame;
         c->command_count++;
-        c->unsettled += touches_sums(frame);
+        c->unsettled += touches_sums(c, frame);
         pthread_cond_signal(&c->wake);
     }
     pthread_mutex_unlock(&c->lock);
@@ -166,7 +171,7 @@ static uint32_t filter_waiting(reeve_compute *c, bool (*keep)(const struct reeve
     for (uint32_t i = 0; i < c->command_count; i++) {
         struct reeve_frame f = c->commands[(c->command_head + i) % COMPUTE_COMMANDS_MAX];
         if (keep(&f, task, attempt)) c->commands[(c->command_head + kept++) % COMPUTE_COMMANDS_MAX] = f;
-        else c->unsettled -= touches_sums(&f);
+        else c->unsettled -= touches_sums(c, &f);
     }
     uint32_t removed = c->command_count - kept;
     c->command_count = kept;
@@ -218,20 +223,21 @@ bool reeve_compute_is_settled(reeve_compute *c)
 
 void reeve_compute_get_sum(reeve_compute *c, bool eval, struct reeve_compute_sum *out)
 {
-    bool fast = c->fast_acc != NULL;
+    bool words_alone = c->acc == NULL;
     *out = (struct reeve_compute_sum){0};
     if (eval) {
         out->in = c->eval_in;
         out->out = out->words = c->eval_out;
         out->count = REEVE_SUM_WORDS;
     } else {
-        out->in = fast ? c->words_in : c->acc;
-        out->out = fast ? c->words_out : c->sum;
-        out->count = REEVE_SUM_WORDS + (fast ? 0 : c->param_count);
+        out->in = words_alone ? c->words_in : c->acc;
+        out->out = words_alone ? c->words_out : c->sum;
+        out->count = REEVE_SUM_WORDS + (words_alone ? 0 : c->param_count);
         out->words = c->words_out;
         out->fast_in = c->fast_acc;
         out->fast_out = c->fast_sum;
-        out->fast_count = fast ? c->param_count : 0;
+        out->fast_count = c->fast_acc != NULL ? c->param_count : 0;
+        out->device = c->device;
     }
     out->in[out->count - REEVE_SUM_WORDS + REEVE_SUM_MEMBERS] = 1;
 }

@@ -1,4 +1,5 @@
-/* The compute thread of a worker: it alone calls the workload, reads samples, and adds gradients. The thread that talks
+/* The compute thread of a worker: it alone calls the workload, reads samples, and adds gradients (on a GPU two calls come
+ * from elsewhere: see compute_device.c). The thread that talks
  * to the master posts it frames and takes its answers, so a worker that computes for minutes still answers.
  *
  * Commands run strictly in the order in which they were posted; that order is the master's. */
@@ -20,6 +21,8 @@ struct reeve_compute_config {
     const char *run_dir;                   /* borrowed until destroy */
     const char *job_json;                  /* borrowed until destroy */
     const struct reeve_workload_ops *ops;  /* borrowed until destroy */
+    bool cuda;                             /* compute on a GPU: ops has the functions for it */
+    uint32_t device_index;                 /* which one, as CUDA counts them */
 };
 
 /* Start the thread. The workload is opened by the first INIT or RESTORE. JOB_NO_MEMORY | INPUT_INVALID (no plan). */
@@ -39,8 +42,9 @@ bool reeve_compute_revoke(reeve_compute *c, uint32_t task, uint32_t attempt);
 void reeve_compute_drop_waiting(reeve_compute *c);
 uint32_t reeve_compute_waiting(reeve_compute *c);
 
-/* True when no command that touches the sums (a summed lease, APPLY, DISCARD) is waiting or running. A worker that got
- * no lease of a step may still be applying the one before when the others are ready to add up. */
+/* True when no command that touches the sums (a summed lease, APPLY, DISCARD; on a GPU any that calls the workload) is
+ * waiting or running. A worker that got no lease of a step may still be applying the one before when the others are
+ * ready to add up. */
 bool reeve_compute_is_settled(reeve_compute *c);
 
 /* What the reduction of the open step (or evaluation) adds up. Call it only when settled: then the thread does not
@@ -52,7 +56,10 @@ struct reeve_compute_sum {
     float *fast_in, *fast_out; /* NULL: exact */
     size_t fast_count;
     int64_t *words; /* the REEVE_SUM_WORDS at the end of out */
+    struct reeve_device_sum device; /* where the gradient is on a GPU, and in and out hold the words alone; count 0: not */
 };
 void reeve_compute_get_sum(reeve_compute *c, bool eval, struct reeve_compute_sum *out);
+/* 64 bits of the sum on the GPU, once it is there. Under the same conditions. A GPU that fails ends the process. */
+reeve_status reeve_compute_device_digest(reeve_compute *c, uint64_t *digest, struct reeve_error *err);
 
 #endif

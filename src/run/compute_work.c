@@ -10,9 +10,9 @@
 #include "store/checkpoint.h"
 #include "workload/foreign.h"
 
-static bool is_cancelled(void *arg)
+bool compute_is_cancelled(void *compute)
 {
-    reeve_compute *c = arg;
+    reeve_compute *c = compute;
     return atomic_load_explicit(&c->stopping, memory_order_relaxed);
 }
 
@@ -46,7 +46,8 @@ static void *aligned_zeros(size_t bytes)
 
 void compute_free_sums(reeve_compute *c)
 {
-    if (c->config.job->train.reduce == REEVE_REDUCE_FAST) { /* otherwise they lie within acc and sum */
+    if (c->config.cuda ||
+        c->config.job->train.reduce == REEVE_REDUCE_FAST) { /* otherwise they lie within acc and sum */
         free(c->words_in);
         free(c->words_out);
     }
@@ -62,9 +63,12 @@ void compute_free_sums(reeve_compute *c)
 static reeve_status allocate_sums(reeve_compute *c, struct reeve_error *err)
 {
     size_t p = c->param_count;
-    bool fast = c->config.job->train.reduce == REEVE_REDUCE_FAST;
-    c->grad = aligned_zeros(p * sizeof(float));
-    if (fast) {
+    bool cuda = c->config.cuda, fast = !cuda && c->config.job->train.reduce == REEVE_REDUCE_FAST;
+    if (!cuda) c->grad = aligned_zeros(p * sizeof(float));
+    if (cuda) {
+        c->words_in = aligned_zeros(REEVE_SUM_WORDS * sizeof(int64_t));
+        c->words_out = aligned_zeros(REEVE_SUM_WORDS * sizeof(int64_t));
+    } else if (fast) {
         c->fast_acc = aligned_zeros(p * sizeof(float));
         c->fast_sum = aligned_zeros(p * sizeof(float));
         c->words_in = aligned_zeros(REEVE_SUM_WORDS * sizeof(int64_t));
@@ -75,16 +79,15 @@ static reeve_status allocate_sums(reeve_compute *c, struct reeve_error *err)
         c->words_in = c->acc == NULL ? NULL : c->acc + p;
         c->words_out = c->sum == NULL ? NULL : c->sum + p;
     }
-    bool all = c->grad != NULL && c->words_in != NULL && c->words_out != NULL;
+    bool all = (cuda || c->grad != NULL) && c->words_in != NULL && c->words_out != NULL;
     if (fast) all = all && c->fast_acc != NULL && c->fast_sum != NULL;
     if (all) return REEVE_OK;
     compute_free_sums(c);
     return reeve_fail(err, REEVE_JOB_NO_MEMORY, "gradient sums of %zu parameters need %.1f GB", p, (double)p * 20e-9);
 }
 
-/* A function of the workload failed in this command. */
-static reeve_status failed_at(reeve_compute *c, const char *function, const struct reeve_frame *command,
-                              reeve_status st, struct reeve_error *err)
+reeve_status compute_failed_at(reeve_compute *c, const char *function, const struct reeve_frame *command,
+                               reeve_status st, struct reeve_error *err)
 {
     char where[96];
     if (command->kind == REEVE_FRAME_LEASE)
@@ -107,7 +110,8 @@ static reeve_status open_workload(reeve_compute *c, struct reeve_error *err)
         .micro_batch = job->train.micro_batch,
         .steps = job->train.steps,
         .threads = job->resources.threads,
-        .device = "cpu",
+        .device = c->config.cuda ? "cuda" : "cpu",
+        .device_index = c->config.device_index,
     };
     reeve_status st = c->config.ops->open(&config, &c->self, err);
     if (st != REEVE_OK) return reeve_foreign_failure(c->config.ops, "open", st, err);
@@ -120,12 +124,15 @@ static reeve_status open_workload(reeve_compute *c, struct reeve_error *err)
     if (st != REEVE_OK) st = reeve_foreign_failure(c->config.ops, "tensors", st, err);
     else c->param_count = param_count;
     if (st == REEVE_OK && c->words_out == NULL) st = allocate_sums(c, err);
+    if (st == REEVE_OK && c->config.cuda) st = compute_device_open(c, err);
     if (st != REEVE_OK) compute_close_workload(c); /* so that the next try begins anew */
     return st;
 }
 
 void compute_close_workload(reeve_compute *c)
 {
+    if (c->config.cuda) compute_checkpoint_join(c); /* it may still be writing from the workload's memory */
+    c->device = (struct reeve_device_sum){0};
     if (c->self != NULL) c->config.ops->close(c->self);
     c->self = NULL;
 }
@@ -142,8 +149,19 @@ static void execute_init(reeve_compute *c, const struct reeve_frame *command)
 {
     struct reeve_error err = {0};
     compute_close_workload(c); /* a restore that failed may have left it half overwritten */
-    if (open_workload(c, &err) != REEVE_OK) answer_failure(c, command, REEVE_FRAME_REDUCE_FAILED, &err);
+    reeve_status st = open_workload(c, &err);
+    if (st == REEVE_OK && c->config.cuda) st = compute_device_fetch(c, &err);
+    if (st != REEVE_OK) answer_failure(c, command, REEVE_FRAME_REDUCE_FAILED, &err);
     else answer_ready(c, command, reeve_weights_digest(c->tensors, c->tensor_count));
+}
+
+/* Back from the GPU come the weights that were brought to it. */
+static reeve_status check_on_device(reeve_compute *c, struct reeve_digest expected, struct reeve_error *err)
+{
+    reeve_status st = compute_device_fetch(c, err);
+    if (st != REEVE_OK || reeve_digest_equal(reeve_weights_digest(c->tensors, c->tensor_count), expected)) return st;
+    return reeve_fail(err, REEVE_JOB_INTERNAL, "workload %s: the GPU holds other weights than restored() was given",
+                      c->config.ops->name);
 }
 
 static reeve_status restore(reeve_compute *c, const struct reeve_frame *command, struct reeve_digest *digest,
@@ -151,6 +169,7 @@ static reeve_status restore(reeve_compute *c, const struct reeve_frame *command,
 {
     reeve_status st = open_workload(c, err);
     if (st != REEVE_OK) return st;
+    if (c->config.cuda) compute_checkpoint_join(c); /* it reads what is overwritten now */
     reeve_checkpoint *ckpt = NULL;
     st = reeve_checkpoint_open(c->config.run_dir, command->step, &command->a, &ckpt, err);
     if (st != REEVE_OK) return st;
@@ -163,8 +182,10 @@ static reeve_status restore(reeve_compute *c, const struct reeve_frame *command,
     reeve_checkpoint_close(ckpt);
     if (st == REEVE_OK && c->config.ops->restored != NULL) {
         st = c->config.ops->restored(c->self, command->step, err);
-        if (st != REEVE_OK) st = failed_at(c, "restored", command, st, err);
+        compute_device_check(c, "restored", st, err);
+        if (st != REEVE_OK) st = compute_failed_at(c, "restored", command, st, err);
     }
+    if (st == REEVE_OK && c->config.cuda) st = check_on_device(c, *digest, err);
     return st;
 }
 
@@ -177,12 +198,12 @@ static void execute_restore(reeve_compute *c, const struct reeve_frame *command)
 }
 
 /* Read the samples of a batch: tokens (count, T + 1). */
-static reeve_status read_tokens(reeve_compute *c, uint32_t count, struct reeve_error *err)
+static reeve_status read_tokens(reeve_compute *c, uint32_t count, int32_t *tokens, struct reeve_error *err)
 {
     uint32_t sequence = c->config.job->data.sequence;
     for (uint32_t i = 0; i < count; i++) {
         reeve_status st =
-            reeve_shard_read(c->shards, &c->samples[i], sequence, c->tokens + (size_t)i * (sequence + 1u), err);
+            reeve_shard_read(c->shards, &c->samples[i], sequence, tokens + (size_t)i * (sequence + 1u), err);
         if (st != REEVE_OK) return st;
     }
     return REEVE_OK;
@@ -199,25 +220,40 @@ static void count_words(int64_t *words, uint32_t samples, uint64_t coverage, int
     words[REEVE_SUM_OVERFLOW] += (int64_t)flags.overflow;
 }
 
-static reeve_status run_gradient(reeve_compute *c, const struct reeve_frame *command, struct reeve_error *err)
+reeve_status compute_read_micro(reeve_compute *c, const struct reeve_frame *command, int32_t *tokens,
+                                struct reeve_error *err)
 {
-    const struct reeve_job *job = c->config.job;
     uint32_t micro = command->arg;
     if (command->step == 0 || micro >= reeve_plan_micro_batches(c->plan))
         return reeve_fail(err, REEVE_TASK_REJECTED, "lease of micro-batch %u of step %llu: no such thing", micro,
                           (unsigned long long)command->step);
     reeve_status st = reeve_plan_micro_batch(c->plan, command->step, micro, c->samples, err);
-    if (st == REEVE_OK) st = read_tokens(c, job->train.micro_batch, err);
+    return st == REEVE_OK ? read_tokens(c, c->config.job->train.micro_batch, tokens, err) : st;
+}
+
+void compute_count_micro(reeve_compute *c, const struct reeve_frame *command, double loss_sum,
+                         struct reeve_exact_flags flags)
+{
+    const struct reeve_job *job = c->config.job;
+    int64_t loss = reeve_exact_loss(loss_sum, &flags);
+    count_words(c->words_in, job->train.micro_batch, reeve_plan_coverage_word(c->plan, command->step, command->arg),
+                loss, (uint64_t)job->train.micro_batch * job->data.sequence, flags);
+}
+
+static reeve_status run_gradient(reeve_compute *c, const struct reeve_frame *command, struct reeve_error *err)
+{
+    const struct reeve_job *job = c->config.job;
+    reeve_status st = compute_read_micro(c, command, c->tokens, err);
     if (st != REEVE_OK) return st;
     struct reeve_batch batch = {.tokens = c->tokens,
                                 .sample_count = job->train.micro_batch,
                                 .sequence = job->data.sequence,
                                 .step = command->step,
-                                .micro_batch = micro,
+                                .micro_batch = command->arg,
                                 .seed = job->seed};
     double loss_sum = 0.0;
-    st = c->config.ops->gradient(c->self, &batch, c->grad, &loss_sum, is_cancelled, c, err);
-    if (st != REEVE_OK) return failed_at(c, "gradient", command, st, err);
+    st = c->config.ops->gradient(c->self, &batch, c->grad, &loss_sum, compute_is_cancelled, c, err);
+    if (st != REEVE_OK) return compute_failed_at(c, "gradient", command, st, err);
     /* From here on nothing can fail: a micro-batch is added whole or not at all. */
     struct reeve_exact_flags flags = {0};
     if (c->fast_acc != NULL) {
@@ -226,9 +262,7 @@ static reeve_status run_gradient(reeve_compute *c, const struct reeve_frame *com
     } else {
         reeve_exact_add(c->acc, c->grad, c->param_count, c->unit_bits, &flags);
     }
-    int64_t loss = reeve_exact_loss(loss_sum, &flags);
-    count_words(c->words_in, batch.sample_count, reeve_plan_coverage_word(c->plan, command->step, micro), loss,
-                (uint64_t)batch.sample_count * batch.sequence, flags);
+    compute_count_micro(c, command, loss_sum, flags);
     return REEVE_OK;
 }
 
@@ -238,7 +272,7 @@ static reeve_status run_eval(reeve_compute *c, const struct reeve_frame *command
         return reeve_fail(err, REEVE_TASK_REJECTED, "lease of evaluation batch %u: no such thing", command->arg);
     uint32_t count = 0;
     reeve_plan_eval_batch(c->plan, command->arg, c->samples, &count);
-    reeve_status st = read_tokens(c, count, err);
+    reeve_status st = read_tokens(c, count, c->tokens, err);
     if (st != REEVE_OK) return st;
     struct reeve_batch batch = {.tokens = c->tokens,
                                 .sample_count = count,
@@ -247,7 +281,8 @@ static reeve_status run_eval(reeve_compute *c, const struct reeve_frame *command
                                 .seed = c->config.job->seed};
     double loss_sum = 0.0;
     st = c->config.ops->evaluate(c->self, &batch, &loss_sum, err);
-    if (st != REEVE_OK) return failed_at(c, "evaluate", command, st, err);
+    compute_device_check(c, "evaluate", st, err);
+    if (st != REEVE_OK) return compute_failed_at(c, "evaluate", command, st, err);
     struct reeve_exact_flags flags = {0};
     int64_t loss = reeve_exact_loss(loss_sum, &flags);
     count_words(c->eval_in, count, reeve_plan_coverage_word(c->plan, REEVE_PLAN_EVAL_STEP(command->step), command->arg),
@@ -261,8 +296,10 @@ static reeve_status run_generate(reeve_compute *c, char *text, size_t text_bytes
     if (c->config.ops->generate == NULL)
         return reeve_fail(err, REEVE_TASK_REJECTED, "workload %s cannot generate text; set sample.tokens to 0",
                           c->config.ops->name);
-    return c->config.ops->generate(c->self, job->sample.prompt, job->sample.tokens, job->seed, job->sample.temperature,
-                                   text, text_bytes_max, err);
+    reeve_status st = c->config.ops->generate(c->self, job->sample.prompt, job->sample.tokens, job->seed,
+                                              job->sample.temperature, text, text_bytes_max, err);
+    compute_device_check(c, "generate", st, err);
+    return st;
 }
 
 static void execute_lease(reeve_compute *c, const struct reeve_frame *command)
@@ -273,6 +310,7 @@ static void execute_lease(reeve_compute *c, const struct reeve_frame *command)
     reeve_status st;
     bool summed = command->a == REEVE_TASK_GRADIENT || command->a == REEVE_TASK_EVAL;
     if (c->self == NULL) st = reeve_fail(&err, REEVE_TASK_FAILED, "leased a task before the model was there");
+    else if (command->a == REEVE_TASK_GRADIENT && c->config.cuda) st = compute_device_gradient(c, command, &err);
     else if (command->a == REEVE_TASK_GRADIENT) st = run_gradient(c, command, &err);
     else if (command->a == REEVE_TASK_EVAL) st = run_eval(c, command, &err);
     else if (command->a == REEVE_TASK_STAGE && command->arg < c->config.manifest->shard_count)
@@ -291,13 +329,22 @@ static void execute_lease(reeve_compute *c, const struct reeve_frame *command)
 
 static void zero_sums(reeve_compute *c)
 {
-    if (c->fast_acc != NULL) {
-        memset(c->fast_acc, 0, c->param_count * sizeof(float));
-        memset(c->words_in, 0, REEVE_SUM_WORDS * sizeof(int64_t));
-    } else if (c->acc != NULL) {
-        memset(c->acc, 0, (c->param_count + REEVE_SUM_WORDS) * sizeof(int64_t));
-    }
+    if (c->fast_acc != NULL) memset(c->fast_acc, 0, c->param_count * sizeof(float));
+    if (c->acc != NULL) memset(c->acc, 0, c->param_count * sizeof(int64_t));
+    if (c->words_in != NULL) memset(c->words_in, 0, REEVE_SUM_WORDS * sizeof(int64_t));
+    if (c->device.count > 0) compute_device_zero(c);
     memset(c->eval_in, 0, sizeof(c->eval_in));
+}
+
+static reeve_status apply(reeve_compute *c, uint64_t step, struct reeve_apply_info *info, struct reeve_error *err)
+{
+    double scale = 1.0 / (double)reeve_plan_micro_batches(c->plan);
+    if (c->config.cuda) return c->config.ops->device_apply(c->self, scale, step, info, err);
+    if (c->fast_acc != NULL)
+        for (uint64_t i = 0; i < c->param_count; i++)
+            c->grad[i] = (float)((double)c->fast_sum[i] * scale);
+    else reeve_exact_mean(c->grad, c->sum, c->param_count, c->unit_bits, scale);
+    return c->config.ops->apply(c->self, c->grad, step, info, err);
 }
 
 static void execute_apply(reeve_compute *c, const struct reeve_frame *command)
@@ -305,16 +352,9 @@ static void execute_apply(reeve_compute *c, const struct reeve_frame *command)
     struct reeve_error err = {0};
     struct reeve_apply_info info = {0};
     bool refused = command->arg != 0;
-    reeve_status st = REEVE_OK;
-    if (!refused) {
-        double scale = 1.0 / (double)reeve_plan_micro_batches(c->plan);
-        if (c->fast_acc != NULL)
-            for (uint64_t i = 0; i < c->param_count; i++)
-                c->grad[i] = (float)((double)c->fast_sum[i] * scale);
-        else reeve_exact_mean(c->grad, c->sum, c->param_count, c->unit_bits, scale);
-        st = c->config.ops->apply(c->self, c->grad, command->step, &info, &err);
-        if (st != REEVE_OK) st = failed_at(c, "apply", command, st, &err);
-    }
+    reeve_status st = refused ? REEVE_OK : apply(c, command->step, &info, &err);
+    compute_device_check(c, "apply", st, &err);
+    if (st != REEVE_OK) st = compute_failed_at(c, "apply", command, st, &err);
     zero_sums(c);
     if (st != REEVE_OK) {
         c->broken = true;

@@ -20,8 +20,6 @@
 #include "run/owner_wait.h"
 #include "run/worker.h"
 #include "store/owner.h"
-#include "workload/plugin.h"
-#include "workload/registry.h"
 
 #define REFRESH_NS (10 * REEVE_SECOND_NS)
 #define IDLE_SLEEP_NS 500000    /* the longest sleep when there is nothing to do */
@@ -41,9 +39,8 @@ struct master_part {
 
 struct worker_part {
     char *job_json;
-    struct reeve_workload_ops plugin; /* where the workload is not built in */
-    reeve_compute *compute;           /* NULL: it works a task list off */
-    reeve_executor *executor;         /* NULL: it trains */
+    reeve_compute *compute;   /* NULL: it works a task list off */
+    reeve_executor *executor; /* NULL: it trains */
     reeve_worker *worker;
 };
 
@@ -60,6 +57,7 @@ static void open_log(const struct reeve_rank_config *config, const char *who, ui
     struct reeve_error err = {0};
     reeve_log_init(who, REEVE_LOG_INFO);
     if (reeve_log_open_file(path, &err) != REEVE_OK) reeve_log(REEVE_LOG_WARN, "no log file: %s", err.text);
+    if (rank == 0 && config->device.why[0] != '\0') reeve_log(REEVE_LOG_INFO, "%s", config->device.why);
 }
 
 static void master_fini(struct master_part *m)
@@ -106,7 +104,10 @@ static reeve_status master_init(struct master_part *m, const struct reeve_rank_c
              : reeve_recover(p->run_dir, &p->job, p->manifest, workers, config->stop_at, &m->recovered, err);
     if (st == REEVE_OK && m->recovered.info.torn_tail)
         reeve_log(REEVE_LOG_INFO, "the last write to the journal was cut short; its incomplete records were ignored");
-    reeve_build_text(p->library, m->build, sizeof(m->build));
+    char device[128] = "";
+    const char *gpu = config->device.gpu[0] != '\0' ? config->device.gpu : "GPU of unknown type";
+    if (config->device.cuda) (void)snprintf(device, sizeof(device), "%s, %s", gpu, config->device_text);
+    reeve_build_text(p->library, device, m->build, sizeof(m->build));
     if (st == REEVE_OK) reeve_build_tell_change(&m->recovered, m->build, p->job.resources.threads);
     struct reeve_master_loop_config loop = {
         .run_dir = p->run_dir,
@@ -146,17 +147,18 @@ static void worker_fini(struct worker_part *w)
     memset(w, 0, sizeof(*w));
 }
 
-static reeve_status create_compute(struct worker_part *w, const struct reeve_prepared *p, struct reeve_error *err)
+static reeve_status create_compute(struct worker_part *w, const struct reeve_rank_config *config,
+                                   struct reeve_error *err)
 {
-    const struct reeve_workload_ops *ops = reeve_workload_find(p->job.workload);
-    reeve_status st = REEVE_OK;
-    if (ops == NULL) {
-        st = reeve_plugin_load(p->job.workload, &w->plugin, err);
-        ops = &w->plugin;
-    }
-    if (st == REEVE_OK) st = reeve_job_format_json(&p->job, &w->job_json, err);
-    struct reeve_compute_config compute = {
-        .job = &p->job, .manifest = p->manifest, .run_dir = p->run_dir, .job_json = w->job_json, .ops = ops};
+    const struct reeve_prepared *p = config->prepared;
+    reeve_status st = reeve_job_format_json(&p->job, &w->job_json, err);
+    struct reeve_compute_config compute = {.job = &p->job,
+                                           .manifest = p->manifest,
+                                           .run_dir = p->run_dir,
+                                           .job_json = w->job_json,
+                                           .ops = config->ops,
+                                           .cuda = config->device.cuda,
+                                           .device_index = config->device.index};
     return st == REEVE_OK ? reeve_compute_create(&compute, &w->compute, err) : st;
 }
 
@@ -169,11 +171,12 @@ static reeve_status create_executor(struct worker_part *w, const struct reeve_pr
 }
 
 static reeve_status worker_init(struct worker_part *w, const struct reeve_rank_config *config, uint32_t id,
-                                reeve_transport *transport, reeve_collective *collective, struct reeve_error *err)
+                                reeve_transport *transport, struct reeve_collectives collectives,
+                                struct reeve_error *err)
 {
     memset(w, 0, sizeof(*w));
     const struct reeve_prepared *p = config->prepared;
-    reeve_status st = p->tasks != NULL ? create_executor(w, p, id, err) : create_compute(w, p, err);
+    reeve_status st = p->tasks != NULL ? create_executor(w, p, id, err) : create_compute(w, config, err);
     struct reeve_worker_config worker = {
         .id = id,
         .credits = p->tasks != NULL ? p->job.exec.ahead : p->job.faults.credits,
@@ -183,7 +186,7 @@ static reeve_status worker_init(struct worker_part *w, const struct reeve_rank_c
         .host = config->host,
     };
     if (st == REEVE_OK)
-        st = reeve_worker_create(&worker, transport, collective, w->compute, w->executor, &w->worker, err);
+        st = reeve_worker_create(&worker, transport, collectives, w->compute, w->executor, &w->worker, err);
     if (st != REEVE_OK) worker_fini(w);
     return st;
 }
@@ -253,7 +256,8 @@ static reeve_status regroup(struct rank *r, struct reeve_error *err)
 {
     memcpy(r->here, r->members.here, r->members.count * sizeof(*r->here));
     reeve_membership *m = r->config->membership;
-    if (r->is_worker) reeve_worker_regroup(r->worker.worker, NULL, NULL); /* its ends are about to go */
+    if (r->is_worker)
+        reeve_worker_regroup(r->worker.worker, NULL, (struct reeve_collectives){0}); /* its ends are about to go */
     reeve_status st = m->ops->regroup(m, &r->members, err);
     if (st != REEVE_OK) return st;
     end_the_lost(r);
@@ -261,7 +265,7 @@ static reeve_status regroup(struct rank *r, struct reeve_error *err)
     bool leads = r->members.self == r->members.master;
     if (leads) st = join_transports(r, &transport, err);
     if (st == REEVE_OK && r->is_worker)
-        reeve_worker_regroup(r->worker.worker, leads ? r->near_worker : r->members.transport, r->members.collective);
+        reeve_worker_regroup(r->worker.worker, leads ? r->near_worker : r->members.transport, r->members.collectives);
     if (st != REEVE_OK || !leads) return st;
     r->config->announce(r->members.transport, true, r->config->prepared);
     if (!r->is_master) return become_master(r, transport, err);
@@ -362,35 +366,36 @@ int reeve_rank_worker(const struct reeve_rank_config *config, const struct reeve
     struct rank r;
     reeve_status st = rank_init(&r, config, members, &err);
     if (st == REEVE_OK)
-        st = worker_init(&r.worker, config, members->self, members->transport, members->collective, &err);
+        st = worker_init(&r.worker, config, members->self, members->transport, members->collectives, &err);
     r.is_worker = st == REEVE_OK;
     if (!r.is_worker) {
         rank_fini(&r);
         return tell(&err);
     }
-    st = run(&r, members->collective == NULL && config->prepared->tasks == NULL, &err);
+    st = run(&r, members->collectives.host == NULL && config->prepared->tasks == NULL, &err);
     return finish(&r, st, end, &err);
 }
 
-int reeve_rank_alone(const struct reeve_rank_config *config)
+int reeve_rank_alone(const struct reeve_rank_config *config, reeve_collective *device)
 {
     open_log(config, "reeve", 0);
     struct reeve_error err = {0};
     struct reeve_rank_config own = *config;
     own.cores_short = true; /* the compute thread wants the core */
-    struct reeve_members members = {.count = 0};
+    struct reeve_members members = {.count = 0, .collectives = {.device = device}};
     struct reeve_rank_end end;
     struct rank r;
     reeve_status st = rank_init(&r, &own, &members, &err);
     if (st == REEVE_OK) st = reeve_loopback_create(&r.near_master, &r.near_worker, &err);
-    if (st == REEVE_OK) st = reeve_coll_self_create(&members.collective, &err);
+    if (st == REEVE_OK) st = reeve_coll_self_create(&members.collectives.host, &err);
     if (st == REEVE_OK) st = master_init(&r.master, &own, &members, r.near_master, false, REEVE_CAUSE_NONE, &err);
     r.is_master = st == REEVE_OK;
-    if (st == REEVE_OK) st = worker_init(&r.worker, &own, 1, r.near_worker, members.collective, &err);
+    if (st == REEVE_OK) st = worker_init(&r.worker, &own, 1, r.near_worker, members.collectives, &err);
     r.is_worker = st == REEVE_OK;
     if (st == REEVE_OK) st = run(&r, false, &err);
     err.status = st;
     int code = finish(&r, st, &end, &err);
-    if (members.collective != NULL) members.collective->ops->destroy(members.collective);
+    reeve_collective *host = members.collectives.host;
+    if (host != NULL) host->ops->destroy(host);
     return code;
 }

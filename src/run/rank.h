@@ -4,7 +4,9 @@
 #define REEVE_RUN_RANK_H
 
 #include "port/membership.h"
+#include "run/device.h"
 #include "run/prepare.h"
+#include "reeve/workload.h"
 #include "store/owner.h"
 
 /* Tell every worker to go on with this run, or to end; prepared may be NULL then. */
@@ -16,6 +18,9 @@ struct reeve_rank_config {
     int64_t end_wall_ns;                   /* of --max-time, as a moment; 0: none */
     bool progress;                         /* print progress on stdout, if this process is master or becomes it */
     const char *host;                      /* borrowed */
+    struct reeve_device_choice device;     /* what the workers compute on; this one's GPU */
+    const struct reeve_workload_ops *ops;  /* borrowed; the workload, as the device asks for it; NULL: a task list */
+    const char *device_text;               /* borrowed; of a GPU's libraries, for the build's text */
     bool cores_short;                      /* more ranks on this node than cores: sleep sooner when idle */
     reeve_membership *membership;          /* borrowed; NULL: nobody's loss is survived */
     const struct reeve_owner_process *processes; /* by member, borrowed; with membership only */
@@ -31,12 +36,13 @@ struct reeve_rank_end {
 };
 
 /* Each returns the exit code of this rank; errors were told. members: where this process belongs at the start;
- * borrowed. A worker whose collective is NULL was told of a loss before it could begin: it regroups first. */
+ * borrowed. A worker whose collectives are NULL was told of a loss before it could begin: it regroups first. */
 int reeve_rank_master(const struct reeve_rank_config *config, const struct reeve_members *members,
                       struct reeve_rank_end *end);
 int reeve_rank_worker(const struct reeve_rank_config *config, const struct reeve_members *members,
                       struct reeve_rank_end *end);
-/* Master and its only worker in this process; makes its own transport and collective. */
-int reeve_rank_alone(const struct reeve_rank_config *config);
+/* Master and its only worker in this process; makes its own transport and sum on the host. device: the sum on its GPU,
+ * borrowed; NULL: it computes on the CPU. */
+int reeve_rank_alone(const struct reeve_rank_config *config, reeve_collective *device);
 
 #endif

@@ -12,20 +12,22 @@
 #include "core/exact_sum.h"
 #include "core/task.h"
 #include "run/holdings.h"
+#include "run/lost.h"
 
 #define HEARTBEAT_NS REEVE_SECOND_NS
 #define ABSENCE_NS (2 * REEVE_SECOND_NS) /* longer between two turns: this process did not run */
 #define MESSAGES_PER_TURN_MAX 64
 
-enum reduce_stage { REDUCE_NONE = 0, REDUCE_UNSETTLED, REDUCE_FAST, REDUCE_WORDS };
+/* On a GPU the words go first: what they agree on is that all workers are there. */
+enum reduce_stage { REDUCE_NONE = 0, REDUCE_UNSETTLED, REDUCE_FAST, REDUCE_WORDS, REDUCE_DEVICE };
 
 struct reeve_worker {
     struct reeve_worker_config config;
     char host[256];
-    reeve_transport *transport;   /* borrowed */
-    reeve_collective *collective; /* borrowed */
-    reeve_compute *compute;       /* borrowed; NULL: no training */
-    reeve_executor *executor;     /* borrowed; NULL: no task list */
+    reeve_transport *transport;           /* borrowed */
+    struct reeve_collectives collectives; /* borrowed */
+    reeve_compute *compute;               /* borrowed; NULL: no training */
+    reeve_executor *executor;             /* borrowed; NULL: no task list */
     uint32_t epoch;
     bool greeted, draining, said_goodbye, run_over;
     enum reeve_cause stop_cause; /* the master told of; NONE: no stop was asked */
@@ -44,7 +46,7 @@ struct reeve_worker {
 };
 
 reeve_status reeve_worker_create(const struct reeve_worker_config *config, reeve_transport *transport,
-                                 reeve_collective *collective, reeve_compute *compute, reeve_executor *executor,
+                                 struct reeve_collectives collectives, reeve_compute *compute, reeve_executor *executor,
                                  reeve_worker **out, struct reeve_error *err)
 {
     reeve_worker *w = calloc(1, sizeof(*w));
@@ -52,7 +54,7 @@ reeve_status reeve_worker_create(const struct reeve_worker_config *config, reeve
     w->config = *config;
     (void)snprintf(w->host, sizeof(w->host), "%s", config->host);
     w->transport = transport;
-    w->collective = collective;
+    w->collectives = collectives;
     w->compute = compute;
     w->executor = executor;
     w->heard_ns = reeve_clock_now();
@@ -60,10 +62,19 @@ reeve_status reeve_worker_create(const struct reeve_worker_config *config, reeve
     return REEVE_OK;
 }
 
+/* Give the sum in progress up. */
+static void abandon(reeve_worker *w)
+{
+    reeve_collective *host = w->collectives.host, *device = w->collectives.device;
+    if (host != NULL) host->ops->abandon(host);
+    if (device != NULL) device->ops->abandon(device);
+    w->reducing = REDUCE_NONE;
+}
+
 void reeve_worker_destroy(reeve_worker *w)
 {
     if (w == NULL) return;
-    if (w->collective != NULL) w->collective->ops->abandon(w->collective);
+    abandon(w);
     reeve_holdings_fini(&w->holds);
     free(w);
 }
@@ -94,19 +105,42 @@ static reeve_status say(reeve_worker *w, struct reeve_frame *frame, const char *
 
 static reeve_status begin_words(reeve_worker *w, struct reeve_error *err)
 {
+    reeve_collective *host = w->collectives.host;
     w->reducing = REDUCE_WORDS;
-    return w->collective->ops->begin_sum_i64(w->collective, w->sum.in, w->sum.out, w->sum.count, err);
+    return host->ops->begin_sum_i64(host, w->sum.in, w->sum.out, w->sum.count, err);
+}
+
+static reeve_status begin_device(reeve_worker *w, struct reeve_error *err)
+{
+    const struct reeve_device_sum *s = &w->sum.device;
+    reeve_collective *device = w->collectives.device;
+    w->reducing = REDUCE_DEVICE;
+    if (device == NULL) return reeve_fail(err, REEVE_JOB_INTERNAL, "worker %u: no sum over GPUs", w->config.id);
+    if (s->element == REEVE_DEVICE_F32) return device->ops->begin_sum_f32(device, s->in, s->out, s->count, err);
+    return device->ops->begin_sum_i64(device, s->in, s->out, s->count, err);
 }
 
 static reeve_status begin_reduce(reeve_worker *w, struct reeve_error *err)
 {
+    reeve_collective *host = w->collectives.host;
     reeve_compute_get_sum(w->compute, w->reducing_eval, &w->sum);
     if (w->sum.fast_in == NULL) return begin_words(w, err);
     w->reducing = REDUCE_FAST;
-    return w->collective->ops->begin_sum_f32(w->collective, w->sum.fast_in, w->sum.fast_out, w->sum.fast_count, err);
+    return host->ops->begin_sum_f32(host, w->sum.fast_in, w->sum.fast_out, w->sum.fast_count, err);
 }
 
-static reeve_status report_reduced(reeve_worker *w, reeve_time_ns now_ns, struct reeve_error *err)
+/* Of all that was added up: the words, over the gradient's digest where that lies elsewhere. */
+static reeve_status digest_sum(reeve_worker *w, uint64_t *digest, struct reeve_error *err)
+{
+    uint64_t gradient = 0;
+    reeve_status st = REEVE_OK;
+    if (w->sum.fast_out != NULL) gradient = reeve_digest64(w->sum.fast_out, w->sum.fast_count * sizeof(float), 0);
+    if (w->sum.device.count > 0) st = reeve_compute_device_digest(w->compute, &gradient, err);
+    *digest = reeve_digest64(w->sum.out, w->sum.count * sizeof(int64_t), gradient);
+    return st;
+}
+
+static reeve_status report_reduced(reeve_worker *w, uint64_t digest, reeve_time_ns now_ns, struct reeve_error *err)
 {
     const int64_t *words = w->sum.words;
     uint64_t flagged = (uint64_t)words[REEVE_SUM_NONFINITE] + (uint64_t)words[REEVE_SUM_OVERFLOW];
@@ -116,13 +150,12 @@ static reeve_status report_reduced(reeve_worker *w, reeve_time_ns now_ns, struct
         .step = w->reduce_step,
         .arg = (uint32_t)words[REEVE_SUM_MEMBERS],
         .attempt = flagged > UINT32_MAX ? UINT32_MAX : (uint32_t)flagged,
-        .a = reeve_digest64(
-            w->sum.out, w->sum.count * sizeof(int64_t),
-            w->sum.fast_out == NULL ? 0 : reeve_digest64(w->sum.fast_out, w->sum.fast_count * sizeof(float), 0)),
+        .a = digest,
         .b = (uint64_t)words[REEVE_SUM_COVERAGE],
         .c = (uint64_t)words[REEVE_SUM_LOSS],
         .d = (uint64_t)(uint32_t)words[REEVE_SUM_SAMPLES] | (uint64_t)words[REEVE_SUM_TOKENS] << 32,
     };
+    w->reducing = REDUCE_NONE;
     if (!w->reducing_eval) w->summed_step = w->reduce_step;
     return say(w, &f, NULL, now_ns, err);
 }
@@ -130,11 +163,31 @@ static reeve_status report_reduced(reeve_worker *w, reeve_time_ns now_ns, struct
 static reeve_status reduce_failed(reeve_worker *w, const struct reeve_error *why, reeve_time_ns now_ns,
                                   struct reeve_error *err)
 {
-    w->collective->ops->abandon(w->collective);
-    w->reducing = REDUCE_NONE;
+    abandon(w);
     struct reeve_frame f = {
         .kind = REEVE_FRAME_REDUCE_FAILED, .epoch = w->epoch, .step = w->reduce_step, .arg = (uint32_t)why->status};
     return say(w, &f, why->text, now_ns, err);
+}
+
+/* Among GPUs a sum fails with a machine or a link. It leaves nothing to go on with here, but the run can: to the others
+ * this is a worker that died. Where one of them died, all regroup. */
+static reeve_status device_sum_failed(reeve_worker *w, const struct reeve_error *why, struct reeve_error *err)
+{
+    abandon(w);
+    *err = *why;
+    if (why->status == REEVE_WORKER_LOST) return REEVE_WORKER_LOST;
+    reeve_log(REEVE_LOG_ERROR, "sum of step %llu over GPUs: %s; this process ends", (unsigned long long)w->reduce_step,
+              why->text);
+    reeve_end_as_lost();
+}
+
+/* The stage at hand is done: the next one. */
+static reeve_status next_stage(reeve_worker *w, bool *whole, struct reeve_error *err)
+{
+    if (w->reducing == REDUCE_FAST) return begin_words(w, err);
+    if (w->reducing == REDUCE_WORDS && w->sum.device.count > 0) return begin_device(w, err);
+    *whole = true;
+    return REEVE_OK;
 }
 
 static reeve_status move_reduce(reeve_worker *w, reeve_time_ns now_ns, bool *progress, struct reeve_error *err)
@@ -142,23 +195,23 @@ static reeve_status move_reduce(reeve_worker *w, reeve_time_ns now_ns, bool *pro
     if (w->reducing == REDUCE_NONE) return REEVE_OK;
     struct reeve_error why = {0};
     reeve_status st;
+    bool whole = false;
+    uint64_t digest = 0;
     if (w->reducing == REDUCE_UNSETTLED) {
         if (!reeve_compute_is_settled(w->compute)) return REEVE_OK;
-        *progress = true;
         st = begin_reduce(w, &why);
     } else {
+        reeve_collective *c = w->reducing == REDUCE_DEVICE ? w->collectives.device : w->collectives.host;
         bool done = false;
-        st = w->collective->ops->test(w->collective, &done, &why);
+        st = c->ops->test(c, &done, &why);
         if (st == REEVE_OK && !done) return REEVE_OK;
-        *progress = true;
-        if (st == REEVE_OK && w->reducing == REDUCE_WORDS) {
-            w->reducing = REDUCE_NONE;
-            return report_reduced(w, now_ns, err);
-        }
-        if (st == REEVE_OK) st = begin_words(w, &why);
+        if (st == REEVE_OK) st = next_stage(w, &whole, &why);
+        if (st == REEVE_OK && whole) st = digest_sum(w, &digest, &why);
     }
-    if (st == REEVE_OK) return REEVE_OK;
+    *progress = true;
+    if (st == REEVE_OK) return whole ? report_reduced(w, digest, now_ns, err) : REEVE_OK;
     why.status = st;
+    if (w->reducing == REDUCE_DEVICE) return device_sum_failed(w, &why, err);
     return reduce_failed(w, &why, now_ns, err);
 }
 
@@ -209,8 +262,7 @@ static reeve_status post(reeve_worker *w, const struct reeve_frame *f, struct re
 
 static reeve_status discard(reeve_worker *w, const struct reeve_frame *f, struct reeve_error *err)
 {
-    w->collective->ops->abandon(w->collective);
-    w->reducing = REDUCE_NONE;
+    abandon(w);
     reeve_compute_drop_waiting(w->compute);
     reeve_holdings_wipe(&w->holds);
     return post(w, f, err);
@@ -391,10 +443,10 @@ reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *prog
     return st;
 }
 
-void reeve_worker_regroup(reeve_worker *w, reeve_transport *transport, reeve_collective *collective)
+void reeve_worker_regroup(reeve_worker *w, reeve_transport *transport, struct reeve_collectives collectives)
 {
     w->transport = transport;
-    w->collective = collective;
+    w->collectives = collectives;
     w->reducing = REDUCE_NONE;
     w->outbox_bytes = 0;
     w->said_goodbye = false;

@@ -21,10 +21,10 @@ struct reeve_worker_config {
     const char *host;         /* borrowed for the call */
 };
 
-/* transport, collective, compute and executor are borrowed until destroy. Says HELLO at its first turn. A worker either
- * trains (collective and compute) or works a task list off (executor); the others are NULL. */
+/* transport, collectives, compute and executor are borrowed until destroy. Says HELLO at its first turn. A worker either
+ * trains (collectives and compute) or works a task list off (executor); the others are NULL. */
 reeve_status reeve_worker_create(const struct reeve_worker_config *config, reeve_transport *transport,
-                                 reeve_collective *collective, reeve_compute *compute, reeve_executor *executor,
+                                 struct reeve_collectives collectives, reeve_compute *compute, reeve_executor *executor,
                                  reeve_worker **out, struct reeve_error *err);
 void reeve_worker_destroy(reeve_worker *w);
 
@@ -33,10 +33,10 @@ void reeve_worker_destroy(reeve_worker *w);
 reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *progress, bool *ended,
                                struct reeve_error *err);
 
-/* After a regrouping: go on with another transport and collective, borrowed until destroy (NULL: none yet, and no
+/* After a regrouping: go on with another transport and collectives, borrowed until destroy (NULL: none yet, and no
  * turns). Messages and the sum in progress are lost; what is in the accumulators stays, and the master will hear of it
  * as soon as it has given its word. */
-void reeve_worker_regroup(reeve_worker *w, reeve_transport *transport, reeve_collective *collective);
+void reeve_worker_regroup(reeve_worker *w, reeve_transport *transport, struct reeve_collectives collectives);
 /* What concerns a successor of the master: why the run was asked to stop, as far as it has told; NONE: it was not. */
 enum reeve_cause reeve_worker_stop_cause(const reeve_worker *w);
 

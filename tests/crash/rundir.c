@@ -23,6 +23,7 @@
 #include "run/recover.h"
 #include "store/checkpoint.h"
 #include "store/owner.h"
+#include "workload/registry.h"
 
 #define EVENTS_MAX 4096
 #define LAUNCH_LIMIT_S 60
@@ -146,8 +147,9 @@ int rundir_launch(const char *root, uint64_t stop_at)
         return reeve_status_exit_code(err.status);
     }
     int code = REEVE_EXIT_DONE;
-    const struct reeve_rank_config config = {.prepared = &p, .stop_at = stop_at, .host = "localhost"};
-    if (!p.complete) code = reeve_rank_alone(&config);
+    const struct reeve_rank_config config = {
+        .prepared = &p, .stop_at = stop_at, .host = "localhost", .ops = reeve_workload_find(p.job.workload)};
+    if (!p.complete) code = reeve_rank_alone(&config, NULL);
     reeve_prepared_fini(&p);
     return code;
 }

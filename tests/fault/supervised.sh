@@ -22,7 +22,7 @@ end_run() {
 }
 
 # The ranks of a run, the master first: those whose command line names its folder.
-ranks_of() { pgrep -f -- "^[^ ]*reeve-rank --run-dir $PWD/$1 " | sort -n; }
+ranks_of() { pgrep -f -- "^[^ ]*reeve-rank(-cuda)? --run-dir $PWD/$1 " | sort -n; }
 
 # The launcher; with one worker there is none.
 launcher_of() { pgrep -P "$run" -f -- "(mpirun|prterun) .*--run-dir $PWD/$1 "; }

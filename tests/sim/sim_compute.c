@@ -340,3 +340,9 @@ void reeve_compute_get_sum(reeve_compute *c, bool eval, struct reeve_compute_sum
     out->words = out->out + out->count - REEVE_SUM_WORDS;
     out->in[out->count - REEVE_SUM_WORDS + REEVE_SUM_MEMBERS] = 1;
 }
+
+reeve_status reeve_compute_device_digest(reeve_compute *c, uint64_t *digest, struct reeve_error *err)
+{
+    REEVE_ASSERT(!"the simulator computes on CPUs");
+    return REEVE_JOB_INTERNAL;
+}

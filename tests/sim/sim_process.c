@@ -248,8 +248,8 @@ static bool worker_turn(struct sim_proc *p, bool *progress)
                                              .host = host};
         p->begun = true;
         p->compute = sim_compute_create(p);
-        reeve_status st =
-            reeve_worker_create(&config, &p->transport, &p->collective, p->compute, NULL, &p->worker, &err);
+        const struct reeve_collectives sums = {.host = &p->collective};
+        reeve_status st = reeve_worker_create(&config, &p->transport, sums, p->compute, NULL, &p->worker, &err);
         REEVE_ASSERT(st == REEVE_OK);
     }
     reeve_status st = reeve_worker_turn(p->worker, p->sim->now_ns, progress, &ended, &err);

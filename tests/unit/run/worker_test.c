@@ -52,7 +52,7 @@ static void begin(struct pair *p)
     join(p);
     struct reeve_worker_config worker = {
         .id = 1, .credits = 1, .silence_ns = 3600 * REEVE_SECOND_NS, .stays = true, .host = "here"};
-    assert_int_equal(reeve_worker_create(&worker, p->near, NULL, NULL, p->executor, &p->worker, &p->err), REEVE_OK);
+    assert_int_equal(reeve_worker_create(&worker, p->near, (struct reeve_collectives){0}, NULL, p->executor, &p->worker, &p->err), REEVE_OK);
 }
 
 static void finish(struct pair *p)
@@ -104,7 +104,7 @@ static void regroup(struct pair *p)
 {
     struct reeve_frame f;
     join(p);
-    reeve_worker_regroup(p->worker, p->near, NULL);
+    reeve_worker_regroup(p->worker, p->near, (struct reeve_collectives){0});
     expect(p, REEVE_FRAME_HELLO, 0);
     assert_false(hear(p, QUIET_NS, &f)); /* until the master has named the epoch */
 }
