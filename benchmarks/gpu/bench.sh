@@ -3,6 +3,7 @@
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 # shellcheck source=benchmarks/gpu/common.sh
 . "$here/common.sh"
+needs_gpu
 measure() { # measure WORD...
     echo "--- bench-gpt_cuda $*"
     timeout --kill-after=5 40 "$REEVE_BIN/bench-gpt_cuda" --steps 5 --micro 4 "$@" || bad "bench-gpt_cuda $*: exit code $?"

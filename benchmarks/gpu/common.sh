@@ -32,6 +32,8 @@ gpu_count() {
     echo "$seen"
 }
 
+needs_gpu() { [ "$(gpu_count)" -ge 1 ] || { echo "no GPU here"; exit 77; }; }
+
 # job_words: the words of `reeve run` that every run here has: the job, its data, no more output than needed.
 job=${REEVE_GPU_JOB:-$REEVE_SOURCE/jobs/gpt2-124m.yaml}
 read -ra more_words <<<"${REEVE_GPU_WORDS:-}"

@@ -3,8 +3,8 @@
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 # shellcheck source=benchmarks/gpu/common.sh
 . "$here/common.sh"
+needs_gpu
 gpus=$(gpu_count)
-[ "$gpus" -ge 1 ] || { echo "no GPU here"; exit 77; }
 ran=0
 for ranks in 1 2 3 5 8; do
     [ "$ranks" -le "$gpus" ] || continue

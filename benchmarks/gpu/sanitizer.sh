@@ -4,6 +4,7 @@
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 # shellcheck source=benchmarks/gpu/common.sh
 . "$here/common.sh"
+needs_gpu
 tool=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanitizer 2>/dev/null) ||
     { echo "compute-sanitizer is not here"; exit 77; }
 small=(--layers 2 --heads 2 --width 128 --sequence 130 --vocab 1001 --batch 2 --micro 2 --steps 1)

@@ -8,6 +8,7 @@
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 # shellcheck source=benchmarks/gpu/common.sh
 . "$here/common.sh"
+needs_gpu
 precision=${1:-bf16}
 run=$REEVE_WORK/speed-$precision
 
