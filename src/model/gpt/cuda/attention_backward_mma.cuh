@@ -180,15 +180,17 @@ __global__ void __launch_bounds__(WARPS *WARP, BLOCKS)
      * has an infinite lse: its P is 0. */
     const auto stat = [&](uint32_t j) {
         const uint32_t row = j * QUERIES + threadIdx.x % QUERIES;
-        if (threadIdx.x < QUERIES) return row < T ? lse[stat0 + row] * LOG2_E : INFINITY;
+        if (threadIdx.x < QUERIES) return row < T ? lse[stat0 + row] : INFINITY;
         return row < T ? delta[stat0 + row] : 0.0f;
     };
+    const float stat_factor =
+        threadIdx.x < QUERIES ? LOG2_E : 1.0f; /* applied late: nobody waits for what stat() reads */
 
     tile_load<D, ROWS, THREADS>(k_tile, k, stride, row0, T);
     tile_load<D, ROWS, THREADS>(v_tile, v, stride, row0, T);
     tile_load<D, QUERIES, THREADS>(stage0, q, stride, tile0 * QUERIES, T);
     tile_load<D, QUERIES, THREADS>(stage0 + DOUT_BEHIND, dout + out0, C, tile0 * QUERIES, T);
-    if (threadIdx.x < 2 * QUERIES) stats[threadIdx.x] = stat(tile0);
+    if (threadIdx.x < 2 * QUERIES) stats[threadIdx.x] = stat(tile0) * stat_factor;
     copy_async_wait();
     __syncthreads();
     const uint32_t k_rows = k_tile + tile_bytes<D>(warp * 16 * M) + operand_a<D>(lane);
@@ -271,7 +273,8 @@ __global__ void __launch_bounds__(WARPS *WARP, BLOCKS)
                 multiply<D>(dk, a, rows);
             }
         }
-        if (j + 1 < tiles && threadIdx.x < 2 * QUERIES) stats[(stage ^ 1) * 2 * QUERIES + threadIdx.x] = next_stat;
+        if (j + 1 < tiles && threadIdx.x < 2 * QUERIES)
+            stats[(stage ^ 1) * 2 * QUERIES + threadIdx.x] = next_stat * stat_factor;
     }
 
     float factor[M][2], one[M][2];

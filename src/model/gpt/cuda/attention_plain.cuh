@@ -1,6 +1,6 @@
 /* Causal attention for any head width up to 256 and any type: in fp32, for models on fp32 and for small ones.
  *
- * A warp does ROWS rows (queries; keys in plain_backward_kv) against tiles of 32 of the other kind, which its block
+ * A warp does ROWS rows (queries; keys in backward_kv) against tiles of 32 of the other kind, which its block
  * loads to shared memory. Scores: a lane has one row of the tile. Sums: a lane has columns lane + 32 i, i < COLUMNS.
  * Online softmax: Milakov & Gimelshein 2018, arXiv:1805.02867. */
 #ifndef REEVE_MODEL_GPT_CUDA_ATTENTION_PLAIN_CUH
@@ -114,7 +114,7 @@ __device__ __forceinline__ void rows_store(T *to, size_t stride, uint32_t first,
         }
 }
 
-/* grid: (blocks of queries) * heads. What blockIdx, the head and its arrays are is the same in all three kernels. */
+/* A block of threads is BLOCK_ROWS rows of one head; so in the other two kernels. */
 template <typename T, int COLUMNS>
 __global__ void __launch_bounds__(THREADS)
     forward(T *out, float *lse, const T *qkv, uint32_t sequence, uint32_t H, uint32_t D, float scale)
