@@ -16,12 +16,12 @@ constexpr uint32_t LOSS_PARTS_MAX = 1024;
 constexpr float LOG2_E = 1.4426950408889634f;
 constexpr float LOW = -1e30f; /* below all logits; finite, since infinity less infinity is not a number */
 
-/* e^(x - max); for bf16 by the hardware's 2^x, good to 2^-22 and to the rounding of max * log2 e */
+/* e^(x - max), 1 where they are equal; for bf16 by the hardware's 2^x, good to 2^-22 */
 template <typename T> static __device__ float exponential(float x, float max)
 {
     if constexpr (sizeof(T) == 4) return expf(x - max);
     float y;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(fmaf(x, LOG2_E, -(max * LOG2_E))));
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"((x - max) * LOG2_E));
     return y;
 }
 
