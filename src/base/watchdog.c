@@ -1,10 +1,17 @@
 /* See reeve_watchdog.h. */
 #include "base/watchdog.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+
+_Noreturn void reeve_watchdog_end(int exit_code)
+{
+    if (exit_code == REEVE_WATCHDOG_KILL) (void)kill(getpid(), SIGKILL);
+    _exit(exit_code);
+}
 
 static void *watchdog_main(void *arg)
 {
@@ -18,7 +25,7 @@ static void *watchdog_main(void *arg)
     (void)pthread_mutex_unlock(&w->lock);
     if (over) return NULL;
     reeve_log(REEVE_LOG_WARN, "%s; leaving without it", w->why);
-    _exit(w->exit_code);
+    reeve_watchdog_end(w->exit_code);
 }
 
 bool reeve_watchdog_start(struct reeve_watchdog *w, reeve_time_ns deadline_ns, int exit_code, const char *why)

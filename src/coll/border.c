@@ -30,6 +30,16 @@ void coll_release_others(MPI_Comm comm)
 #endif
 }
 
+bool coll_reports_losses(void)
+{
+#if defined(MPIX_ERR_PROC_FAILED) && defined(MPIX_FT)
+    int *enabled = NULL, found = 0;
+    if (MPI_Comm_get_attr(MPI_COMM_WORLD, MPIX_FT, &enabled, &found) == MPI_SUCCESS && found && enabled != NULL)
+        return *enabled != 0;
+#endif
+    return false;
+}
+
 void coll_drop_receive(MPI_Request *receive)
 {
     if (*receive == MPI_REQUEST_NULL) return;

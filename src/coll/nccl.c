@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/idle.h"
+#include "base/watchdog.h"
 #include "coll/agree.h"
 #include "coll/border.h"
 #include "coll/nccl_comm.h"
@@ -291,33 +292,41 @@ reeve_status reeve_coll_nccl_create_alone(uint32_t device, reeve_collective **ou
     return create_alone(&config, out, err);
 }
 
-/* The number that no member has used. The request lives on if it does not end: MPI has no way to give it up. */
-static reeve_status agree_on_tags(MPI_Comm comm, reeve_time_ns deadline_ns, int *first_tag, struct reeve_error *err)
+struct proposal {
+    int mine, greatest;
+};
+
+/* Poll until all have proposed. */
+static reeve_status wait_for_proposals(MPI_Request *request, reeve_time_ns deadline_ns, struct reeve_error *err)
 {
-    static struct {
-        int mine, greatest;
-    } * kept; /* what MPI may still read and write */
-    MPI_Request request = MPI_REQUEST_NULL;
     struct reeve_idle idle;
-    int ended = 0;
-    kept = malloc(sizeof(*kept));
-    if (kept == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "sum over GPUs: out of memory");
-    kept->mine = coll_tags_propose();
-    int rc = MPI_Iallreduce(&kept->mine, &kept->greatest, 1, MPI_INT, MPI_MAX, comm, &request);
     reeve_idle_init(&idle, true);
-    while (rc == MPI_SUCCESS && !ended) {
-        rc = MPI_Test(&request, &ended, MPI_STATUS_IGNORE);
-        if (rc != MPI_SUCCESS || ended) break;
+    for (;;) {
+        int ended = 0;
+        int rc = MPI_Test(request, &ended, MPI_STATUS_IGNORE);
+        if (rc != MPI_SUCCESS) return coll_fail(err, rc, "meet the others");
+        if (ended) return REEVE_OK;
         if (reeve_clock_now() >= deadline_ns)
             return reeve_fail(err, REEVE_JOB_DEADLINE, "sum over GPUs: not all workers came in time");
         reeve_idle_wait(&idle, POLL_SLEEP_NS);
     }
-    if (rc != MPI_SUCCESS) {
-        coll_release_others(comm);
-        return coll_fail(err, rc, "meet the others");
-    }
-    *first_tag = coll_tags_take(kept->greatest);
-    free(kept);
+}
+
+/* Which tags are this collective's (tags.h)? */
+static reeve_status agree_on_tags(MPI_Comm comm, reeve_time_ns deadline_ns, int *first_tag, struct reeve_error *err)
+{
+    static struct proposal *proposal; /* owned; the last one that did not end stays MPI's, which may still write it */
+    MPI_Request request = MPI_REQUEST_NULL;
+    proposal = malloc(sizeof(*proposal));
+    if (proposal == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "sum over GPUs: out of memory");
+    proposal->mine = coll_tags_propose();
+    int rc = MPI_Iallreduce(&proposal->mine, &proposal->greatest, 1, MPI_INT, MPI_MAX, comm, &request);
+    reeve_status st =
+        rc == MPI_SUCCESS ? wait_for_proposals(&request, deadline_ns, err) : coll_fail(err, rc, "meet the others");
+    if (st == REEVE_WORKER_LOST) coll_release_others(comm);
+    if (st != REEVE_OK) return st;
+    *first_tag = coll_tags_take(proposal->greatest);
+    free(proposal);
     return REEVE_OK;
 }
 
@@ -343,6 +352,7 @@ static reeve_status create_among(MPI_Comm comm, const struct reeve_coll_nccl_con
     struct coll *c = allocate(config, err);
     if (c == NULL) return REEVE_JOB_NO_MEMORY;
     comm_prepare();
+    if (coll_reports_losses()) c->config.exit_code = REEVE_WATCHDOG_KILL;
     c->connect.comm = &c->comm;
     c->connect.gpu = &c->gpu;
     c->connect.limit_ns = c->config.create_ns;

@@ -29,9 +29,9 @@ struct reeve_coll_nccl_config {
     uint32_t device;         /* this rank's GPU, as CUDA counts them; no two members may share one */
     reeve_time_ns create_ns; /* to become a communicator; 0: 60 s */
     reeve_time_ns sum_ns;    /* without any chunk of a sum getting done; 0: 60 s */
-    reeve_time_ns abort_ns;  /* for an abort; then the process ends with exit_code, and counts as dead; 0: 10 s */
+    reeve_time_ns abort_ns;  /* for an abort, which may hang; then the process ends; 0: 10 s */
     size_t chunk_bytes;      /* of one all-reduce; 0: 64 MiB */
-    int exit_code;
+    int exit_code;           /* to end with then; with ULFM by SIGKILL, for MPI reports no other death */
 };
 
 /* Collective over `workers` (a Fortran handle of MPI, as reeve_coll_mpi_create() takes it); waits until all are there, at

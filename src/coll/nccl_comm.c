@@ -114,7 +114,7 @@ void comm_abort(struct comm *c, struct gpu *g, reeve_time_ns abort_ns, int exit_
                                         "a sum over GPUs could not be aborted in time");
     if (!watched) {
         reeve_log(REEVE_LOG_ERROR, "no thread to watch over the abort of a sum over GPUs; leaving without it");
-        _exit(exit_code);
+        reeve_watchdog_end(exit_code);
     }
     if (c->handle != NULL) (void)ncclCommAbort(c->handle); /* whatever it says: it is gone, or the watchdog comes */
     c->handle = NULL;

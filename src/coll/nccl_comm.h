@@ -41,7 +41,7 @@ reeve_status comm_sum(struct comm *c, struct gpu *g, enum sum_type type, const v
 reeve_status comm_poll(struct comm *c, bool *ready, struct reeve_error *err);
 
 /* End what is under way, free the communicator, and wait until nothing of it runs on g. After abort_ns the process ends
- * with exit_code: NCCL's abort may hang, and so may the GPU. */
+ * with exit_code (base/watchdog): NCCL's abort may hang, and so may the GPU. */
 void comm_abort(struct comm *c, struct gpu *g, reeve_time_ns abort_ns, int exit_code);
 
 #endif
