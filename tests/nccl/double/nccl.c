@@ -72,6 +72,7 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *comm, int ranks, ncclUniqueId id
     enum fault f = fault_of(__func__, true);
     if (f == FAULT_DIE) fault_die();
     if (config->blocking != 0) double_broken("a communicator that blocks");
+    if (getenv("NCCL_NVLS_ENABLE") == NULL) double_broken("NVLS, whose sums may not be abortable, is not switched off");
     if (ranks < 2 || ranks > RANKS_MAX || rank < 0 || rank >= ranks) return ncclInvalidArgument;
     if (double_counts.comms > 0) double_broken("a communicator is made before the one before is aborted");
     ncclComm_t c = create(ranks, rank, &id);
