@@ -52,7 +52,8 @@ static void begin(struct pair *p)
     join(p);
     struct reeve_worker_config worker = {
         .id = 1, .credits = 1, .silence_ns = 3600 * REEVE_SECOND_NS, .stays = true, .host = "here"};
-    assert_int_equal(reeve_worker_create(&worker, p->near, (struct reeve_collectives){0}, NULL, p->executor, &p->worker, &p->err), REEVE_OK);
+    const struct reeve_collectives none = {0};
+    assert_int_equal(reeve_worker_create(&worker, p->near, none, NULL, p->executor, &p->worker, &p->err), REEVE_OK);
 }
 
 static void finish(struct pair *p)
