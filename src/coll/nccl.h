@@ -12,7 +12,7 @@
  *                 In the middle of a sum nothing else is lost: `in` is never written.
  *   JOB_DEVICE    this GPU failed, or NCCL did for the third time without a whole sum in between. This process should
  *                 end; to the others it is a worker that died.
- *   JOB_DEADLINE  not all came together in time, for the third time.
+ *   JOB_DEADLINE  not all came to create(), or together for the third time, within create_ns.
  *
  * abandon() of a sum that is under way aborts NCCL's communicator, which takes a moment, for NCCL has no other way to
  * give a sum up. The next sum makes a new one first, once all have begun it: a step may be discarded without a loss. */

@@ -3,7 +3,7 @@
  *
  *   death WHO WHEN [WHO WHEN]
  *     WHO    first | last | before     worker of the start: the lowest, the highest, the one below it
- *     WHEN   id | card | birth | trial | agree | begun | sum | after   where kill -9 meets it, the first time it comes there
+ *     WHEN   early | id | card | birth | trial | agree | begun | sum | after   where kill -9 meets it, the first time it comes there
  *            again-card | again-birth   while the survivors of another loss come together
  *            abort                      gives its second sum up, and NCCL's abort hangs */
 #include <signal.h>
@@ -28,7 +28,7 @@
 #define ABORT_CODE 9
 #define TRIAL_SUMS 1u /* of NCCL, before the first chunk */
 
-static bool dies_at_agree, dies_begun, dies_after, hangs_in_abort;
+static bool dies_early, dies_at_agree, dies_begun, dies_after, hangs_in_abort;
 
 static void plan(const char *when)
 {
@@ -47,12 +47,13 @@ static void plan(const char *when)
         nccl_double_fault(at[i].call, "die", at[i].number);
         return;
     }
+    dies_early = strcmp(when, "early") == 0;
     dies_at_agree = strcmp(when, "agree") == 0;
     dies_begun = strcmp(when, "begun") == 0;
     dies_after = strcmp(when, "after") == 0;
     hangs_in_abort = strcmp(when, "abort") == 0;
     if (hangs_in_abort) nccl_double_fault("ncclCommAbort", "hang", 1);
-    RIG_CHECK(dies_at_agree || dies_begun || dies_after || hangs_in_abort);
+    RIG_CHECK(dies_early || dies_at_agree || dies_begun || dies_after || hangs_in_abort);
 }
 
 static bool is_me(const char *who)
@@ -173,6 +174,7 @@ static reeve_status go(int *sums)
                                             .chunk_bytes = CHUNK_BYTES,
                                             .exit_code = ABORT_CODE};
     reeve_status st = reeve_mpi_transport_create(&rig, &t, &err);
+    if (dies_early) (void)kill(getpid(), SIGKILL);
     if (st == REEVE_OK && rig.member != 0) st = reeve_coll_nccl_create(rig.workers, &config, &c, &err);
     if (st == REEVE_OK) st = rig.member == 0 ? wait_for_workers(t) : work(c, t, sums);
     else (void)printf("member %u: %s\n", rig.member, err.text);

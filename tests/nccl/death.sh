@@ -32,7 +32,7 @@ expect_text stderr 'NCCL 2.25.1 is known to fail at aborts'
 REEVE_DOUBLE_NCCL_VERSION=22805 run 3 "$program"
 expect_text stderr 'NCCL 2.28.5 is known to crash'
 
-phases="card birth trial agree begun sum after"
+phases="early card birth trial agree begun sum after"
 
 if ! mpirun --version | grep -q 'Open MPI) [5-9]'; then
     for when in $phases; do
