@@ -8,7 +8,7 @@
 constexpr uint32_t CASE_C[] = {1, 3, 16, 48, 128, 384, 768, 1600};
 constexpr uint32_t CASE_N[] = {1, 2, 33, 257, 4096};
 
-/* Limits of a relative error by norm: what fp32 arithmetic leaves, and what one rounding to bf16 does (2^-9 at most). */
+/* Limits of a relative error by norm: what fp32 arithmetic leaves, and what one rounding to bf16 does (2^-8 at most). */
 constexpr double FP32_LIMIT = 2e-6, FP32_SUMS_LIMIT = 1e-5, BF16_LIMIT = 4e-3;
 
 template <typename T> double limit_of()
