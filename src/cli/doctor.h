@@ -49,6 +49,8 @@ void reeve_doctor_follows(struct reeve_doctor_finding *f, const char *format, ..
 void reeve_doctor_probe_build(struct reeve_doctor *d);     /* what this program was made with */
 void reeve_doctor_probe_machine(struct reeve_doctor *d);   /* processor, cores, memory, shared memory, user */
 void reeve_doctor_probe_folder(struct reeve_doctor *d);    /* disk, file system and sync time of the current folder */
+void reeve_doctor_probe_gpu_build(struct reeve_doctor *d); /* CUDA and NCCL, as they were found by the build */
+void reeve_doctor_probe_gpus(struct reeve_doctor *d);      /* of this machine, and their driver */
 void reeve_doctor_probe_launcher(struct reeve_doctor *d);  /* reeve-rank, mpirun, fault tolerance, a trial launch */
 void reeve_doctor_probe_libraries(struct reeve_doctor *d); /* HDF5 and OpenBLAS as they are loaded here */
 void reeve_doctor_probe_cluster(struct reeve_doctor *d);   /* Slurm, GPUs */

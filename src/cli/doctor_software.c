@@ -1,10 +1,9 @@
-/* What was built in, and what is found now: the launcher, the libraries, Slurm, GPUs. Programs and libraries are asked
+/* What was built in, and what is found now: the launcher, the libraries, Slurm. Programs and libraries are asked
  * from outside, because `reeve` itself links neither MPI nor OpenBLAS. */
 #include "cli/command.h"
 #include "cli/doctor.h"
 
 #include <dlfcn.h>
-#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,10 +26,7 @@ void reeve_doctor_probe_build(struct reeve_doctor *d)
                            REEVE_BUILD_ULFM ? "with" : "without");
     (void)reeve_doctor_add(d, "hdf5", REEVE_DOCTOR_GOOD, "%s", REEVE_BUILD_HDF5);
     (void)reeve_doctor_add(d, "openblas", REEVE_DOCTOR_GOOD, "%s", REEVE_BUILD_OPENBLAS);
-    if (REEVE_BUILD_CUDA[0] == '\0' && REEVE_BUILD_NCCL[0] == '\0') return;
-    reeve_doctor_follows(
-        reeve_doctor_add(d, "cuda", REEVE_DOCTOR_NOTE, "CUDA %s, NCCL %s", REEVE_BUILD_CUDA, REEVE_BUILD_NCCL),
-        "found when this was built, and not used: this version computes on CPUs");
+    reeve_doctor_probe_gpu_build(d);
 }
 
 static void first_line(char *text)
@@ -228,29 +224,9 @@ static void probe_slurm(struct reeve_doctor *d)
     reeve_doctor_follows(f, "`reeve submit` trains on it; `reeve doctor --slurm` says what it allows");
 }
 
-static void probe_gpu(struct reeve_doctor *d)
-{
-    glob_t found = {0};
-    int count = glob("/dev/nvidia[0-9]*", 0, NULL, &found) == 0 ? (int)found.gl_pathc : 0;
-    globfree(&found);
-    void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
-    int version = 0;
-    int (*driver_version)(int *) = NULL;
-    if (driver != NULL) *(void **)&driver_version = dlsym(driver, "cuDriverGetVersion");
-    if (driver_version != NULL) (void)driver_version(&version);
-    if (driver != NULL) (void)dlclose(driver);
-    if (count == 0 && version == 0) {
-        (void)reeve_doctor_add_number(d, "gpus", REEVE_DOCTOR_MISSING, 0, "none, and no CUDA driver");
-        return;
-    }
-    reeve_doctor_follows(reeve_doctor_add_number(d, "gpus", REEVE_DOCTOR_NOTE, count, "%d, CUDA driver for %d.%d",
-                                                 count, version / 1000, version % 1000 / 10),
-                         "not used: this version computes on CPUs");
-}
-
 void reeve_doctor_probe_cluster(struct reeve_doctor *d)
 {
     d->topic = "cluster";
     probe_slurm(d);
-    probe_gpu(d);
+    reeve_doctor_probe_gpus(d);
 }
