@@ -44,11 +44,12 @@ bench() { # bench WHAT WORD...
     good "bench-gpt_cuda $*"
 }
 
+# So few checkpoints that each is written before the next one begins: else it is the disk that is measured.
 dispatched() {
     local code=0 steps=$((REEVE_GPU_STEPS + 2)) row
     reeve run "${job_words[@]}" -n 1 --run-dir "$run" --set "train.steps=$steps" --set "train.precision=$precision" \
         --set "train.global_batch=$REEVE_GPU_BATCH" --set "train.micro_batch=$REEVE_GPU_MICRO" \
-        --set "checkpoint={every: $((steps / 3)), keep: 1}" || code=$?
+        --set "checkpoint={every: $((REEVE_GPU_STEPS / 2 > 0 ? REEVE_GPU_STEPS / 2 : 1)), keep: 1}" || code=$?
     [ "$code" = 0 ] || { bad "reeve run: exit code $code"; tail -n 20 "$run"/log/*; return; }
     row=$(python3 "$here/figures.py" run "$run" "$precision") || { bad "no figures"; return; }
     echo "$row" >>"$REEVE_RESULTS"

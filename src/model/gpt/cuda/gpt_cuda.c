@@ -158,7 +158,8 @@ reeve_status reeve_gpt_cuda_create(const struct reeve_gpt_cuda_config *config, r
 void reeve_gpt_cuda_destroy(reeve_gpt_cuda *g)
 {
     if (g == NULL) return;
-    (void)cudaSetDevice((int)g->config.device);
+    /* Not one that find_device() refused: CUDA would give its error to whoever launches the next kernel. */
+    if (g->device_name != NULL) (void)cudaSetDevice((int)g->config.device);
     destroy_streams(g);
     gpt_cuda_matmul_destroy(g->matmul);
     gpt_cuda_profile_destroy(g);
