@@ -8,8 +8,9 @@ gpus=$(gpu_count)
 ran=0
 for ranks in 1 2 3 5 8; do
     [ "$ranks" -le "$gpus" ] || continue
-    for test in "$REEVE_TEST_BIN"/test_gpu_nccl*; do
+    for test in "$REEVE_TEST_BIN"/test_nccl_real_*; do
         [ -x "$test" ] || continue
+        [ "$ranks" = 1 ] || [ "${test##*_}" != communicator ] || continue # a world of one
         ran=$((ran + 1))
         if timeout --kill-after=5 90 mpirun -n "$ranks" --oversubscribe --bind-to none "$test"; then
             good "$(basename "$test") with $ranks ranks"
@@ -19,5 +20,5 @@ for ranks in 1 2 3 5 8; do
     done
 done
 [ "$ran" -gt 0 ] || { echo "no tests of NCCL in $REEVE_TEST_BIN"; exit 77; }
-[ "$gpus" -gt 1 ] || echo "        one GPU: sums of a single rank only, which need no NCCL"
+[ "$gpus" -gt 1 ] || echo "        one GPU: sums of a single rank, which need no NCCL, and a communicator of one"
 verdict
