@@ -98,7 +98,7 @@ done
 refused() { # refused WHAT CODE LINES_MAX PATTERN COMMAND...
     local what=$1 expected=$2 lines_max=$3 pattern=$4 code=0
     shift 4
-    "$@" >"$runs/refused.out" 2>"$runs/refused.err" || code=$?
+    timeout --kill-after=5 60 "$@" >"$runs/refused.out" 2>"$runs/refused.err" || code=$?
     if [ "$code" != "$expected" ]; then bad "$what: exit code $code, and $expected was expected"
     elif ! grep -q -- "$pattern" "$runs/refused.err"; then bad "$what: no line with '$pattern'"
     elif [ "$(wc -l <"$runs/refused.err")" -gt "$lines_max" ]; then bad "$what: $(wc -l <"$runs/refused.err") lines"
@@ -110,7 +110,7 @@ refused() { # refused WHAT CODE LINES_MAX PATTERN COMMAND...
 }
 if [ "$gpus" -ge 1 ]; then
     refused "no GPU to be seen" 69 1 'GPU' env CUDA_VISIBLE_DEVICES= reeve run "${words[@]}" -n 1 --run-dir "$runs/refused"
-    refused "a micro-batch too large for it" 70 1 'micro' reeve run "${words[@]}" -n 1 --run-dir "$runs/refused" \
+    refused "a micro-batch too large for it" 65 1 'micro' reeve run "${words[@]}" -n 1 --run-dir "$runs/refused" \
         --set train.micro_batch=8192 --set train.global_batch=8192
     refused "$((gpus + 1)) workers on $gpus GPU" 69 20 'NCCL does not share a GPU' reeve run "${words[@]}" -n "$((gpus + 1))" --run-dir "$runs/refused"
 else

@@ -30,7 +30,7 @@ static reeve_status check_memory(const struct gpt_job *job, uint32_t threads, st
     double have_mib = pages > 0 && page_bytes > 0 ? (double)pages * (double)page_bytes / 1048576.0 : need_mib;
     if (counted && need_mib <= have_mib) return REEVE_OK;
     return reeve_fail(
-        err, REEVE_JOB_NO_MEMORY,
+        err, REEVE_INPUT_INVALID,
         "gpt: parameters, moments and workspace need %.0f MiB in each worker, this machine has %.0f MiB; lower "
         "train.micro_batch, data.sequence, model.width or model.layers",
         need_mib, have_mib);

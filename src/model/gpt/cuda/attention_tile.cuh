@@ -113,6 +113,7 @@ template <int D, int M>
 __device__ __forceinline__ void rows_store(bf16 *to, size_t stride, uint32_t count, const float (&c)[M][D / 8][4],
                                            const float (&factor)[M][2], unsigned char *tile, uint32_t lane)
 {
+    __syncwarp(); /* another lane may not have read yet what lay in the tile before */
 #pragma unroll
     for (int m = 0; m < M; m++)
 #pragma unroll

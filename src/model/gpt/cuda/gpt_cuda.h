@@ -35,8 +35,8 @@ struct reeve_gpt_cuda_config {
 bool reeve_gpt_cuda_bytes(const struct reeve_gpt_shape *shape, enum reeve_gpt_precision precision, bool exact,
                           uint64_t *bytes);
 
-/* INPUT_INVALID | JOB_DEVICE (no such GPU, too old, CUDA's own words) | JOB_NO_MEMORY (with the bytes needed and free,
- * and the largest micro-batch that would fit). */
+/* INPUT_INVALID (also more memory than the GPU has) | JOB_DEVICE (no such GPU, too old, CUDA's own words) | JOB_NO_MEMORY
+ * (more than is free; both with the bytes needed and free, and the largest micro-batch that would fit). */
 reeve_status reeve_gpt_cuda_create(const struct reeve_gpt_cuda_config *config, reeve_gpt_cuda **out,
                                    struct reeve_error *err);
 void reeve_gpt_cuda_destroy(reeve_gpt_cuda *g); /* takes NULL */

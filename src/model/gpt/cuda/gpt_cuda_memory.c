@@ -151,7 +151,8 @@ static uint32_t batch_that_fits(const struct reeve_gpt_cuda_config *config, uint
     return fits;
 }
 
-static reeve_status refuse(const reeve_gpt_cuda *g, uint64_t need, uint64_t have, struct reeve_error *err)
+/* What an idle GPU could not hold either is a bad job, which a restart cannot mend; what others hold may become free. */
+static reeve_status refuse(const reeve_gpt_cuda *g, uint64_t need, uint64_t have, uint64_t all, struct reeve_error *err)
 {
     const double GiB = 1024.0 * 1024.0 * 1024.0;
     char remedy[128];
@@ -159,7 +160,7 @@ static reeve_status refuse(const reeve_gpt_cuda *g, uint64_t need, uint64_t have
     if (fits > 0) (void)snprintf(remedy, sizeof(remedy), "train.micro_batch %u would fit", fits);
     else (void)snprintf(remedy, sizeof(remedy), "not even train.micro_batch 1 fits; lower data.sequence or the model");
     return reeve_fail(
-        err, REEVE_JOB_NO_MEMORY,
+        err, need > all ? REEVE_INPUT_INVALID : REEVE_JOB_NO_MEMORY,
         "GPU %u: the model with train.micro_batch %u needs %llu bytes (%.2f GiB), and %llu (%.2f GiB) are "
         "free; %s",
         g->config.device, g->config.shape.batch, (unsigned long long)need, (double)need / GiB, (unsigned long long)have,
@@ -171,14 +172,14 @@ static reeve_status take_arena(reeve_gpt_cuda *g, struct reeve_error *err)
     uint64_t bytes = 0;
     size_t have = 0, all = 0;
     if (!gpt_cuda_carve(g, NULL, &bytes))
-        return reeve_fail(err, REEVE_JOB_NO_MEMORY, "gpt: this model needs more memory than can be addressed");
+        return reeve_fail(err, REEVE_INPUT_INVALID, "gpt: this model needs more memory than can be addressed");
     reeve_status st = gpt_cuda_check(g, cudaMemGetInfo(&have, &all), "ask for its free memory", err);
     if (st != REEVE_OK) return st;
-    if (bytes + GPT_CUDA_MARGIN_BYTES > have) return refuse(g, bytes + GPT_CUDA_MARGIN_BYTES, have, err);
+    if (bytes + GPT_CUDA_MARGIN_BYTES > have) return refuse(g, bytes + GPT_CUDA_MARGIN_BYTES, have, all, err);
     cudaError_t status = cudaMalloc(&g->arena, bytes);
     if (status == cudaErrorMemoryAllocation) {
         (void)cudaGetLastError(); /* else the next launch would return it */
-        return refuse(g, bytes + GPT_CUDA_MARGIN_BYTES, have, err);
+        return refuse(g, bytes + GPT_CUDA_MARGIN_BYTES, have, all, err);
     }
     st = gpt_cuda_check(g, status, "take its memory", err);
     if (st != REEVE_OK) return st;
@@ -220,15 +221,17 @@ reeve_status gpt_cuda_take_memory(reeve_gpt_cuda *g, struct reeve_error *err)
     g->result = take_pinned(sizeof(*g->result));
     g->window_logits = take_pinned(g->V_padded * sizeof(float));
     bool taken = g->offsets && g->tensors && g->layers && g->sort_scratch && g->window && g->result && g->window_logits;
+    if (!taken) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "gpt: no memory on the host");
+    gpt_cuda_layout(g);
+    reeve_status st = take_arena(g, err); /* before the tokens of a batch that it may refuse */
+    if (st != REEVE_OK) return st;
     for (uint32_t i = 0; i < GPT_CUDA_SLOTS && taken; i++) {
         g->slots[i].tokens = take_pinned((g->rows_max + s->batch) * sizeof(int32_t));
         g->slots[i].words = take_pinned(gpt_occurrences_words(g->rows_max) * sizeof(uint32_t));
         taken = g->slots[i].tokens != NULL && g->slots[i].words != NULL;
     }
     if (!taken) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "gpt: no memory on the host for the tokens of a batch");
-    gpt_cuda_layout(g);
-    reeve_status st = take_arena(g, err);
-    return st == REEVE_OK ? take_mirror(g, err) : st;
+    return take_mirror(g, err);
 }
 
 void gpt_cuda_give_back_memory(reeve_gpt_cuda *g)
