@@ -38,6 +38,13 @@ void reeve_submission_place(struct reeve_submission *s, uint32_t nodes, uint32_t
     s->tasks_per_node = tasks_per_node;
 }
 
+void reeve_submission_cores(struct reeve_submission *s, const struct reeve_job *job)
+{
+    bool list = reeve_job_is_list(job);
+    s->cores = list ? job->exec.slots : job->resources.threads;
+    s->unit = list ? "command" : "thread";
+}
+
 void reeve_submission_name(const char *text, char *out, size_t out_bytes)
 {
     size_t n = 0;
@@ -81,15 +88,16 @@ static void put_option(FILE *f, const char *name, const char *value)
 
 static void put_head(FILE *f, const struct reeve_submission *s)
 {
-    uint64_t slots = (uint64_t)s->tasks_per_node * s->threads + 1;
+    uint64_t slots = (uint64_t)s->tasks_per_node * s->cores + 1;
     (void)fprintf(f, "#!/usr/bin/env bash\n"
                      "# Written by `reeve submit`. It may be changed, and submitted again with sbatch.\n\n");
     put_option(f, "job-name", s->name);
     (void)fprintf(f, "#SBATCH --nodes=%" PRIu32 "\n", s->nodes);
     (void)fprintf(f,
-                  "# Cores of a node: %" PRIu32 " worker%s of %" PRIu32 " thread%s, and one for the master.\n"
+                  "# Cores of a node: %" PRIu32 " worker%s of %" PRIu32 " %s%s, and one for the master.\n"
                   "#SBATCH --ntasks-per-node=%" PRIu64 "\n",
-                  s->tasks_per_node, s->tasks_per_node == 1 ? "" : "s", s->threads, s->threads == 1 ? "" : "s", slots);
+                  s->tasks_per_node, s->tasks_per_node == 1 ? "" : "s", s->cores, s->unit, s->cores == 1 ? "" : "s",
+                  slots);
     if (s->gpus_per_node > 0) (void)fprintf(f, "#SBATCH --gpus-per-node=%" PRIu32 "\n", s->gpus_per_node);
     put_option(f, "time", s->time);
     put_option(f, "partition", s->partition);

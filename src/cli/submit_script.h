@@ -14,7 +14,9 @@ struct reeve_submission {
     const char *run_dir;     /* absolute */
     const char *program_dir; /* where reeve is, to be put first on PATH */
     const char *name;        /* of the batch job; made harmless with reeve_submission_name() */
-    uint32_t nodes, tasks_per_node, workers, gpus_per_node, threads;
+    uint32_t nodes, tasks_per_node, workers, gpus_per_node;
+    uint32_t cores;                         /* of each worker: its threads, or the commands that it runs at once */
+    const char *unit;                       /* "thread", "command" */
     const char *time, *partition, *account; /* "": not said */
     bool srun, chain;
     const char *const *sets; /* KEY=VALUE of --set, passed on */
@@ -27,6 +29,9 @@ struct reeve_submission {
  * workers <= nodes x tasks_per_node. */
 void reeve_submission_place(struct reeve_submission *s, uint32_t nodes, uint32_t tasks_per_node,
                             const struct reeve_job *job);
+
+/* The cores that each worker of this job uses, and as what. */
+void reeve_submission_cores(struct reeve_submission *s, const struct reeve_job *job);
 
 /* The name of a job or a folder as a word that is safe in a script: letters, digits, '.', '_' and '-'. */
 void reeve_submission_name(const char *text, char *out, size_t out_bytes);

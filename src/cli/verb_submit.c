@@ -143,7 +143,6 @@ static reeve_status make_script(const struct submit_options *o, const struct ree
         .program_dir = programs,
         .name = name,
         .gpus_per_node = o->gpus_said ? (uint32_t)o->gpus_per_node : job->resources.gpus_per_node,
-        .threads = job->resources.threads,
         .time = job->resources.time,
         .partition = job->resources.partition,
         .account = job->resources.account,
@@ -154,6 +153,7 @@ static reeve_status make_script(const struct submit_options *o, const struct ree
         .extras = o->extras,
         .extra_count = o->extra_count,
     };
+    reeve_submission_cores(&s, job);
     reeve_submission_place(&s, (uint32_t)o->nodes, (uint32_t)o->tasks_per_node, job);
     if (s.workers > 65535)
         return reeve_fail(err, REEVE_INPUT_USAGE, "%" PRIu32 " nodes of %" PRIu32 " workers: more than 65535 workers",

@@ -57,7 +57,8 @@ static struct reeve_submission usual(void)
                                      .nodes = 4,
                                      .tasks_per_node = 2,
                                      .workers = 8,
-                                     .threads = 8,
+                                     .cores = 8,
+                                     .unit = "thread",
                                      .time = "12:00:00",
                                      .partition = "",
                                      .account = ""};
@@ -92,6 +93,22 @@ static void the_script_says_what_was_asked_for(void **state)
     assert_false(has(&s, "reeve requeue"));
 }
 
+static void workers_that_run_commands_need_a_core_for_each_at_once(void **state)
+{
+    static struct reeve_job job;
+    struct reeve_submission s = usual();
+    (void)snprintf(job.workload, sizeof job.workload, "exec");
+    job.resources.threads = 8; /* of a workload that trains; nothing here */
+    job.exec.slots = 3;
+    reeve_submission_cores(&s, &job);
+    assert_true(has(&s, "# Cores of a node: 2 workers of 3 commands, and one for the master.\n"
+                        "#SBATCH --ntasks-per-node=7\n"));
+    (void)snprintf(job.workload, sizeof job.workload, "gpt");
+    job.resources.threads = 1;
+    reeve_submission_cores(&s, &job);
+    assert_true(has(&s, "2 workers of 1 thread, and one for the master.\n#SBATCH --ntasks-per-node=3\n"));
+}
+
 static void options_of_ones_own_come_last_and_settings_are_quoted(void **state)
 {
     const char *const sets[] = {"train.steps=9", "name='; rm -r /"}, *const extras[] = {"--qos=long --exclusive"};
@@ -119,6 +136,7 @@ int main(void)
         cmocka_unit_test(every_way_to_ask_for_nodes_has_one_answer),
         cmocka_unit_test(names_become_words),
         cmocka_unit_test(the_script_says_what_was_asked_for),
+        cmocka_unit_test(workers_that_run_commands_need_a_core_for_each_at_once),
         cmocka_unit_test(options_of_ones_own_come_last_and_settings_are_quoted),
         cmocka_unit_test(an_end_of_line_is_refused_where_it_would_end_a_comment),
     };
