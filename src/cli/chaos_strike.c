@@ -19,19 +19,25 @@
 #define FULL_NS (20 * REEVE_SECOND_NS) /* for a run to notice that its disk is full */
 #define LOOK_NS (20 * REEVE_MILLISECOND_NS)
 
-static void name_victim(const struct reeve_process *p, char *text, size_t text_bytes)
+/* Whoever holds the run is its master; while nobody does (it starts, say) rank 0 will be. */
+static bool is_master(const struct reeve_process *p, int64_t master)
+{
+    return p->role == REEVE_PROCESS_RANK && (master != 0 ? p->pid == (pid_t)master : p->rank == 0);
+}
+
+static void name_victim(const struct reeve_process *p, int64_t master, char *text, size_t text_bytes)
 {
     if (p->role == REEVE_PROCESS_LAUNCHER) (void)snprintf(text, text_bytes, "mpirun (process %ld)", (long)p->pid);
-    else if (p->rank == 0) (void)snprintf(text, text_bytes, "the master (process %ld)", (long)p->pid);
+    else if (is_master(p, master)) (void)snprintf(text, text_bytes, "the master (process %ld)", (long)p->pid);
     else (void)snprintf(text, text_bytes, "worker %d (process %ld)", p->rank, (long)p->pid);
 }
 
-static bool suits(const struct reeve_process *p, enum reeve_chaos_kind kind, bool alone)
+static bool suits(const struct reeve_process *p, int64_t master, enum reeve_chaos_kind kind, bool alone)
 {
     if (kind == REEVE_CHAOS_KILL_LAUNCHER) return p->role == REEVE_PROCESS_LAUNCHER || alone;
     if (p->role != REEVE_PROCESS_RANK) return false;
     if (alone || kind == REEVE_CHAOS_STOP) return true; /* alone: one process is everything */
-    return (p->rank == 0) == (kind == REEVE_CHAOS_KILL_MASTER);
+    return is_master(p, master) == (kind == REEVE_CHAOS_KILL_MASTER);
 }
 
 /* One process of the kind, as the plan picks it. Nobody is there while the run is between two launches. */
@@ -40,12 +46,13 @@ static void hit_one(const struct reeve_chaos *c, const struct reeve_chaos_strike
     struct reeve_process *list = malloc(PROCESSES_MAX * sizeof(*list));
     size_t count = list != NULL ? reeve_processes_find(c->id, list, PROCESSES_MAX) : 0, suited = 0;
     bool alone = count == 1;
+    int64_t master = reeve_owner_master_pid(c->broken);
     for (size_t i = 0; i < count; i++)
-        if (suits(&list[i], s->kind, alone)) list[suited++] = list[i];
+        if (suits(&list[i], master, s->kind, alone)) list[suited++] = list[i];
     if (suited > 0) {
         const struct reeve_process *p = &list[s->pick % suited];
         if (reeve_process_signal(p, c->id, s->kind == REEVE_CHAOS_STOP ? SIGSTOP : SIGKILL))
-            name_victim(p, blow->victim, sizeof(blow->victim));
+            name_victim(p, master, blow->victim, sizeof(blow->victim));
     }
     free(list);
 }

@@ -382,3 +382,14 @@ bool reeve_owner_peek_as(const char *run_dir, enum reeve_owner_role role, char *
 {
     return reeve_owner_look(run_dir, role, text, text_bytes) != REEVE_OWNER_NOBODY;
 }
+
+int64_t reeve_owner_master_pid(const char *run_dir)
+{
+    char lock[REEVE_PATH_BYTES_MAX];
+    struct holder h;
+    struct reeve_owner_record r;
+    if (reeve_path_join(lock, sizeof(lock), run_dir, LOCK_NAME, NULL) != REEVE_OK || !holder_read(lock, &h) ||
+        !reeve_owner_record_parse(h.text, &r) || reeve_owner_record_life(&r) != REEVE_OWNER_LIVES)
+        return 0;
+    return r.pid;
+}

@@ -45,5 +45,8 @@ bool reeve_owner_peek_as(const char *run_dir, enum reeve_owner_role role, char *
 /* The same, and where: on this machine, for certain; or elsewhere, by what is known (not silent for long enough). */
 enum reeve_owner_seen { REEVE_OWNER_NOBODY, REEVE_OWNER_HERE, REEVE_OWNER_ELSEWHERE };
 enum reeve_owner_seen reeve_owner_look(const char *run_dir, enum reeve_owner_role role, char *text, size_t text_bytes);
+/* The process that is the run's master now, if it lives on this machine; 0: it does not. After the loss of a master it is
+ * another one than the rank that began. */
+int64_t reeve_owner_master_pid(const char *run_dir);
 
 #endif

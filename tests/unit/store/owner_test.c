@@ -162,6 +162,7 @@ static void run_has_one_owner_at_a_time(void **state)
     OK(reeve_owner_refresh(o, &err));
     assert_true(reeve_owner_peek(f->dir, who, sizeof(who)));
     assert_non_null(strstr(who, words + strlen("in use by ")));
+    assert_int_equal(reeve_owner_master_pid(f->dir), getpid());
     assert_int_equal(files_in(f), 1); /* LOCK, and nothing beside it */
     reeve_owner_release(o);
     assert_int_equal(files_in(f), 0);
@@ -178,10 +179,13 @@ static void run_of_a_killed_owner_is_taken_over_at_once(void **state)
     pid_t pid = owner_child(f);
     check_in_use(f, "in use by process");
     assert_true(reeve_owner_peek(f->dir, who, sizeof(who)));
+    assert_int_equal(reeve_owner_master_pid(f->dir), pid);
     assert_int_equal(kill(pid, SIGKILL), 0);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
     assert_false(reeve_owner_peek(f->dir, who, sizeof(who)));
+    assert_int_equal(reeve_owner_master_pid(f->dir), 0);
     reeve_owner *o = acquire(f, true);
+    assert_int_equal(reeve_owner_master_pid(f->dir), getpid());
     check_in_use(f, "in use by process");
     assert_int_equal(files_in(f), 1);
     reeve_owner_release(o);
