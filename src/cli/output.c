@@ -27,6 +27,11 @@ void reeve_cli_set_no_color(void)
     say_no_color = true;
 }
 
+bool reeve_cli_json_is_printed(void)
+{
+    return said_json;
+}
+
 static int say_error(int exit_code, const char *status_name, const char *text)
 {
     (void)fflush(stdout);

@@ -24,6 +24,8 @@ void reeve_cli_note(const char *format, ...) __attribute__((format(printf, 1, 2)
 /* Print one JSON value and a newline on stdout; steals the reference. NULL (out of memory) is an error.
  * Returns 0 or REEVE_EXIT_INTERNAL. A failed write is found by reeve_cli_finish. */
 int reeve_cli_print_json(json_t *value);
+/* The one JSON value is printed already: an error's. */
+bool reeve_cli_json_is_printed(void);
 /* A new object with "schema_version" in it; NULL: out of memory. */
 json_t *reeve_cli_json_object(void);
 /* Put a value under a key; steals it. Out of memory (also: value is NULL) ends the program with REEVE_EXIT_INTERNAL:

@@ -1,4 +1,5 @@
 /* `reeve run JOB`: prepare the run folder, launch its ranks, and tell how it went. Inside MPI it becomes a rank. */
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,11 +105,12 @@ static int print_json(const struct reeve_prepared *p, int exit_code, uint32_t re
     (void)snprintf(path, sizeof(path), "%s/status.json", p->run_dir);
     struct reeve_status_report report;
     reeve_status_report_init(&report);
-    (void)reeve_status_file_read(path, &report, NULL);
+    bool told = reeve_status_file_read(path, &report, NULL) == REEVE_OK; /* not by a launch whose ranks never began */
     json_t *object = reeve_cli_json_object();
     if (object == NULL) return reeve_cli_print_json(NULL);
     (void)json_object_set_new(object, "run_dir", reeve_cli_json_text(p->run_dir));
-    (void)json_object_set_new(object, "state", reeve_cli_json_text(reeve_run_state_name(report.state)));
+    (void)json_object_set_new(object, "state",
+                              told ? reeve_cli_json_text(reeve_run_state_name(report.state)) : json_null());
     if (p->tasks != NULL) {
         (void)json_object_set_new(object, "tasks", reeve_cli_json_u64(p->tasks->task_count));
         (void)json_object_set_new(object, "done", reeve_cli_json_u64(report.tasks_done));
@@ -142,6 +144,18 @@ static int say_complete(const struct reeve_prepared *p)
     return REEVE_EXIT_DONE;
 }
 
+/* Before anything is made: a list of commands has no steps to stop at. */
+static int check_stop_at(const struct reeve_verb *verb, const struct run_options *o, const char *job_path)
+{
+    static struct reeve_job job;
+    struct reeve_error err = {0};
+    if (o->stop_at == 0) return 0;
+    if (reeve_job_read(job_path, o->sets, o->set_count, &job, &err) != REEVE_OK) return reeve_cli_fail(&err);
+    if (!reeve_job_is_list(&job)) return 0;
+    return reeve_verb_usage(verb,
+                            "--stop-at counts steps, and a job of workload exec has none: `touch RUN/STOP` stops it");
+}
+
 static int run_main(const struct reeve_verb *verb, int argc, char **argv)
 {
     struct run_options o = {0};
@@ -152,6 +166,8 @@ static int run_main(const struct reeve_verb *verb, int argc, char **argv)
         return REEVE_EXIT_DONE;
     }
     code = reeve_verb_operands(verb, argc, argv, 1, 1);
+    if (code != 0) return code;
+    code = check_stop_at(verb, &o, argv[optind]);
     if (code != 0) return code;
     if (reeve_launch_inside_mpi()) {
         if (o.workers > 0)
@@ -184,8 +200,7 @@ static int run_main(const struct reeve_verb *verb, int argc, char **argv)
     }
     struct reeve_launch_result result;
     code = reeve_launch_run(&launch, &result);
-    if (o.json && code != REEVE_EXIT_UNAVAILABLE && code != REEVE_EXIT_CONFIG)
-        (void)print_json(&p, code, result.restarts);
+    if (o.json && !reeve_cli_json_is_printed()) (void)print_json(&p, code, result.restarts);
     reeve_prepared_fini(&p);
     return code;
 }
@@ -195,7 +210,7 @@ static const struct reeve_opt run_opts[] = {
     {OPT_RUN_DIR, "run-dir", "DIR", "the run's folder (default: runs/<name of the job>)"},
     {OPT_HOSTS, "hosts", "LIST", "hosts for the ranks, as mpirun's --host takes them (default: mpirun finds out)"},
     {OPT_SET, "set", "KEY=VALUE", "replace a key of the job, e.g. train.steps=100; can be repeated"},
-    {OPT_STOP_AT, "stop-at", "STEP", "checkpoint and stop (exit 75) once this step is committed"},
+    {OPT_STOP_AT, "stop-at", "STEP", "checkpoint and stop (exit 75) once this step is committed; not of exec jobs"},
     {OPT_MAX_TIME, "max-time", "TIME",
      "checkpoint and stop (exit 75) before this much time is up, e.g. 11h or 0:45:00"},
     {'q', "quiet", NULL, "no progress on stdout"},
