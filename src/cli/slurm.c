@@ -63,6 +63,51 @@ enum reeve_slurm_answer reeve_slurm_find_job(uint64_t job_id, struct reeve_slurm
     return REEVE_SLURM_FOUND;
 }
 
+/* "75:0": exit code, and the signal that ended it. */
+static bool parse_exit(const char *text, struct reeve_slurm_job *out)
+{
+    char *end = NULL;
+    long code = strtol(text, &end, 10);
+    if (end == text || *end != ':' || code < 0 || code > 255) return false;
+    const char *at = end + 1;
+    long signal = strtol(at, &end, 10);
+    if (end == at || *end != '\0' || signal < 0 || signal > 255) return false;
+    out->exit_code = (int)code;
+    out->signal = (int)signal;
+    return true;
+}
+
+bool reeve_slurm_parse_ended(const char *says, struct reeve_slurm_job *out)
+{
+    size_t n = strlen(says);
+    while (n > 0 && isspace((unsigned char)says[n - 1]))
+        n--;
+    const char *line = says;
+    for (size_t i = 0; i < n; i++)
+        if (says[i] == '\n') line = says + i + 1;
+    char exit[32];
+    struct reeve_slurm_job job = {.ended = true};
+    const char *at = take_field(line, job.state, sizeof(job.state));
+    at = take_field(at, exit, sizeof(exit));
+    at = take_field(at, job.reason, sizeof(job.reason));
+    (void)take_field(at, job.nodes, sizeof(job.nodes));
+    job.state[strcspn(job.state, " ")] = '\0'; /* "CANCELLED by 1000" */
+    if (!isupper((unsigned char)job.state[0]) || !parse_exit(exit, &job)) return false;
+    if (strcmp(job.nodes, "None assigned") == 0) job.nodes[0] = '\0';
+    *out = job;
+    return true;
+}
+
+bool reeve_slurm_find_ended(uint64_t job_id, struct reeve_slurm_job *out)
+{
+    char job[24], says[REEVE_SLURM_SAYS_BYTES];
+    (void)snprintf(job, sizeof(job), "%" PRIu64, job_id);
+    const char *const argv[] = {
+        "sacct", "--noheader", "--parsable2", "--allocations", "--jobs", job, "--format=State,ExitCode,Reason,NodeList",
+        NULL};
+    return reeve_command_run(argv, DEADLINE_MS, says, sizeof(says)) == 0 && reeve_slurm_parse_ended(says, out);
+}
+
 /* What Slurm's words mean for whoever typed the command. */
 static const struct {
     const char *part;

@@ -16,16 +16,23 @@ uint64_t reeve_slurm_own_job(uint32_t *restart_count);
 /* Is there a Slurm here at all? False: *err says what to do. */
 bool reeve_slurm_is_here(struct reeve_error *err);
 
-/* What squeue knows of a job that waits or runs. */
+/* What squeue knows of a job that waits or runs, or sacct of one that has ended. */
 struct reeve_slurm_job {
-    char state[32];   /* "RUNNING" */
+    char state[32];   /* "RUNNING", "NODE_FAIL" */
     char reason[128]; /* why it waits: "Priority", "BeginTime"; "None" */
     char nodes[256];  /* "n[1-4]"; "" while it waits */
-    char left[32];    /* "11:59:30", "UNLIMITED" */
+    char left[32];    /* "11:59:30", "UNLIMITED"; "" once it has ended */
+    bool ended;
+    int exit_code, signal; /* of the batch script, once it has ended */
 };
 enum reeve_slurm_answer { REEVE_SLURM_SILENT, REEVE_SLURM_GONE, REEVE_SLURM_FOUND };
 /* SILENT: squeue does not answer (now); GONE: the job neither waits nor runs. */
 enum reeve_slurm_answer reeve_slurm_find_job(uint64_t job_id, struct reeve_slurm_job *out);
+
+/* A job that squeue does not know any more, asked of the accounting. False: there is none, or it does not know it either. */
+bool reeve_slurm_find_ended(uint64_t job_id, struct reeve_slurm_job *out);
+/* What sacct says of one job, "State|ExitCode|Reason|NodeList"; several lines: it was queued again, the last counts. */
+bool reeve_slurm_parse_ended(const char *says, struct reeve_slurm_job *out);
 
 /* sbatch. JOB_DEVICE | INPUT_PERMISSION with Slurm's words and ours. */
 reeve_status reeve_slurm_submit(const char *script_path, uint64_t *job_id, struct reeve_error *err);

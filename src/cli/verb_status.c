@@ -32,7 +32,7 @@ struct run_state {
     bool waits;        /* submitted, and never begun */
     bool stop, save;   /* the files are there: asked, and not yet done */
     const char *state; /* static: running, stopped, complete, died, ... */
-    uint64_t job_id;   /* of its last batch job, while Slurm knows that; 0: none */
+    uint64_t job_id;   /* of its last batch job, where Slurm knows that; 0: none */
     struct reeve_slurm_job job;
 };
 
@@ -71,15 +71,17 @@ static reeve_status read_state(const char *run_dir, struct run_state *s, struct 
     return REEVE_OK;
 }
 
-/* What Slurm says of the run's batch job; nothing where there is no Slurm, or it does not know the job any more. */
+/* What Slurm says of the run's batch job, or its accounting of one that has ended; nothing where neither answers. */
 static void ask_slurm(struct run_state *s)
 {
     struct reeve_starts starts;
     if (reeve_starts_read(s->run_dir, &starts, NULL) != REEVE_OK) return;
     uint64_t job_id = starts.job_id;
     reeve_starts_fini(&starts);
-    if (job_id != 0 && reeve_slurm_is_here(NULL) && reeve_slurm_find_job(job_id, &s->job) == REEVE_SLURM_FOUND)
-        s->job_id = job_id;
+    if (job_id == 0 || !reeve_slurm_is_here(NULL)) return;
+    enum reeve_slurm_answer answer = reeve_slurm_find_job(job_id, &s->job);
+    bool ended = answer == REEVE_SLURM_GONE && reeve_slurm_find_ended(job_id, &s->job);
+    if (answer == REEVE_SLURM_FOUND || ended) s->job_id = job_id;
 }
 
 /* ---- JSON ---- */
@@ -142,7 +144,9 @@ static json_t *state_json(const struct run_state *s)
         reeve_cli_json_set(job, "job_id", reeve_cli_json_u64(s->job_id));
         reeve_cli_json_set(job, "state", reeve_cli_json_text(s->job.state));
         reeve_cli_json_set(job, "reason", reeve_cli_json_text(s->job.reason));
-        reeve_cli_json_set(job, "time_left", reeve_cli_json_text(s->job.left));
+        reeve_cli_json_set(job, "time_left", s->job.ended ? json_null() : reeve_cli_json_text(s->job.left));
+        reeve_cli_json_set(job, "exit_code", s->job.ended ? json_integer(s->job.exit_code) : json_null());
+        reeve_cli_json_set(job, "signal", s->job.ended ? json_integer(s->job.signal) : json_null());
         reeve_cli_json_set(job, "nodes", reeve_cli_json_text(s->job.nodes));
         reeve_cli_json_set(o, "slurm", job);
     }
@@ -173,7 +177,7 @@ static double age_s(const struct run_state *s)
 static void print_next(const struct run_state *s)
 {
     const char *state = s->state;
-    if (s->job_id != 0 && !s->owned) {
+    if (s->job_id != 0 && !s->job.ended && !s->owned) {
         (void)printf("to stop it  scancel %" PRIu64 "\n", s->job_id);
     } else if (s->owned) {
         if (s->stop) (void)printf("asked       to stop at the next step boundary (STOP)\n");
@@ -230,6 +234,19 @@ static void print_report(const struct reeve_status_report *r)
     if (*r->message != '\0') (void)printf("message     %s\n", r->message);
 }
 
+static void print_slurm(const struct run_state *s)
+{
+    const struct reeve_slurm_job *job = &s->job;
+    (void)printf("slurm       job %" PRIu64 " %s", s->job_id, job->state);
+    if (job->nodes[0] != '\0') (void)printf(" on %s", job->nodes);
+    if (job->ended && job->signal != 0) (void)printf(", signal %d", job->signal);
+    else if (job->ended) (void)printf(", exit code %d", job->exit_code);
+    else if (job->nodes[0] != '\0') (void)printf(", %s left", job->left);
+    bool told = job->reason[0] != '\0' && strcmp(job->reason, "None") != 0;
+    if (told && (job->ended || job->nodes[0] == '\0')) (void)printf(", reason %s", job->reason);
+    (void)printf("\n");
+}
+
 static void print_one(const struct run_state *s)
 {
     char age[32], left[32];
@@ -243,11 +260,7 @@ static void print_one(const struct run_state *s)
     (void)printf("\n");
     if (s->owned) (void)printf("owner       %s\n", s->owner);
     if (s->supervised) (void)printf("supervisor  %s\n", s->supervisor);
-    if (s->job_id != 0 && s->job.nodes[0] != '\0')
-        (void)printf("slurm       job %" PRIu64 " %s on %s, %s left\n", s->job_id, s->job.state, s->job.nodes,
-                     s->job.left);
-    else if (s->job_id != 0)
-        (void)printf("slurm       job %" PRIu64 " %s, reason %s\n", s->job_id, s->job.state, s->job.reason);
+    if (s->job_id != 0) print_slurm(s);
     if (s->reported) print_report(&s->report);
     print_next(s);
 }

@@ -1,0 +1,81 @@
+/* What Slurm's accounting says of a job that has ended: words from outside, read with care. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cli/slurm.h"
+
+static void ended_job_is_read_from_one_line(void **state)
+{
+    static const struct {
+        const char *says, *state, *reason, *nodes;
+        int exit_code, signal;
+    } cases[] = {
+        {"COMPLETED|0:0|None|n[1-4]\n", "COMPLETED", "None", "n[1-4]", 0, 0},
+        {"FAILED|75:0|None|n1\n", "FAILED", "None", "n1", 75, 0},
+        {"TIMEOUT|0:0|Dependency|n1", "TIMEOUT", "Dependency", "n1", 0, 0},
+        {"OUT_OF_MEMORY|0:125||n1\n\n", "OUT_OF_MEMORY", "", "n1", 0, 125},
+        {"CANCELLED by 1000|0:9|Priority|None assigned\n", "CANCELLED", "Priority", "", 0, 9},
+        {"NODE_FAIL|0:0|None|n[1-4]\nCOMPLETED|0:0|None|n[2-5]\n", "COMPLETED", "None", "n[2-5]", 0, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct reeve_slurm_job job;
+        memset(&job, 0xff, sizeof job);
+        if (!reeve_slurm_parse_ended(cases[i].says, &job)) fail_msg("not read: %s", cases[i].says);
+        assert_true(job.ended);
+        assert_string_equal(job.state, cases[i].state);
+        assert_string_equal(job.reason, cases[i].reason);
+        assert_string_equal(job.nodes, cases[i].nodes);
+        assert_string_equal(job.left, "");
+        assert_int_equal(job.exit_code, cases[i].exit_code);
+        assert_int_equal(job.signal, cases[i].signal);
+    }
+}
+
+static void what_is_no_such_line_is_refused(void **state)
+{
+    static const char *const says[] = {"",
+                                       "\n",
+                                       "|",
+                                       "|||",
+                                       "COMPLETED",
+                                       "COMPLETED|",
+                                       "COMPLETED|0|None|n1",
+                                       "COMPLETED|0:|None|n1",
+                                       "COMPLETED|:0|None|n1",
+                                       "COMPLETED|0:0:0|None|n1",
+                                       "COMPLETED|-1:0|None|n1",
+                                       "COMPLETED|256:0|None|n1",
+                                       "COMPLETED|99999999999999999999:0|None|n1",
+                                       "COMPLETED|0:x|None|n1",
+                                       "sacct: error: slurmdbd|0:0|None|n1",
+                                       "COMPLETED|0:0|None|n1\nsacct: error: something came in between"};
+    (void)state;
+    for (size_t i = 0; i < sizeof says / sizeof says[0]; i++) {
+        struct reeve_slurm_job job = {.state = "as before"};
+        if (reeve_slurm_parse_ended(says[i], &job)) fail_msg("read: %s", says[i]);
+        assert_string_equal(job.state, "as before");
+    }
+    char longest[2000];
+    struct reeve_slurm_job job;
+    memset(longest, 'A', sizeof longest);
+    (void)snprintf(longest + 500, sizeof longest - 500, "|0:0|%01000d|n1", 7);
+    assert_true(reeve_slurm_parse_ended(longest, &job)); /* cut, not overrun */
+    assert_int_equal(strlen(job.state), sizeof job.state - 1);
+    assert_int_equal(strlen(job.reason), sizeof job.reason - 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ended_job_is_read_from_one_line),
+        cmocka_unit_test(what_is_no_such_line_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
