@@ -6,44 +6,109 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "cli/command.h"
 #include "cli/output.h"
 
-#define NAMES_DEADLINE_MS 30000
-#define START_DEADLINE_MS 5000 /* for a node to start a process: usually a tenth of a second */
+#define NAMES_DEADLINE_MS 10000
+#define AT_ONCE 32u /* so many nodes are asked at a time: each is a process here, and a word with Slurm's controller */
+#define LOOK_NS (5 * REEVE_MILLISECOND_NS)
+#define ASK_AGAIN_NS (30 * REEVE_SECOND_NS) /* a node that is there, and still silent */
+#define UNSURE_NS (5 * REEVE_SECOND_NS)     /* Slurm does not answer: nothing is known */
+#define LOST_NS (10 * REEVE_SECOND_NS) /* a node that was found lost is not asked again for the launch that follows */
 
-bool reeve_allocation_hosts_init(struct reeve_allocation_hosts *h, uint32_t workers)
+bool reeve_allocation_hosts_init(struct reeve_allocation_hosts *h, uint32_t workers, uint32_t min_workers)
 {
     const char *nodes = getenv("SLURM_JOB_NUM_NODES");
     long count = nodes != NULL ? strtol(nodes, NULL, 10) : 0;
     if (count < 2 || count > 65535 || getenv("SLURM_JOB_NODELIST") == NULL || workers < 2) return false;
     h->workers = workers;
     h->nodes = (uint32_t)count;
+    h->min_workers = min_workers < workers ? min_workers : workers;
+    /* mpirun starts its daemons with srun. To Slurm those of a launch that lost a node go on, and hold their cores, until
+     * it has called that node down: minutes in which the srun of the next launch would wait. */
+    (void)setenv("SLURM_OVERLAP", "1", 0);
     return true;
 }
 
-/* Does the node start a process? The step shares the cores of whatever the node may still run. */
-static bool starts_a_process(const char *host)
+/* The nodes of an allocation do not change while it lasts. */
+static bool know_names(struct reeve_allocation_hosts *h)
 {
-    char node[300], says[512];
-    (void)snprintf(node, sizeof(node), "--nodelist=%s", host);
-    const char *const argv[] = {"env",
-                                "-u",
-                                "SLURM_NTASKS_PER_NODE",
-                                "-u",
-                                "SLURM_DISTRIBUTION",
-                                "srun",
-                                "--nodes=1",
-                                "--ntasks=1",
-                                "--overlap",
-                                "--mpi=none",
-                                "--quiet",
-                                "--immediate=5",
-                                node,
-                                "true",
-                                NULL};
-    return reeve_command_run(argv, START_DEADLINE_MS, says, sizeof(says)) == 0;
+    const char *const argv[] = {"scontrol", "show", "hostnames", getenv("SLURM_JOB_NODELIST"), NULL};
+    if (h->names[0] != '\0') return true;
+    if (reeve_command_run(argv, NAMES_DEADLINE_MS, h->names, sizeof(h->names)) == 0) return true;
+    h->names[0] = '\0';
+    return false;
 }
+
+/* The next name in a list of lines; NULL: there is none. */
+static const char *next_name(const char *at, char name[256])
+{
+    at += strspn(at, "\n");
+    size_t n = strcspn(at, "\n");
+    if (n == 0) return NULL;
+    (void)snprintf(name, 256, "%.*s", (int)n, at);
+    return at + n;
+}
+
+bool reeve_allocation_hosts_same(const char *node, const char *host)
+{
+    if (strcmp(node, host) == 0) return true;
+    size_t a = strcspn(node, "."), b = strcspn(host, ".");
+    bool one_is_short = node[a] == '\0' || host[b] == '\0';
+    return one_is_short && a == b && strncmp(node, host, a) == 0;
+}
+
+/* ---- a node that is silent ---- */
+
+/* Only what Slurm calls a node of this job is ever asked. */
+static bool find_node(struct reeve_allocation_hosts *h, const char *host, char node[256])
+{
+    if (!know_names(h)) return false;
+    for (const char *at = h->names; (at = next_name(at, node)) != NULL;)
+        if (reeve_allocation_hosts_same(node, host)) return true;
+    return false;
+}
+
+static void ask(struct reeve_allocation_hosts *h, const char *node, reeve_time_ns now_ns)
+{
+    const char *own = getenv("SLURMD_NODENAME");
+    (void)snprintf(h->asked, sizeof(h->asked), "%s", node);
+    h->lost_ns = 0;
+    h->ask_again_ns = now_ns + ASK_AGAIN_NS;
+    if (own == NULL || strcmp(own, node) == 0) return; /* this one is there */
+    reeve_host_probe_start(&h->suspect, node, now_ns);
+    reeve_host_probe_start(&h->control, own, now_ns);
+}
+
+static bool is_asking(const struct reeve_allocation_hosts *h)
+{
+    return h->suspect.child != 0 || h->control.child != 0;
+}
+
+bool reeve_allocation_hosts_is_lost(void *arg, const char *host, reeve_time_ns now_ns)
+{
+    struct reeve_allocation_hosts *h = arg;
+    char node[256];
+    if (!is_asking(h)) {
+        if (host[0] == '\0') h->ask_again_ns = 0; /* it spoke again: whoever is silent next is asked at once */
+        bool again = now_ns >= h->ask_again_ns || !reeve_allocation_hosts_same(h->asked, host);
+        if (host[0] == '\0' || !again || !find_node(h, host, node)) return false;
+        ask(h, node, now_ns);
+    }
+    bool asked = is_asking(h);
+    enum reeve_host_answer suspect = reeve_host_probe_look(&h->suspect, now_ns);
+    enum reeve_host_answer control = reeve_host_probe_look(&h->control, now_ns);
+    if (!asked || is_asking(h) || suspect == REEVE_HOST_STARTS) return false;
+    if (control != REEVE_HOST_STARTS) {
+        h->ask_again_ns = now_ns + UNSURE_NS;
+        return false;
+    }
+    h->lost_ns = now_ns;
+    return reeve_allocation_hosts_same(h->asked, host); /* not if it has spoken meanwhile */
+}
+
+/* ---- the next launch ---- */
 
 /* "n1:3,n2:3" */
 static bool add_host(char *list, size_t *used, const char *host, uint32_t slots)
@@ -54,25 +119,69 @@ static bool add_host(char *list, size_t *used, const char *host, uint32_t slots)
     return true;
 }
 
+static bool was_just_lost(const struct reeve_allocation_hosts *h, const char *node, reeve_time_ns now_ns)
+{
+    return h->lost_ns != 0 && now_ns - h->lost_ns < LOST_NS && strcmp(h->asked, node) == 0;
+}
+
+/* Ask `count` nodes at once, until each has answered. */
+static void ask_all(const struct reeve_allocation_hosts *h, char names[][256], uint32_t count,
+                    struct reeve_host_probe *probes)
+{
+    reeve_time_ns now_ns = reeve_clock_now();
+    for (uint32_t i = 0; i < count; i++) {
+        probes[i] = (struct reeve_host_probe){.answer = REEVE_HOST_SILENT};
+        if (!was_just_lost(h, names[i], now_ns)) reeve_host_probe_start(&probes[i], names[i], now_ns);
+    }
+    for (bool all = false; !all; reeve_clock_sleep(LOOK_NS)) {
+        all = true;
+        for (uint32_t i = 0; i < count; i++)
+            if (reeve_host_probe_look(&probes[i], reeve_clock_now()) == REEVE_HOST_ASKED) all = false;
+    }
+}
+
+/* Does this node start a process? */
+static bool slurm_answers(const struct reeve_allocation_hosts *h)
+{
+    char own[1][256];
+    struct reeve_host_probe probe;
+    const char *name = getenv("SLURMD_NODENAME");
+    if (name == NULL) return true;
+    (void)snprintf(own[0], sizeof(own[0]), "%s", name);
+    ask_all(h, own, 1, &probe);
+    return probe.answer == REEVE_HOST_STARTS;
+}
+
 bool reeve_allocation_hosts_replace(void *arg, uint32_t restart, struct reeve_placement *placement)
 {
+    (void)restart;
     struct reeve_allocation_hosts *h = arg;
-    static char names[REEVE_HOST_LIST_BYTES];
-    const char *const argv[] = {"scontrol", "show", "hostnames", getenv("SLURM_JOB_NODELIST"), NULL};
-    if (reeve_command_run(argv, NAMES_DEADLINE_MS, names, sizeof(names)) != 0) {
-        reeve_cli_note("Slurm does not say which nodes this job has");
-        return false;
+    static char names[AT_ONCE][256];
+    static struct reeve_host_probe probes[AT_ONCE];
+    if (!know_names(h) || !slurm_answers(h)) {
+        reeve_cli_note("Slurm does not answer; trying the same nodes again");
+        return true; /* its controller may be away for a while; the waits between restarts are the patience for that */
     }
-    uint32_t per_node = (h->workers + h->nodes - 1) / h->nodes, left = 0;
+    uint32_t per_node = (h->workers + h->nodes - 1) / h->nodes, left = 0, count;
     size_t used = 0;
-    for (char *at = names, *host; (host = strsep(&at, "\n")) != NULL;) {
-        if (*host == '\0') continue;
-        if (!starts_a_process(host)) reeve_cli_note("node %s starts nothing any more: going on without it", host);
-        else if (add_host(h->list, &used, host, per_node + 1)) left++;
-    }
-    if (left == 0) return false;
+    const char *at = h->names;
+    do {
+        for (count = 0; count < AT_ONCE && at != NULL; count++)
+            if ((at = next_name(at, names[count])) == NULL) break;
+        ask_all(h, names, count, probes);
+        for (uint32_t i = 0; i < count; i++) {
+            if (probes[i].answer != REEVE_HOST_STARTS)
+                reeve_cli_note("node %s starts nothing any more: going on without it", names[i]);
+            else if (add_host(h->list, &used, names[i], per_node + 1)) left++;
+        }
+    } while (at != NULL);
+    h->lost_ns = 0; /* the next time it is asked like all others */
     uint32_t room = left * per_node;
     placement->workers = h->workers < room ? h->workers : room;
     placement->hosts = h->list;
-    return true;
+    if (left > 0 && placement->workers >= h->min_workers) return true;
+    reeve_cli_note("%" PRIu32 " of %" PRIu32 " nodes are left, for %" PRIu32 " workers; at least %" PRIu32
+                   " are wanted (resources.min_workers)",
+                   left, h->nodes, placement->workers, h->min_workers);
+    return false;
 }

@@ -19,9 +19,12 @@ struct reeve_placement {
 struct reeve_launch {
     const struct reeve_prepared *prepared; /* borrowed */
     struct reeve_placement placement;      /* of the first launch */
+    /* May be NULL. Called about twice a second while a launch runs; host: one whose workers have all fallen silent, ""
+     * where there is none. True once it is known to be lost: the launch is ended then. Does not wait. */
+    bool (*is_lost)(void *arg, const char *host, reeve_time_ns now_ns);
     /* May be NULL. Called before each launch but the first, `restart` counting from 1: put into *placement what is left
-     * of the allocation, where that changes (any number of workers gives the same bits). false: there is nothing left
-     * to run on; the supervisor then gives up. */
+     * of the allocation, where that changes (any number of workers gives the same bits). false: too little is
+     * left to run on, as it has said; the supervisor then ends with 75, and another allocation goes on. */
     bool (*replace)(void *arg, uint32_t restart, struct reeve_placement *placement);
     void *arg;
     uint64_t stop_at;  /* 0: no */

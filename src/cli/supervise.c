@@ -14,6 +14,7 @@
 #include "cli/launch_mpirun.h"
 #include "cli/output.h"
 #include "cli/supervise.h"
+#include "export/starts_file.h"
 #include "run/stop_signals.h"
 
 #define REFRESH_NS (10 * REEVE_SECOND_NS)
@@ -82,6 +83,20 @@ static bool wait_for(struct reeve_supervisor *s, reeve_time_ns wait_ns)
     return true;
 }
 
+/* The last word of a start whose master is dead, for `reeve requeue` and for people. */
+static int end_short_of_nodes(const struct reeve_supervisor *s, const struct reeve_relaunch_end *facts)
+{
+    const struct reeve_start end = {.epoch = s->epoch_before,
+                                    .cause = REEVE_CAUSE_NODE_FAILURE,
+                                    .exit_code = REEVE_EXIT_AGAIN,
+                                    .last_step = facts->step,
+                                    .checkpoint = facts->checkpoint};
+    struct reeve_error err = {0};
+    if (reeve_starts_append_end(s->launch->prepared->run_dir, &end, &err) != REEVE_OK)
+        reeve_supervise_say(s, "%s", err.text);
+    return REEVE_EXIT_AGAIN;
+}
+
 /* Between two launches: what follows? -1: launch again; else the exit code. */
 static int judge(struct reeve_supervisor *s, const struct reeve_launch_end *end, struct reeve_placement *placement)
 {
@@ -103,8 +118,8 @@ static int judge(struct reeve_supervisor *s, const struct reeve_launch_end *end,
         return REEVE_EXIT_AGAIN;
     }
     if (l->replace == NULL || l->replace(l->arg, s->restarts, placement)) return -1;
-    reeve_supervise_say(s, "giving up: no host is left to run on; run the same command again in another allocation");
-    return REEVE_EXIT_INTERNAL;
+    reeve_supervise_say(s, "too little is left of this allocation: run the same command again in another one to go on");
+    return end->facts.began ? end_short_of_nodes(s, &end->facts) : REEVE_EXIT_INTERNAL;
 }
 
 static int supervise(struct reeve_supervisor *s)

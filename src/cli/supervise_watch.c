@@ -25,6 +25,7 @@
 #define TURN_MS 50
 #define STATUS_NS (500 * REEVE_MILLISECOND_NS)
 #define KILL_AFTER_NS (5 * REEVE_SECOND_NS)        /* from a polite end to SIGKILL */
+#define HOST_LOST_KILL_NS REEVE_SECOND_NS          /* the same where mpirun would wait for a host that is gone */
 #define LEAVE_NS REEVE_SECOND_NS                   /* for ranks to follow a launcher that has ended */
 #define START_SCAN_NS (100 * REEVE_MILLISECOND_NS) /* how often ranks are looked for, while they are started */
 #define SCAN_NS (5 * REEVE_SECOND_NS)              /* and afterwards: it reads the environment of many processes */
@@ -41,8 +42,8 @@ struct watch {
     struct reeve_launch_words words;
     int status; /* waitpid's, once the child has ended */
     int signals_seen;
-    bool left_at_once, taken_over, hung, unnoticed;
-    char why_ended[96]; /* of hung and unnoticed */
+    bool left_at_once, taken_over, hung, unnoticed, host_lost;
+    char why_ended[96]; /* of hung, unnoticed and host_lost */
     bool alone;         /* master and worker are one process, without mpirun */
     bool local;         /* all ranks are on this machine */
     bool begun;         /* the run has told of itself */
@@ -51,6 +52,14 @@ struct watch {
     reeve_time_ns looked_ns, kill_at_ns;           /* 0: nothing is to be killed */
     uint64_t oom_kills;                            /* of this host, before */
 };
+
+static void end_it(struct watch *w, reeve_time_ns kill_after_ns)
+{
+    if (w->kill_at_ns != 0) return;
+    /* To a run of one process SIGTERM is a first request to stop: it would go on, saving. */
+    (void)kill(w->child, w->left_at_once && w->alone ? SIGKILL : SIGTERM);
+    w->kill_at_ns = reeve_clock_now() + kill_after_ns;
+}
 
 /* ---- what the run says of itself ---- */
 
@@ -67,6 +76,20 @@ static enum reeve_stall_work work_of(const struct reeve_job *job, const struct r
     if (r->state != REEVE_RUN_RUNNING) return REEVE_STALL_SAVING;
     bool due = r->step == job->train.steps || (job->train.eval_every > 0 && r->step % job->train.eval_every == 0);
     return due && r->eval_step != r->step ? REEVE_STALL_EVALUATING : REEVE_STALL_STEPPING;
+}
+
+/* MPI may need a minute to notice that a host is gone; its silence is told by the master within seconds. */
+static void look_for_lost_host(struct watch *w, const char *silent_host, double silent_s, reeve_time_ns now_ns)
+{
+    const struct reeve_launch *l = w->s->launch;
+    if (w->kill_at_ns != 0 || l->is_lost == NULL || !l->is_lost(l->arg, silent_host, now_ns)) return;
+    w->host_lost = true;
+    (void)snprintf(w->why_ended, sizeof(w->why_ended), "host %.64s was lost", silent_host);
+    reeve_supervise_say(w->s,
+                        "host %s is lost: no worker on it has said a word for %.0f s (faults.host_silence_s), and it "
+                        "starts no process any more; ending the launch",
+                        silent_host, silent_s);
+    end_it(w, HOST_LOST_KILL_NS);
 }
 
 static void look_for_progress(struct watch *w, reeve_time_ns now_ns)
@@ -87,6 +110,7 @@ static void look_for_progress(struct watch *w, reeve_time_ns now_ns)
     /* How long a user's command takes nobody knows: there a master that tells of itself is enough. */
     if (told && reeve_job_is_list(&w->s->launch->prepared->job)) mark.told_ns = r.updated_wall_ns;
     reeve_stall_look(stall, &mark, now_ns);
+    look_for_lost_host(w, told ? r.silent_host : "", told ? r.silent_s : 0.0, now_ns);
 }
 
 struct fold {
@@ -115,7 +139,7 @@ void reeve_supervise_read_journal(struct reeve_supervisor *s, uint32_t epoch_bef
     s->membership_before = fold.membership;
 }
 
-/* ---- ending it ---- */
+/* ---- reasons to end it ---- */
 
 /* The file STOP, whole at once, with the number of the signal: so the run knows that no person wrote it. */
 static void ask_stop(const struct watch *w)
@@ -128,21 +152,13 @@ static void ask_stop(const struct watch *w)
     reeve_supervise_say(w->s, "stopping at the next step boundary; once more to leave at once");
 }
 
-static void end_it(struct watch *w)
-{
-    if (w->kill_at_ns != 0) return;
-    /* To a run of one process SIGTERM is a first request to stop: it would go on, saving. */
-    (void)kill(w->child, w->left_at_once && w->alone ? SIGKILL : SIGTERM);
-    w->kill_at_ns = reeve_clock_now() + KILL_AFTER_NS;
-}
-
 static void heed_signals(struct watch *w)
 {
     int count = reeve_stop_signals_count();
     if (count > w->signals_seen && w->signals_seen == 0) ask_stop(w);
     if (reeve_stop_signals_leave() && !w->left_at_once) {
         w->left_at_once = true;
-        end_it(w);
+        end_it(w, KILL_AFTER_NS);
     }
     w->signals_seen = count;
 }
@@ -174,7 +190,7 @@ static void look_for_ranks(struct watch *w, reeve_time_ns now_ns)
     w->unnoticed = true;
     (void)snprintf(w->why_ended, sizeof(w->why_ended), "%u of the %u ranks on this host were lost, unnoticed by mpirun",
                    w->ranks_seen - ranks, w->ranks_seen);
-    end_it(w);
+    end_it(w, KILL_AFTER_NS);
 }
 
 static void heed_clock(struct watch *w)
@@ -190,7 +206,7 @@ static void heed_clock(struct watch *w)
     look_for_progress(w, now_ns);
     if (!reeve_supervise_refresh(w->s)) {
         w->taken_over = true;
-        end_it(w);
+        end_it(w, KILL_AFTER_NS);
     }
     const struct reeve_stall *stall = &w->s->stall;
     if (w->kill_at_ns != 0 || !reeve_stall_is_hung(stall)) return;
@@ -201,7 +217,7 @@ static void heed_clock(struct watch *w)
                         "%s (that is longer than %lld s: faults.hang_min_s, or 20 median steps, and ten times that "
                         "while starting, evaluating or saving); ending it",
                         w->why_ended, (long long)(reeve_stall_patience(stall) / REEVE_SECOND_NS));
-    end_it(w);
+    end_it(w, KILL_AFTER_NS);
 }
 
 /* ---- the watch ---- */
@@ -277,7 +293,7 @@ static void word_cause(const struct watch *w, const struct reeve_relaunch_end *f
 {
     const struct reeve_launch_death *death = &w->words.death;
     char who[96];
-    if (w->hung || w->unnoticed) (void)snprintf(cause, REEVE_CAUSE_BYTES, "%s", w->why_ended);
+    if (w->hung || w->unnoticed || w->host_lost) (void)snprintf(cause, REEVE_CAUSE_BYTES, "%s", w->why_ended);
     else if (death->known) {
         if (death->rank == 0) (void)snprintf(who, sizeof(who), "the master on %.64s", death->host);
         else (void)snprintf(who, sizeof(who), "worker %d on %.64s", death->rank, death->host);
@@ -307,7 +323,7 @@ static int last_word(const struct watch *w)
 /* mpirun's exit code is neither 0 nor the run's own where it missed a rank, in whichever words. */
 static bool was_lost(const struct watch *w, const struct reeve_relaunch_end *facts)
 {
-    if (w->hung || w->unnoticed || w->words.death.known || !WIFEXITED(w->status)) return true;
+    if (w->hung || w->unnoticed || w->host_lost || w->words.death.known || !WIFEXITED(w->status)) return true;
     int code = WEXITSTATUS(w->status);
     return code > 128 || (facts->began && code != 0 && code != facts->last_word);
 }

@@ -194,7 +194,9 @@ static int run_main(const struct reeve_verb *verb, int argc, char **argv)
     };
     /* In an allocation of several nodes a launch after a loss goes to those that are left. */
     static struct reeve_allocation_hosts allocation;
-    if (o.hosts == NULL && reeve_allocation_hosts_init(&allocation, launch.placement.workers)) {
+    if (o.hosts == NULL &&
+        reeve_allocation_hosts_init(&allocation, launch.placement.workers, p.job.resources.min_workers)) {
+        launch.is_lost = reeve_allocation_hosts_is_lost;
         launch.replace = reeve_allocation_hosts_replace;
         launch.arg = &allocation;
     }

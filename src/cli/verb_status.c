@@ -123,6 +123,7 @@ static void put_report(json_t *o, const struct reeve_status_report *r)
     reeve_cli_json_set(o, "refused_steps", reeve_cli_json_u64(r->refused_steps));
     reeve_cli_json_set(o, "restarts", json_integer(r->restarts));
     reeve_cli_json_set(o, "last_checkpoint_step", reeve_cli_json_u64(r->last_checkpoint_step));
+    reeve_cli_json_set(o, "silent_host", r->silent_host[0] != '\0' ? reeve_cli_json_text(r->silent_host) : json_null());
     reeve_cli_json_set(o, "exit_code", r->exit_code >= 0 ? json_integer(r->exit_code) : json_null());
     reeve_cli_json_set(o, "message", reeve_cli_json_text(r->message));
     reeve_cli_json_set(o, "updated", reeve_cli_json_utc(r->updated_wall_ns));
@@ -261,6 +262,8 @@ static void print_one(const struct run_state *s)
     if (s->owned) (void)printf("owner       %s\n", s->owner);
     if (s->supervised) (void)printf("supervisor  %s\n", s->supervisor);
     if (s->job_id != 0) print_slurm(s);
+    if (s->owned && s->report.silent_host[0] != '\0')
+        (void)printf("silent      host %s for %.0f s\n", s->report.silent_host, s->report.silent_s);
     if (s->reported) print_report(&s->report);
     print_next(s);
 }

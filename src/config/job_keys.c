@@ -103,6 +103,8 @@ static const struct reeve_key keys[] = {
     U32("resources", "tasks_per_node", resources.tasks_per_node, 0, 4096, "0", "workers",
         "on each node; 0: workers, spread evenly"),
     U32("resources", "gpus_per_node", resources.gpus_per_node, 0, 1024, "0", "GPUs", "that `reeve submit` asks for"),
+    U32("resources", "min_workers", resources.min_workers, 1, 65536, "1", "workers",
+        "that a batch job goes on with after the loss of a node; with fewer it is queued again"),
     TEXT(REEVE_KEY_TEXT, "resources", "time", resources.time, 0, "",
          "limit of a batch job as Slurm writes it, e.g. 12:00:00; \"\": the cluster's default"),
     TEXT(REEVE_KEY_TEXT, "resources", "partition", resources.partition, 0, "",
@@ -120,6 +122,10 @@ static const struct reeve_key keys[] = {
         "without a word of a worker before it is named in a warning"),
     U32("faults", "silence_stop_s", faults.silence_stop_s, 1, 604800, "600", "s",
         "without a word of a worker before the run stops; at least silence_warn_s"),
+    U32("faults", "host_silence_s", faults.host_silence_s, 0, 604800, "5", "s",
+        "without a word of any worker of a host before `reeve run` asks Slurm whether the host still starts a process; "
+        "0: "
+        "it never asks"),
     U32("faults", "credits", faults.credits, 1, 64, "2", "tasks", "that a worker holds ahead"),
     U32("faults", "restarts_max", faults.restarts_max, 0, 1000000, "10", "restarts",
         "by `reeve run`, in a row without progress, before it gives up; 0: it never starts again"),

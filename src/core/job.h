@@ -50,6 +50,7 @@ struct reeve_job {
     struct { uint32_t every; uint32_t keep; } checkpoint; /* every 0: only at the end and when stopped */
     struct {
         uint32_t workers, threads, device;
+        uint32_t min_workers; /* with fewer left after a loss a batch job is queued again */
         /* what `reeve submit` asks a cluster for; 0 and "" leave it open */
         uint32_t nodes, tasks_per_node, gpus_per_node;
         uint32_t launcher; /* enum reeve_launcher */
@@ -61,6 +62,7 @@ struct reeve_job {
         uint32_t crash_limit;       /* workers lost in a row with the same task */
         uint32_t silence_warn_s;    /* a worker this silent is named in a warning */
         uint32_t silence_stop_s;    /* and after this long the run stops */
+        uint32_t host_silence_s;    /* without a word of any worker of a host: then it may be lost; 0: never */
         uint32_t credits;           /* tasks a worker holds ahead */
         uint32_t restarts_max;      /* by `reeve run`, in a row and without progress; 0: never */
         uint32_t restart_wait_s; /* the back-off before a restart ends here */

@@ -177,15 +177,23 @@ void reeve_master_reject_checkpoint(reeve_master *m, uint64_t step)
     m->checkpoint_count = kept;
 }
 
+bool reeve_master_silence(const reeve_master *m, uint32_t worker, reeve_time_ns now_ns, reeve_time_ns since_ns,
+                          reeve_time_ns *silence_ns)
+{
+    if (worker == 0 || worker > m->expected) return false;
+    const struct master_worker *at = &m->workers[worker];
+    *silence_ns = now_ns - (at->heard_ns > since_ns ? at->heard_ns : since_ns);
+    return at->state == WORKER_JOINED || (at->state == WORKER_ABSENT && m->phase == REEVE_PHASE_GATHER);
+}
+
 uint32_t reeve_master_silent_worker(const reeve_master *m, reeve_time_ns now_ns, reeve_time_ns since_ns,
                                     reeve_time_ns *silence_ns)
 {
     uint32_t worst = 0;
     *silence_ns = 0;
     for (uint32_t w = 1; w <= m->expected; w++) {
-        const struct master_worker *at = &m->workers[w];
-        bool awaited = at->state == WORKER_JOINED || (at->state == WORKER_ABSENT && m->phase == REEVE_PHASE_GATHER);
-        reeve_time_ns silent = now_ns - (at->heard_ns > since_ns ? at->heard_ns : since_ns);
+        reeve_time_ns silent = 0;
+        bool awaited = reeve_master_silence(m, w, now_ns, since_ns, &silent);
         if (!awaited || (worst != 0 && silent <= *silence_ns)) continue;
         worst = w;
         *silence_ns = silent;

@@ -158,9 +158,12 @@ uint32_t reeve_master_checkpoints(const reeve_master *m, struct reeve_master_che
 /* A checkpoint on record that turned out unreadable before the run was opened: not to be offered to the workers. */
 void reeve_master_reject_checkpoint(reeve_master *m, uint64_t step);
 
-/* The worker that has been silent longest, for how long; 0: none. Counted from `since_ns` at the earliest (when the
- * caller began, or came back from an absence of its own). While workers gather, one that has not joined counts too;
- * one that said goodbye does not. */
+/* For how long a worker has said nothing, counted from `since_ns` at the earliest (when the caller began, or came back
+ * from an absence of its own). False: no word of it is awaited. While workers gather, one that has not joined is awaited
+ * too; one that said goodbye is not. */
+bool reeve_master_silence(const reeve_master *m, uint32_t worker, reeve_time_ns now_ns, reeve_time_ns since_ns,
+                          reeve_time_ns *silence_ns);
+/* The awaited worker that has been silent longest, for how long; 0: none. */
 uint32_t reeve_master_silent_worker(const reeve_master *m, reeve_time_ns now_ns, reeve_time_ns since_ns,
                                     reeve_time_ns *silence_ns);
 /* For addressing frames with to == 0. */

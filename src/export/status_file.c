@@ -16,16 +16,22 @@
 
 #define STATUS_FORMAT 1
 
+/* A key that is not there is no fault where `optional`: it came to format 1 later. */
 enum field_type { FIELD_U64, FIELD_U32, FIELD_I64, FIELD_INT, FIELD_DOUBLE, FIELD_NAME, FIELD_MESSAGE, FIELD_HEX };
 
 static const struct field {
     const char *key;
     enum field_type type;
     size_t offset;
+    bool optional;
 } fields[] = {
 #define FIELD(key, type, member)                                                                                       \
     {                                                                                                                  \
-        key, type, offsetof(struct reeve_status_report, member)                                                        \
+        key, type, offsetof(struct reeve_status_report, member), false                                                 \
+    }
+#define OPTIONAL(key, type, member)                                                                                    \
+    {                                                                                                                  \
+        key, type, offsetof(struct reeve_status_report, member), true                                                  \
     }
     FIELD("job", FIELD_NAME, job),
     FIELD("run_id", FIELD_HEX, run_id),
@@ -57,12 +63,15 @@ static const struct field {
     FIELD("last_checkpoint_step", FIELD_U64, last_checkpoint_step),
     FIELD("last_checkpoint_wall_ns", FIELD_I64, last_checkpoint_wall_ns),
     FIELD("restarts", FIELD_U32, restarts),
+    OPTIONAL("silent_host", FIELD_MESSAGE, silent_host),
+    OPTIONAL("silent_s", FIELD_DOUBLE, silent_s),
     FIELD("exit_code", FIELD_INT, exit_code),
     FIELD("message", FIELD_MESSAGE, message),
     FIELD("updated_wall_ns", FIELD_I64, updated_wall_ns),
     FIELD("pid", FIELD_U32, pid),
     FIELD("host", FIELD_NAME, host),
 #undef FIELD
+#undef OPTIONAL
 };
 #define FIELDS (sizeof fields / sizeof fields[0])
 
@@ -230,10 +239,12 @@ static reeve_status take_report(const char *path, const json_t *object, struct r
     if (!take_state(json_object_get(object, "state"), &r->state))
         return reeve_fail(err, REEVE_STORE_CORRUPT, "%s: \"state\": expected a state of a run, such as \"running\"",
                           path);
-    for (size_t i = 0; i < FIELDS; i++)
-        if (!take_field(&fields[i], json_object_get(object, fields[i].key), r))
+    for (size_t i = 0; i < FIELDS; i++) {
+        const json_t *value = json_object_get(object, fields[i].key);
+        if (!(value == NULL && fields[i].optional) && !take_field(&fields[i], value, r))
             return reeve_fail(err, REEVE_STORE_CORRUPT, "%s: \"%s\": missing, or not what it should be", path,
                               fields[i].key);
+    }
     return REEVE_OK;
 }
 

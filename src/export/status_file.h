@@ -46,11 +46,13 @@ struct reeve_status_report {
     /* of a run that works a task list off; tasks_total 0: it trains, and the others mean nothing */
     uint64_t tasks_total, tasks_running, tasks_delayed, tasks_cancelled, attempts_failed;
     double tasks_per_s;
-    uint64_t refused_steps;                   /* on this timeline: NaN, infinity or overflow */
-    double seconds_left;                      /* to the end of the job at the present rate */
-    uint64_t last_checkpoint_step;            /* 0: none yet */
-    int64_t last_checkpoint_wall_ns;          /* when it was committed; 0: none yet */
-    uint32_t restarts;                        /* times this run was opened again */
+    uint64_t refused_steps;                       /* on this timeline: NaN, infinity or overflow */
+    double seconds_left;                          /* to the end of the job at the present rate */
+    uint64_t last_checkpoint_step;                /* 0: none yet */
+    int64_t last_checkpoint_wall_ns;              /* when it was committed; 0: none yet */
+    uint32_t restarts;                            /* times this run was opened again */
+    char silent_host[REEVE_REPORT_MESSAGE_BYTES]; /* nobody on it has said a word for silent_s; "": there is none */
+    double silent_s;
     int exit_code;                            /* once it has ended; -1 before */
     char message[REEVE_REPORT_MESSAGE_BYTES]; /* why it stopped or failed; "" */
     /* filled by the writer */

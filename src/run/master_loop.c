@@ -240,7 +240,10 @@ static reeve_status take_message(reeve_master_loop *l, uint32_t peer, size_t byt
         if (end) return REEVE_OK;
         reeve_status st = master_loop_give(l, &in, now_ns, err);
         if (st != REEVE_OK) return st;
-        if (frame.kind == REEVE_FRAME_HELLO) reeve_start_record_host(l->start, peer, in.text, frame.text_bytes);
+        if (frame.kind == REEVE_FRAME_HELLO) {
+            reeve_start_record_host(l->start, peer, in.text, frame.text_bytes);
+            reeve_host_watch_joined(l->hosts, peer, in.text, frame.text_bytes);
+        }
         if (frame.kind == REEVE_FRAME_APPLIED) {
             double figures[2];
             memcpy(figures, &frame.a, sizeof(figures));
@@ -359,12 +362,24 @@ static void note_presence(reeve_master_loop *l, reeve_time_ns now_ns)
     l->turn_ns = now_ns;
 }
 
+/* A host of which nobody says anything: `reeve run` reads of it in status.json, and finds out whether it is there. */
+static void watch_hosts(reeve_master_loop *l, reeve_time_ns now_ns)
+{
+    uint32_t limit_s = l->config.job->faults.host_silence_s;
+    if (limit_s == 0) return;
+    reeve_time_ns silence = 0;
+    const char *host =
+        reeve_host_watch_silent(l->hosts, l->master, now_ns, l->present_ns, limit_s * REEVE_SECOND_NS, &silence);
+    reeve_report_silent(l->report, host != NULL ? host : "", (double)silence * 1e-9);
+}
+
 /* A worker that says nothing: first a warning, much later the end. Nobody is given its work meanwhile, and a worker that
  * was only stopped goes on where it was. */
 static reeve_status watch_silence(reeve_master_loop *l, reeve_time_ns now_ns, struct reeve_error *err)
 {
     if (now_ns - l->silence_ns < REEVE_SECOND_NS) return REEVE_OK;
     l->silence_ns = now_ns;
+    watch_hosts(l, now_ns);
     reeve_time_ns silence = 0;
     uint32_t worker = reeve_master_silent_worker(l->master, now_ns, l->present_ns, &silence);
     if (worker == 0 || silence < l->config.job->faults.silence_warn_s * REEVE_SECOND_NS) return REEVE_OK;
@@ -467,6 +482,7 @@ reeve_status reeve_master_loop_create(const struct reeve_master_loop_config *con
                                    (config->job->exec.drain_s + config->job->exec.grace_s) * REEVE_SECOND_NS);
     l->outbox = calloc((size_t)config->workers + 1, sizeof(*l->outbox));
     l->here = calloc((size_t)config->workers + 1, sizeof(*l->here));
+    l->hosts = reeve_host_watch_create(config->workers);
     reeve_status st = REEVE_OK;
     if (l->outbox == NULL || l->here == NULL) st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "master: out of memory");
     if (st == REEVE_OK)
@@ -500,6 +516,7 @@ void reeve_master_loop_destroy(reeve_master_loop *l)
     (void)reeve_journal_close(l->journal, NULL);
     reeve_report_destroy(l->report);
     reeve_start_record_destroy(l->start);
+    reeve_host_watch_destroy(l->hosts);
     reeve_deadline_fini(&l->deadline);
     free(l->here);
     free(l->outbox);

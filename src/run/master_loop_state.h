@@ -5,6 +5,7 @@
 #include "run/master_loop.h"
 #include "run/checkpointer.h"
 #include "run/deadline.h"
+#include "run/host_watch.h"
 #include "run/start_record.h"
 #include "store/journal.h"
 
@@ -24,6 +25,7 @@ struct reeve_master_loop {
     reeve_checkpointer *checkpointer;  /* owned */
     reeve_report *report;              /* owned */
     reeve_start_record *start;         /* owned */
+    reeve_host_watch *hosts;           /* owned */
     struct reeve_deadline deadline;
     struct outbox *outbox;             /* (workers + 1,) owned */
     bool *here;                        /* (workers + 1,) owned; not lost, whether they have joined or not */

@@ -150,6 +150,12 @@ void reeve_report_applied(reeve_report *r, uint64_t step, double learning_rate, 
     append_row(r);
 }
 
+void reeve_report_silent(reeve_report *r, const char *host, double silent_s)
+{
+    (void)snprintf(r->status.silent_host, sizeof(r->status.silent_host), "%s", host);
+    r->status.silent_s = silent_s;
+}
+
 static void eval_committed(reeve_report *r, const struct reeve_event *ev)
 {
     struct reeve_error err = {0};
@@ -271,6 +277,7 @@ void reeve_report_end(reeve_report *r, const reeve_master *m, enum reeve_run_sta
     append_row(r);
     fill(r, m, now_ns);
     r->status.state = state;
+    reeve_report_silent(r, "", 0.0);
     r->status.exit_code = exit_code;
     r->status.seconds_left = state == REEVE_RUN_COMPLETE ? 0.0 : NAN;
     (void)snprintf(r->status.message, sizeof(r->status.message), "%s", message);

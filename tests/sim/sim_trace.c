@@ -98,6 +98,13 @@ void reeve_report_event(reeve_report *r, const reeve_master *m, const struct ree
     sim_check_event(p, m, ev);
 }
 
+void reeve_report_silent(reeve_report *r, const char *host, double silent_s)
+{
+    (void)r;
+    (void)host;
+    (void)silent_s;
+}
+
 void reeve_report_applied(reeve_report *r, uint64_t step, double learning_rate, double grad_norm)
 {
     (void)r, (void)step, (void)learning_rate, (void)grad_norm;
