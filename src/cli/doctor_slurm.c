@@ -23,6 +23,16 @@ static const char *setting(const char *config, const char *key, char out[128])
     return out;
 }
 
+/* Is the word in the list, with blanks between? */
+static bool is_listed(const char *list, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *at = list; (at = strstr(at, word)) != NULL; at += n)
+        if ((at == list || at[-1] == ' ') && (at[n] == '\0' || at[n] == ' ')) return true;
+    return false;
+}
+
+/* "MPI plugin types are... none pmi2 pmix; specific pmix plugin versions available: pmix_v4": each once. */
 static void probe_launchers(struct reeve_doctor *d)
 {
     const char *const argv[] = {"srun", "--mpi=list", NULL};
@@ -30,9 +40,9 @@ static void probe_launchers(struct reeve_doctor *d)
     int code = reeve_command_run(argv, DEADLINE_MS, says, sizeof says);
     size_t used = 0;
     for (char *at = says, *word; (word = strsep(&at, " \t\n,")) != NULL && used < sizeof list - 32;)
-        if (strncmp(word, "pmi", 3) == 0 && strlen(word) < 24)
+        if (strncmp(word, "pmi", 3) == 0 && strlen(word) < 24 && !is_listed(list, word))
             used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", used > 0 ? " " : "", word);
-    bool pmix = code == 0 && strstr(list, "pmix") != NULL;
+    bool pmix = code == 0 && is_listed(list, "pmix");
     struct reeve_doctor_finding *f = reeve_doctor_add(d, "mpi_plugins", pmix ? REEVE_DOCTOR_GOOD : REEVE_DOCTOR_NOTE,
                                                       "%s", used > 0 ? list : "none");
     if (!pmix) reeve_doctor_follows(f, "srun cannot launch Open MPI here: use --launcher mpirun, which is the default");

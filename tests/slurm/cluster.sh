@@ -174,8 +174,8 @@ ReturnToService=2
 SlurmdTimeout=10
 KillWait=5
 SchedulerParameters=bf_interval=1,sched_interval=2,sched_min_interval=0
-NodeName=n[1-$1] NodeAddr=$network.[1-$1] CPUs=4 RealMemory=1000 State=UNKNOWN
-PartitionName=main Nodes=ALL Default=YES DefaultTime=10 MaxTime=60 State=UP
+NodeName=n[1-$1] NodeAddr=$network.[1-$1] CPUs=10 RealMemory=1000 State=UNKNOWN
+PartitionName=main Nodes=ALL Default=YES DefaultTime=10 MaxTime=1-00:00:00 State=UP
 SETTINGS
     # 22.05 wants a working control group, but not if it is told to expect the older kind; 24.11 can do without.
     case $(slurmd -V) in
