@@ -25,6 +25,17 @@ expect_equal "left behind" "$(json chaos.json processes_left) $(json chaos.json 
 [ "$(json chaos.json restarts)" -ge 1 ] || fail "no restart on record"
 [ "$(json chaos.json recoveries)" -ge 1 ] || fail "no recovery was measured"
 
+# Where the job outlives its master (Open MPI 5), another process is the master then, and is what is struck.
+reeve version --json >version.json
+if [ "$(json version.json ulfm)" = true ]; then
+    code=0
+    REEVE_IN_JOB=on within 120 reeve chaos job.yaml -n 3 --kills 2 --every 1 --seed 5 --run-dir succeeded --kill-master --json \
+        >succeeded.json 2>succeeded.err || code=$?
+    [ "$code" = 0 ] || { cat succeeded.json succeeded.err; fail "exit code $code where masters are succeeded"; }
+    expect_equal "masters struck" "$(grep -c '"victim": "the master' succeeded.json)" 2
+    expect_equal "restarts" "$(json succeeded.json restarts)" 0
+fi
+
 # The folder is not new.
 expect_exit 73 reeve chaos job.yaml --run-dir c --kills 1
 expect_text stderr 'earlier .reeve chaos.'

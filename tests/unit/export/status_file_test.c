@@ -4,12 +4,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "base/path.h"
 #include "base/random.h"
 #include "export/status_file.h"
 #include "folder.h"
@@ -31,6 +33,8 @@ static struct reeve_status_report sample_report(void)
     r.last_checkpoint_step = 100;
     r.last_checkpoint_wall_ns = 1700000000123456789;
     (void)strcpy(r.message, "line\none");
+    (void)strcpy(r.silent_host, "n3");
+    r.silent_s = 7.5;
     return r;
 }
 
@@ -43,6 +47,8 @@ static void status_written_is_status_read(void **state)
     assert_int_equal(back.state, REEVE_RUN_RUNNING);
     assert_string_equal(back.job, r.job);
     assert_string_equal(back.message, r.message);
+    assert_string_equal(back.silent_host, "n3");
+    assert_true(back.silent_s == 7.5);
     assert_true(back.run_id == r.run_id);
     assert_true(back.last_checkpoint_wall_ns == r.last_checkpoint_wall_ns);
     assert_true(back.loss == r.loss); /* every bit of it */
@@ -50,6 +56,27 @@ static void status_written_is_status_read(void **state)
     assert_int_equal(back.exit_code, -1);
     assert_int_equal(back.pid, getpid());
     assert_true(back.updated_wall_ns > 0);
+}
+
+static void status_of_an_earlier_version_is_read(void **state)
+{ /* It knew no silent hosts. A key that was there from the first day is missed. */
+    (void)state;
+    struct reeve_status_report r = sample_report(), back;
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(reeve_status_file_write(folder_file("old.json"), &r, NULL), REEVE_OK);
+        char *text = NULL;
+        size_t bytes = 0;
+        assert_int_equal(reeve_file_read(folder_file("old.json"), 65536, &text, &bytes, NULL), REEVE_OK);
+        const char *keys[] = {"\"silent_host\"", "\"silent_s\"", "\"restarts\""};
+        for (int i = 0; i < 2 + round; i++)
+            strstr(text, keys[i])[1] = 'X'; /* some key that nobody knows */
+        folder_write("old.json", text);
+        free(text);
+        reeve_status st = reeve_status_file_read(folder_file("old.json"), &back, NULL);
+        assert_int_equal(st, round == 0 ? REEVE_OK : REEVE_STORE_CORRUPT);
+    }
+    assert_string_equal(back.silent_host, "");
+    assert_int_equal(back.step, 123);
 }
 
 static void every_state_has_a_name_and_comes_back(void **state)
@@ -160,6 +187,7 @@ int main(void)
         cmocka_unit_test(text_that_is_no_utf8_does_not_stop_the_status),
         cmocka_unit_test(damaged_status_is_refused_with_its_place),
         cmocka_unit_test(flipped_bytes_are_read_or_refused),
+        cmocka_unit_test(status_of_an_earlier_version_is_read),
         cmocka_unit_test(missing_status_is_missing),
     };
     return cmocka_run_group_tests(tests, folder_make, folder_remove);
