@@ -110,15 +110,6 @@ bool reeve_allocation_hosts_is_lost(void *arg, const char *host, reeve_time_ns n
 
 /* ---- the next launch ---- */
 
-/* "n1:3,n2:3" */
-static bool add_host(char *list, size_t *used, const char *host, uint32_t slots)
-{
-    int n = snprintf(list + *used, REEVE_HOST_LIST_BYTES - *used, "%s%s:%" PRIu32, *used > 0 ? "," : "", host, slots);
-    if (n < 0 || (size_t)n >= REEVE_HOST_LIST_BYTES - *used) return false;
-    *used += (size_t)n;
-    return true;
-}
-
 static bool was_just_lost(const struct reeve_allocation_hosts *h, const char *node, reeve_time_ns now_ns)
 {
     return h->lost_ns != 0 && now_ns - h->lost_ns < LOST_NS && strcmp(h->asked, node) == 0;
@@ -152,6 +143,55 @@ static bool slurm_answers(const struct reeve_allocation_hosts *h)
     return probe.answer == REEVE_HOST_STARTS;
 }
 
+/* Ask the next nodes of the list from *at on; returns how many. */
+static uint32_t ask_next(const struct reeve_allocation_hosts *h, const char **at, char names[AT_ONCE][256],
+                         struct reeve_host_probe probes[AT_ONCE])
+{
+    uint32_t count = 0;
+    while (count < AT_ONCE && *at != NULL) {
+        *at = next_name(*at, names[count]);
+        if (*at != NULL) count++;
+    }
+    ask_all(h, names, count, probes);
+    return count;
+}
+
+/* Has the launch that runs ranks there? The first one has them everywhere. */
+static bool is_in_launch(const struct reeve_allocation_hosts *h, const char *node)
+{
+    size_t n = strlen(node);
+    for (const char *at = h->list; *at != '\0'; at += strcspn(at, ","), at += *at == ',')
+        if (strncmp(at, node, n) == 0 && at[n] == ':') return true;
+    return h->list[0] == '\0';
+}
+
+bool reeve_allocation_hosts_find_lost(void *arg, char lost[256])
+{
+    struct reeve_allocation_hosts *h = arg;
+    static char names[AT_ONCE][256];
+    static struct reeve_host_probe probes[AT_ONCE];
+    if (!know_names(h) || !slurm_answers(h)) return false;
+    const char *at = h->names;
+    for (uint32_t count; (count = ask_next(h, &at, names, probes)) > 0;)
+        for (uint32_t i = 0; i < count; i++) {
+            if (probes[i].answer == REEVE_HOST_STARTS || !is_in_launch(h, names[i])) continue;
+            memcpy(lost, names[i], sizeof(names[i]));
+            memcpy(h->asked, names[i], sizeof(names[i]));
+            h->lost_ns = reeve_clock_now();
+            return true;
+        }
+    return false;
+}
+
+/* "n1:3,n2:3" */
+static bool add_host(char *list, size_t *used, const char *host, uint32_t slots)
+{
+    int n = snprintf(list + *used, REEVE_HOST_LIST_BYTES - *used, "%s%s:%" PRIu32, *used > 0 ? "," : "", host, slots);
+    if (n < 0 || (size_t)n >= REEVE_HOST_LIST_BYTES - *used) return false;
+    *used += (size_t)n;
+    return true;
+}
+
 bool reeve_allocation_hosts_replace(void *arg, uint32_t restart, struct reeve_placement *placement)
 {
     (void)restart;
@@ -165,16 +205,14 @@ bool reeve_allocation_hosts_replace(void *arg, uint32_t restart, struct reeve_pl
     uint32_t per_node = (h->workers + h->nodes - 1) / h->nodes, left = 0, count;
     size_t used = 0;
     const char *at = h->names;
-    do {
-        for (count = 0; count < AT_ONCE && at != NULL; count++)
-            if ((at = next_name(at, names[count])) == NULL) break;
-        ask_all(h, names, count, probes);
+    h->list[0] = '\0';
+    while ((count = ask_next(h, &at, names, probes)) > 0) {
         for (uint32_t i = 0; i < count; i++) {
             if (probes[i].answer != REEVE_HOST_STARTS)
                 reeve_cli_note("node %s starts nothing any more: going on without it", names[i]);
             else if (add_host(h->list, &used, names[i], per_node + 1)) left++;
         }
-    } while (at != NULL);
+    }
     h->lost_ns = 0; /* the next time it is asked like all others */
     uint32_t room = left * per_node;
     placement->workers = h->workers < room ? h->workers : room;

@@ -15,7 +15,7 @@ struct reeve_allocation_hosts {
     uint32_t workers, nodes;           /* of the first launch */
     uint32_t min_workers;              /* with fewer it is not worth going on; at most `workers` */
     char names[REEVE_HOST_LIST_BYTES]; /* of all nodes, one a line; "": not known yet */
-    char list[REEVE_HOST_LIST_BYTES];  /* what placement->hosts points into */
+    char list[REEVE_HOST_LIST_BYTES];  /* what placement->hosts points into; "": the first launch, on all nodes */
     /* the node that is being asked, or was asked last; and this one, to see whether Slurm answers at all */
     char asked[256];
     struct reeve_host_probe suspect, control;
@@ -30,6 +30,9 @@ bool reeve_allocation_hosts_init(struct reeve_allocation_hosts *h, uint32_t work
 /* An `is_lost` of struct reeve_launch; arg is the struct above. Lost is a node that starts no process within 5 s while this
  * one does. One that is not, or of which Slurm cannot say it, is asked again after a while. */
 bool reeve_allocation_hosts_is_lost(void *arg, const char *host, reeve_time_ns now_ns);
+
+/* A `find_lost` of struct reeve_launch; arg is the struct above. Lost as above; of the nodes of the launch that runs. */
+bool reeve_allocation_hosts_find_lost(void *arg, char lost[256]);
 
 /* A `replace` of struct reeve_launch; arg is the struct above. Each node of the allocation is asked to start a process,
  * and has a few seconds for it. As many workers on each node as before; a node that is back is taken back. While Slurm

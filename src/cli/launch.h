@@ -22,6 +22,9 @@ struct reeve_launch {
     /* May be NULL. Called about twice a second while a launch runs; host: one whose workers have all fallen silent, ""
      * where there is none. True once it is known to be lost: the launch is ended then. Does not wait. */
     bool (*is_lost)(void *arg, const char *host, reeve_time_ns now_ns);
+    /* May be NULL. Called when a launch has not begun to work after a while, and now and then later: true, and its name in
+     * lost, if a host of the launch is known to be lost. May wait for some seconds. */
+    bool (*find_lost)(void *arg, char lost[256]);
     /* May be NULL. Called before each launch but the first, `restart` counting from 1: put into *placement what is left
      * of the allocation, where that changes (any number of workers gives the same bits). false: too little is
      * left to run on, as it has said; the supervisor then ends with 75, and another allocation goes on. */

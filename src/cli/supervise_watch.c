@@ -30,6 +30,7 @@
 #define START_SCAN_NS (100 * REEVE_MILLISECOND_NS) /* how often ranks are looked for, while they are started */
 #define SCAN_NS (5 * REEVE_SECOND_NS)              /* and afterwards: it reads the environment of many processes */
 #define UNNOTICED_NS (10 * REEVE_SECOND_NS)        /* for mpirun to notice that ranks are gone */
+#define START_PATIENCE_NS (30 * REEVE_SECOND_NS)   /* before hosts are asked whether they are there: a first time */
 #define NO_RANKS_NS (60 * REEVE_SECOND_NS)         /* for mpirun to start ranks on this machine */
 #define RANKS_MAX 4096u
 #define CLEAN_NS (30 * REEVE_SECOND_NS) /* for the kernel to be done with what was killed */
@@ -50,7 +51,8 @@ struct watch {
     uint32_t ranks_seen;
     reeve_time_ns started_ns, scanned_ns, gone_ns; /* since when ranks are gone; 0: they are not */
     reeve_time_ns looked_ns, kill_at_ns;           /* 0: nothing is to be killed */
-    uint64_t oom_kills;                            /* of this host, before */
+    reeve_time_ns start_patience_ns;
+    uint64_t oom_kills; /* of this host, before */
 };
 
 static void end_it(struct watch *w, reeve_time_ns kill_after_ns)
@@ -78,18 +80,37 @@ static enum reeve_stall_work work_of(const struct reeve_job *job, const struct r
     return due && r->eval_step != r->step ? REEVE_STALL_EVALUATING : REEVE_STALL_STEPPING;
 }
 
-/* MPI may need a minute to notice that a host is gone; its silence is told by the master within seconds. */
+static void end_without(struct watch *w, const char *host)
+{
+    w->host_lost = true;
+    (void)snprintf(w->why_ended, sizeof(w->why_ended), "host %.64s was lost", host);
+    end_it(w, HOST_LOST_KILL_NS);
+}
+
+/* MPI may need minutes to notice that a host is gone; its silence is told by the master within seconds. */
 static void look_for_lost_host(struct watch *w, const char *silent_host, double silent_s, reeve_time_ns now_ns)
 {
     const struct reeve_launch *l = w->s->launch;
     if (w->kill_at_ns != 0 || l->is_lost == NULL || !l->is_lost(l->arg, silent_host, now_ns)) return;
-    w->host_lost = true;
-    (void)snprintf(w->why_ended, sizeof(w->why_ended), "host %.64s was lost", silent_host);
     reeve_supervise_say(w->s,
                         "host %s is lost: no worker on it has said a word for %.0f s (faults.host_silence_s), and it "
                         "starts no process any more; ending the launch",
                         silent_host, silent_s);
-    end_it(w, HOST_LOST_KILL_NS);
+    end_without(w, silent_host);
+}
+
+/* A host may be lost before its workers have said a word. A large checkpoint takes its time, too: more and more seldom. */
+static void look_at_start(struct watch *w, reeve_time_ns now_ns)
+{
+    const struct reeve_launch *l = w->s->launch;
+    char lost[256];
+    bool due = w->s->stall.mark.work == REEVE_STALL_STARTING && now_ns - w->started_ns > w->start_patience_ns;
+    if (!due || w->kill_at_ns != 0 || l->find_lost == NULL || l->prepared->job.faults.host_silence_s == 0) return;
+    w->start_patience_ns *= 2;
+    if (!l->find_lost(l->arg, lost)) return;
+    reeve_supervise_say(w->s, "host %s is lost: the launch does not begin, and it starts no process; ending the launch",
+                        lost);
+    end_without(w, lost);
 }
 
 static void look_for_progress(struct watch *w, reeve_time_ns now_ns)
@@ -111,6 +132,7 @@ static void look_for_progress(struct watch *w, reeve_time_ns now_ns)
     if (told && reeve_job_is_list(&w->s->launch->prepared->job)) mark.told_ns = r.updated_wall_ns;
     reeve_stall_look(stall, &mark, now_ns);
     look_for_lost_host(w, told ? r.silent_host : "", told ? r.silent_s : 0.0, now_ns);
+    look_at_start(w, now_ns);
 }
 
 struct fold {
@@ -335,6 +357,7 @@ static void tell_end(struct watch *w, struct reeve_launch_end *end)
     facts->last_word = w->hung ? -1 : last_word(w);
     reeve_supervise_read_journal(w->s, w->s->epoch_before, facts);
     facts->lost = was_lost(w, facts);
+    facts->host_lost = w->host_lost;
     word_cause(w, facts, end->cause);
 }
 
@@ -351,6 +374,7 @@ int reeve_supervise_launch(struct reeve_supervisor *s, const struct reeve_placem
     reeve_launch_id_make(s->launch->prepared->run_dir, (uint64_t)reeve_clock_wall_ns() ^ (uint64_t)getpid() << 48,
                          w->id);
     w->started_ns = reeve_clock_now();
+    w->start_patience_ns = START_PATIENCE_NS;
     reeve_stall_begin(&s->stall, w->started_ns);
     (void)fflush(stdout);
     w->child = reeve_launch_start(s->launch, placement, w->id, &w->words_fd);

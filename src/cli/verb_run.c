@@ -197,6 +197,7 @@ static int run_main(const struct reeve_verb *verb, int argc, char **argv)
     if (o.hosts == NULL &&
         reeve_allocation_hosts_init(&allocation, launch.placement.workers, p.job.resources.min_workers)) {
         launch.is_lost = reeve_allocation_hosts_is_lost;
+        launch.find_lost = reeve_allocation_hosts_find_lost;
         launch.replace = reeve_allocation_hosts_replace;
         launch.arg = &allocation;
     }

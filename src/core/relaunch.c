@@ -65,7 +65,7 @@ static void take_note(struct reeve_relaunch *r, const struct reeve_relaunch_end 
     if (end->tasks_done > r->best_tasks) r->best_tasks = end->tasks_done;
     if (progress) r->in_a_row = 0;
     r->launches++;
-    if (!end->trained) return; /* lost while it started: that says nothing about any step */
+    if (!end->trained || end->host_lost) return; /* that says nothing about any step */
     if (end->open_step == 0) { /* lost between two steps, or in an evaluation */
         r->died_there = 0;
         r->died_in = 0;

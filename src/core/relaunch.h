@@ -19,6 +19,7 @@ struct reeve_relaunch_policy {
 /* How a launch ended. */
 struct reeve_relaunch_end {
     int last_word;       /* exit code that the run left on record; -1: it had no time to */
+    bool host_lost;      /* one of its hosts was: no step is to blame for that */
     bool lost;           /* a process of it, or its launcher, was killed or broke down */
     bool began;          /* its master opened the run */
     bool trained;        /* and a step was opened */

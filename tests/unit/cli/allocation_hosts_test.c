@@ -194,6 +194,28 @@ static void host_that_speaks_again_is_not_lost(void **state)
     assert_int_equal(times_asked("--jobid"), 0);
 }
 
+static void lost_node_is_found_among_all(void **state)
+{ /* Before workers have said on which node they are. */
+    (void)state;
+    char lost[256] = "";
+    allocate(4, 1);
+    assert_false(reeve_allocation_hosts_find_lost(&hosts, lost));
+    set_node("", "n3");
+    assert_true(reeve_allocation_hosts_find_lost(&hosts, lost));
+    assert_string_equal(lost, "n3");
+    uint32_t before = times_asked("n3");
+    struct reeve_placement placement = {.workers = 4};
+    assert_true(reeve_allocation_hosts_replace(&hosts, 1, &placement));
+    assert_string_equal(placement.hosts, "n1:2,n2:2,n4:2");
+    assert_int_equal(times_asked("n3"), before);
+    assert_false(reeve_allocation_hosts_find_lost(&hosts, lost)); /* the launch that runs does without it */
+    set_node("", "n4");
+    assert_true(reeve_allocation_hosts_find_lost(&hosts, lost));
+    assert_string_equal(lost, "n4");
+    set_node("", "n1"); /* Slurm does not answer */
+    assert_false(reeve_allocation_hosts_find_lost(&hosts, lost));
+}
+
 static void too_few_workers_are_not_worth_going_on(void **state)
 {
     (void)state;
@@ -242,6 +264,7 @@ int main(void)
         cmocka_unit_test(nobody_is_lost_while_slurm_does_not_answer),
         cmocka_unit_test(same_nodes_are_tried_while_slurm_does_not_answer),
         cmocka_unit_test(host_that_speaks_again_is_not_lost),
+        cmocka_unit_test(lost_node_is_found_among_all),
         cmocka_unit_test(too_few_workers_are_not_worth_going_on),
         cmocka_unit_test(host_and_node_may_differ_in_their_domain),
         cmocka_unit_test(one_node_is_no_allocation_to_choose_from),

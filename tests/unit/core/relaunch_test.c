@@ -163,6 +163,23 @@ static void relaunch_a_loss_while_starting_blames_no_step(void **state)
     assert_int_equal(judge(&r, lost_after(0, 0)), REEVE_RELAUNCH_POISON);
 }
 
+static void relaunch_a_lost_host_blames_no_step(void **state)
+{ /* Goal: three nodes lost in one long step are three lost nodes. */
+    (void)state;
+    struct reeve_relaunch r;
+    struct reeve_relaunch_policy many = policy;
+    many.restarts_max = 1000;
+    reeve_relaunch_init(&r, &many, &nothing);
+    struct reeve_relaunch_end end = lost_after(41, 40);
+    end.host_lost = true;
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(judge(&r, end), REEVE_RELAUNCH_AGAIN);
+    assert_int_equal(judge(&r, lost_after(41, 40)), REEVE_RELAUNCH_AGAIN);
+    assert_int_equal(judge(&r, end), REEVE_RELAUNCH_AGAIN);
+    assert_int_equal(judge(&r, lost_after(41, 40)), REEVE_RELAUNCH_AGAIN);
+    assert_int_equal(judge(&r, lost_after(41, 40)), REEVE_RELAUNCH_POISON);
+}
+
 static void relaunch_a_launcher_that_cannot_start_is_told_at_once(void **state)
 { /* Goal: a wrong flag of mpirun is not tried ten times; after it once worked, it is. */
     (void)state;
@@ -247,6 +264,7 @@ int main(void)
         cmocka_unit_test(relaunch_a_new_checkpoint_is_progress),
         cmocka_unit_test(relaunch_the_same_step_again_and_again_is_poison),
         cmocka_unit_test(relaunch_a_loss_while_starting_blames_no_step),
+        cmocka_unit_test(relaunch_a_lost_host_blames_no_step),
         cmocka_unit_test(relaunch_a_launcher_that_cannot_start_is_told_at_once),
         cmocka_unit_test(relaunch_switched_off_never_starts_again),
         cmocka_unit_test(relaunch_always_comes_to_an_end),
