@@ -19,8 +19,8 @@ static reeve_status check_cards(const struct meet *m, struct reeve_error *err)
             return reeve_fail(
                 err, REEVE_JOB_DEVICE,
                 "sum over GPUs: ranks %u and %u of the workers are both on GPU %s of host %s, and NCCL does "
-                "not share a GPU: start no more workers on a host than it has GPUs, and let each see its "
-                "own (CUDA_VISIBLE_DEVICES, or srun --gpus-per-task=1)",
+                "not share a GPU: start no more workers on a host than it has GPUs, and let each see all of "
+                "them (sbatch --gpus-per-node, not --gpus-per-task; CUDA_VISIBLE_DEVICES)",
                 a, b, x->gpu, x->host);
         }
     return REEVE_OK;

@@ -43,6 +43,8 @@ struct group {
 
 void reeve_mpi_session_revoke(const struct reeve_mpi_session *session)
 {
+    /* Open MPI revokes for a job that was not started with --with-ft, too, and nothing could be made anew there. */
+    if (!session->ulfm_active) return;
     MPI_Comm workers = MPI_Comm_f2c(session->workers);
     (void)MPIX_Comm_revoke(MPI_Comm_f2c(session->control));
     if (workers != MPI_COMM_NULL) (void)MPIX_Comm_revoke(workers);

@@ -35,7 +35,7 @@ reeve_status reeve_mpi_session_share(const struct reeve_mpi_session *session, co
                                      struct reeve_error *err);
 
 /* Make every operation on both communicators end in WORKER_LOST, here and on all other ranks, so that all come to
- * reeve_mpi_session_regroup(). No-op without ULFM. */
+ * reeve_mpi_session_regroup(). No-op unless ulfm_active. */
 void reeve_mpi_session_revoke(const struct reeve_mpi_session *session);
 
 /* After a loss: revoke, then go on with those who are left, in their old order: new rank and size, members,

@@ -36,6 +36,20 @@ static void session_communicators_return_errors(void)
         RIG_CHECK(MPI_Send(&byte, 1, MPI_BYTE, (int)rig.size + 3, 0, MPI_Comm_f2c(rig.workers)) != MPI_SUCCESS);
 }
 
+/* Goal: what ends all communication is not done where nothing could be made anew. Method: revoke a job that was not started
+ * to survive losses, by an MPI that could; then all ranks meet. */
+static void session_is_not_revoked_where_it_cannot_regroup(void)
+{
+    if (rig.ulfm_active) return;
+    reeve_mpi_session_revoke(&rig);
+    rig_barrier();
+    uint32_t all[8] = {0};
+    struct reeve_error err = {.text = ""};
+    RIG_CHECK(rig.size <= sizeof(all) / sizeof(all[0]));
+    RIG_OK(reeve_mpi_session_share(&rig, &rig.rank, sizeof(rig.rank), all, &err), err);
+    RIG_CHECK(all[rig.size - 1] == rig.size - 1);
+}
+
 static void session_opens_once(void)
 {
     struct reeve_mpi_session second;
@@ -50,6 +64,7 @@ int main(int argc, char **argv)
         {"session_knows_its_place", session_knows_its_place},
         {"session_has_a_communicator_of_workers_in_order", session_has_a_communicator_of_workers_in_order},
         {"session_communicators_return_errors", session_communicators_return_errors},
+        {"session_is_not_revoked_where_it_cannot_regroup", session_is_not_revoked_where_it_cannot_regroup},
         {"session_opens_once", session_opens_once},
     };
     return rig_main(argc, argv, tests, sizeof(tests) / sizeof(tests[0]));

@@ -178,7 +178,7 @@ static reeve_status go(int *sums)
     if (st == REEVE_OK && rig.member != 0) st = reeve_coll_nccl_create(rig.workers, &config, &c, &err);
     if (st == REEVE_OK) st = rig.member == 0 ? wait_for_workers(t) : work(c, t, sums);
     else (void)printf("member %u: %s\n", rig.member, err.text);
-    if (st == REEVE_WORKER_LOST && rig.ulfm_active) reeve_mpi_session_revoke(&rig); /* as a run does */
+    if (st == REEVE_WORKER_LOST) reeve_mpi_session_revoke(&rig); /* as a run does */
     if (c != NULL) c->ops->destroy(c);
     if (t != NULL) t->ops->destroy(t);
     return st;
