@@ -22,11 +22,16 @@ default PRTE_MCA_hwloc_default_binding_policy none
 # A setting meant for another build of UCX is no reason for a warning from each rank.
 default UCX_WARN_UNUSED_ENV_VARS n
 
-# --- NCCL: this version of Reeve computes on CPUs and does not read them; workloads of your own may ---
+# --- NCCL, where workers compute on GPUs ---
 
-# Says why it cannot start or hangs, and nothing else. On nodes with several networks, name the fast one before:
-# export NCCL_SOCKET_IFNAME=hsn0
+# Says why it cannot start or hangs, and nothing else.
 default NCCL_DEBUG WARN
+# Sums within NVLink's switches cannot be counted on to end when they are aborted, and an abort is how a sum is given up when a
+# worker is lost. Reeve switches them off by itself too; to have them all the same, export 1.
+default NCCL_NVLS_ENABLE 0
+# Which of several networks is the fast one NCCL may guess wrong, and no name is right everywhere. If sums over nodes are slow
+# or do not begin, export it before this is sourced; `ip -brief address` on a node lists the names:
+# export NCCL_SOCKET_IFNAME=hsn0
 
 # --- threads ---
 

@@ -113,8 +113,8 @@ static void probe_gpus(struct reeve_doctor *d, const char *config)
                          any ? "GPUs are given out by Slurm" : "this cluster gives out no GPUs");
     if (any)
         reeve_doctor_follows(f,
-                             "ask for them with --gpus-per-node, not per task: ranks that see one device each cannot "
-                             "share memory; this version computes on CPUs");
+                             "`reeve submit --gpus-per-node G` asks for them, and starts a worker for each; not by task: every "
+                             "rank must see all GPUs of its node");
 }
 
 void reeve_doctor_probe_slurm(struct reeve_doctor *d)

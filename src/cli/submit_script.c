@@ -98,7 +98,10 @@ static void put_head(FILE *f, const struct reeve_submission *s)
                   "#SBATCH --ntasks-per-node=%" PRIu64 "\n",
                   s->tasks_per_node, s->tasks_per_node == 1 ? "" : "s", s->cores, s->unit, s->cores == 1 ? "" : "s",
                   slots);
-    if (s->gpus_per_node > 0) (void)fprintf(f, "#SBATCH --gpus-per-node=%" PRIu32 "\n", s->gpus_per_node);
+    if (s->gpus_per_node > 0)
+        (void)fprintf(
+            f, "# GPUs by node, not by task: every rank must see all of them.\n#SBATCH --gpus-per-node=%" PRIu32 "\n",
+            s->gpus_per_node);
     put_option(f, "time", s->time);
     put_option(f, "partition", s->partition);
     put_option(f, "account", s->account);

@@ -10,6 +10,7 @@
 #include "base/path.h"
 #include "cli/output.h"
 #include "cli/slurm.h"
+#include "cli/submit_gpus.h"
 #include "cli/submit_script.h"
 #include "cli/submit_wait.h"
 #include "cli/verb.h"
@@ -142,7 +143,6 @@ static reeve_status make_script(const struct submit_options *o, const struct ree
         .run_dir = out->run_dir,
         .program_dir = programs,
         .name = name,
-        .gpus_per_node = o->gpus_said ? (uint32_t)o->gpus_per_node : job->resources.gpus_per_node,
         .time = job->resources.time,
         .partition = job->resources.partition,
         .account = job->resources.account,
@@ -154,7 +154,10 @@ static reeve_status make_script(const struct submit_options *o, const struct ree
         .extra_count = o->extra_count,
     };
     reeve_submission_cores(&s, job);
-    reeve_submission_place(&s, (uint32_t)o->nodes, (uint32_t)o->tasks_per_node, job);
+    const struct reeve_gpus_asked asked = {(uint32_t)o->nodes, (uint32_t)o->tasks_per_node, (uint32_t)o->gpus_per_node,
+                                           o->gpus_said};
+    reeve_status st = reeve_submission_place_gpus(&s, &asked, job, err);
+    if (st != REEVE_OK) return st;
     if (s.workers > 65535)
         return reeve_fail(err, REEVE_INPUT_USAGE, "%" PRIu32 " nodes of %" PRIu32 " workers: more than 65535 workers",
                           s.nodes, s.tasks_per_node);
@@ -269,8 +272,10 @@ static int submit_main(const struct reeve_verb *verb, int argc, char **argv)
 
 static const struct reeve_opt submit_opts[] = {
     {OPT_NODES, "nodes", "N", "nodes to ask for (default: resources.nodes of the job, or 1)"},
-    {OPT_TASKS, "tasks-per-node", "K", "workers on each node (default: resources.workers, spread evenly)"},
-    {OPT_GPUS, "gpus-per-node", "G", "GPUs of each node"},
+    {OPT_TASKS, "tasks-per-node", "K",
+     "workers on each node (default: one for each GPU, or resources.workers, spread evenly)"},
+    {OPT_GPUS, "gpus-per-node", "G",
+     "GPUs of each node (default: resources.gpus_per_node; one a worker with device cuda); 0: ask for none"},
     {OPT_TIME, "time", "TIME", "time limit of each job, as Slurm writes it, e.g. 12:00:00"},
     {OPT_PARTITION, "partition", "NAME", "partition of the cluster"},
     {OPT_ACCOUNT, "account", "NAME", "account to charge"},
@@ -298,6 +303,7 @@ const struct reeve_verb reeve_verb_submit = {
     "Examples:\n"
     "  reeve submit job.yaml --nodes 4 --tasks-per-node 2 --time 12:00:00\n"
     "  reeve submit job.yaml --nodes 4 --dry-run\n"
+    "  reeve submit job.yaml --nodes 4 --gpus-per-node 4      sixteen workers, a GPU for each\n"
     "  reeve submit job.yaml --partition gpu --account proj123 --sbatch \"--qos=long\" --launcher srun\n"
     "  reeve submit job.yaml --time 1:00:00 --chain 8      where jobs may not be queued again\n"
     "  reeve submit job.yaml --run-dir runs/a --wait && reeve audit runs/a\n"

@@ -81,6 +81,9 @@ static void the_script_says_what_was_asked_for(void **state)
     assert_true(has(&s, "#SBATCH --time=12:00:00\n"));
     assert_false(has(&s, "--partition"));
     assert_false(has(&s, "gpus"));
+    s.gpus_per_node = 2;
+    assert_true(has(&s, "\n#SBATCH --gpus-per-node=2\n"));
+    assert_false(has(&s, "per-task"));
     assert_true(has(&s, "job='/jobs/it'\\''s.yaml'\n"));
     assert_true(has(&s, "#SBATCH --output=\"/runs/50%%/submit/slurm-%j.out\"\n"));
     assert_true(has(&s, "#SBATCH --no-kill\n") && has(&s, "#SBATCH --requeue\n"));
