@@ -31,11 +31,12 @@ static bool is_nccl_to_avoid(const char *version)
 void reeve_doctor_probe_gpu_build(struct reeve_doctor *d)
 {
     if (REEVE_BUILD_CUDA[0] == '\0' && REEVE_BUILD_NCCL[0] == '\0') return;
-    bool avoid = is_nccl_to_avoid(REEVE_BUILD_NCCL);
+    bool avoid = is_nccl_to_avoid(REEVE_BUILD_NCCL), usable = has_cuda_program();
     struct reeve_doctor_finding *f =
-        reeve_doctor_add(d, "cuda", REEVE_DOCTOR_NOTE, "CUDA %s, NCCL %s", REEVE_BUILD_CUDA, REEVE_BUILD_NCCL);
+        reeve_doctor_add(d, "cuda", usable && !avoid ? REEVE_DOCTOR_GOOD : REEVE_DOCTOR_NOTE, "CUDA %s, %s%s",
+                         REEVE_BUILD_CUDA, REEVE_BUILD_NCCL[0] != '\0' ? "NCCL " : "no NCCL", REEVE_BUILD_NCCL);
     if (avoid) reeve_doctor_follows(f, "this NCCL has known faults (2.25.1, 2.28.3 to 2.28.8): install another one");
-    else if (has_cuda_program()) reeve_doctor_follows(f, "reeve-rank-cuda computes on GPUs with it");
+    else if (usable) reeve_doctor_follows(f, "this build computes on GPUs, where there are some: with reeve-rank-cuda");
     else reeve_doctor_follows(f, "found when this was built, and not used: there is no reeve-rank-cuda beside reeve");
 }
 
@@ -67,7 +68,10 @@ void reeve_doctor_probe_gpus(struct reeve_doctor *d)
     if (driver_version != NULL) (void)driver_version(&version);
     if (driver != NULL) (void)dlclose(driver);
     if (count == 0 && version == 0) {
-        (void)reeve_doctor_add_number(d, "gpus", REEVE_DOCTOR_MISSING, 0, "none, and no CUDA driver");
+        struct reeve_doctor_finding *none =
+            reeve_doctor_add_number(d, "gpus", REEVE_DOCTOR_MISSING, 0, "none, and no CUDA driver");
+        if (has_cuda_program())
+            reeve_doctor_follows(none, "here jobs compute on CPUs; resources.device cuda is for hosts that have some");
         return;
     }
     char module[64];

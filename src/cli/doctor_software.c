@@ -216,8 +216,14 @@ static void probe_slurm(struct reeve_doctor *d)
         return;
     }
     const char *const argv[] = {path, "--version", NULL};
-    (void)reeve_command_run(argv, ASK_DEADLINE_MS, says, sizeof says);
+    int code = reeve_command_run(argv, ASK_DEADLINE_MS, says, sizeof says);
     first_line(says);
+    if (code != 0) {
+        reeve_doctor_follows(
+            reeve_doctor_add(d, "slurm", REEVE_DOCTOR_MISSING, "%s is there, but of no cluster: %.80s", path, says),
+            "where this should be a machine of a cluster, say where its slurm.conf lies: export SLURM_CONF=...");
+        return;
+    }
     const char *job = getenv("SLURM_JOB_ID");
     struct reeve_doctor_finding *f = reeve_doctor_add(d, "slurm", REEVE_DOCTOR_NOTE, "%.60s (%s)%s%.40s", says, path,
                                                       job != NULL ? ", inside job " : "", job != NULL ? job : "");

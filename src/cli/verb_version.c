@@ -7,12 +7,22 @@
 #include "reeve/status.h"
 #include "reeve/version.h"
 
+/* As far as there is code for GPUs, not as far as something was found. */
+#if REEVE_WITH_CUDA && REEVE_WITH_NCCL
+#define GPU_BUILD_CUDA REEVE_BUILD_CUDA
+#define GPU_BUILD_NCCL REEVE_BUILD_NCCL
+#else
+#define GPU_BUILD_CUDA ""
+#define GPU_BUILD_NCCL ""
+#endif
+
 static const struct {
     const char *key, *value;
 } facts[] = {
     {"version", REEVE_VERSION},         {"commit", REEVE_BUILD_COMMIT},   {"build_type", REEVE_BUILD_TYPE},
     {"compiler", REEVE_BUILD_COMPILER}, {"c_flags", REEVE_BUILD_C_FLAGS}, {"processor", REEVE_BUILD_PROCESSOR},
     {"mpi", REEVE_BUILD_MPI},           {"hdf5", REEVE_BUILD_HDF5},       {"openblas", REEVE_BUILD_OPENBLAS},
+    {"cuda", GPU_BUILD_CUDA},           {"nccl", GPU_BUILD_NCCL},
 };
 
 static int print_json(void)
@@ -36,6 +46,7 @@ static int version_main(const struct reeve_verb *verb, int argc, char **argv)
     (void)printf("reeve %s\n", REEVE_VERSION);
     for (size_t i = 1; i < sizeof facts / sizeof facts[0]; i++)
         if (*facts[i].value != '\0') (void)printf("  %-11s %s\n", facts[i].key, facts[i].value);
+    if (GPU_BUILD_CUDA[0] == '\0') (void)printf("  %-11s %s\n", "cuda", "no: workers compute on CPUs only");
     (void)printf("  %-11s %s\n", "ulfm",
                  REEVE_BUILD_ULFM ? "yes: a job outlives the loss of a process"
                                   : "no: a lost process ends the launch; it is started again");

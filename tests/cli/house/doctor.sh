@@ -38,6 +38,19 @@ expect_exit 78 env PATH="$PWD/fake:$PATH" "$reeve" doctor
 expect_text stdout 'BAD +trial .*exit code 9'
 expect_text stdout 'no licence for a second process'
 
+# An sbatch without a cluster behind it, as Slurm's packages bring one.
+printf '#!/bin/sh\necho "sbatch: fatal: no configuration source" >&2\nexit 1\n' >fake/sbatch
+chmod +x fake/sbatch
+rm fake/mpirun
+env PATH="$PWD/fake:$PATH" "$reeve" doctor --json >stdout 2>stderr || fail "doctor beside a lone sbatch ends with $?"
+expect_equal "grade of a lone sbatch" "$(json stdout cluster.slurm.grade)" missing
+# With the GPU's program beside it the doctor says so, and never that this machine could not train for want of a GPU.
+if [ -x "$REEVE_BIN/reeve-rank-cuda" ]; then
+    expect_equal "grade of CUDA" "$(json stdout build.cuda.grade)" good
+    "$reeve" version --json >version || fail "version ends with $?"
+    expect_equal "CUDA of doctor and version" "$(json stdout build.cuda.value)" "CUDA $(json version cuda), NCCL $(json version nccl)"
+fi
+
 if [ "$(id -u)" = 0 ]; then
     expect_exit 78 env -u OMPI_ALLOW_RUN_AS_ROOT -u OMPI_ALLOW_RUN_AS_ROOT_CONFIRM "$reeve" doctor
     expect_text stdout 'export OMPI_ALLOW_RUN_AS_ROOT=1'
