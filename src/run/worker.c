@@ -160,25 +160,26 @@ static reeve_status report_reduced(reeve_worker *w, uint64_t digest, reeve_time_
     return say(w, &f, NULL, now_ns, err);
 }
 
-static reeve_status reduce_failed(reeve_worker *w, const struct reeve_error *why, reeve_time_ns now_ns,
-                                  struct reeve_error *err)
+/* Somebody was lost, and the run survives that: all regroup, whichever heard of it first, the sum or the transport. Else
+ * the master is told, which stops the run; but among GPUs a sum fails with a machine or a link. That leaves nothing to go
+ * on with here, while the run can: to the others this is a worker that died. */
+static reeve_status sum_failed(reeve_worker *w, const struct reeve_error *why, reeve_time_ns now_ns,
+                               struct reeve_error *err)
 {
+    bool device = w->reducing == REDUCE_DEVICE;
     abandon(w);
+    if (why->status == REEVE_WORKER_LOST && (device || w->config.stays)) {
+        *err = *why;
+        return REEVE_WORKER_LOST;
+    }
+    if (device) {
+        reeve_log(REEVE_LOG_ERROR, "sum of step %llu over GPUs: %s; this process ends",
+                  (unsigned long long)w->reduce_step, why->text);
+        reeve_end_as_lost();
+    }
     struct reeve_frame f = {
         .kind = REEVE_FRAME_REDUCE_FAILED, .epoch = w->epoch, .step = w->reduce_step, .arg = (uint32_t)why->status};
     return say(w, &f, why->text, now_ns, err);
-}
-
-/* Among GPUs a sum fails with a machine or a link. It leaves nothing to go on with here, but the run can: to the others
- * this is a worker that died. Where one of them died, all regroup. */
-static reeve_status device_sum_failed(reeve_worker *w, const struct reeve_error *why, struct reeve_error *err)
-{
-    abandon(w);
-    *err = *why;
-    if (why->status == REEVE_WORKER_LOST) return REEVE_WORKER_LOST;
-    reeve_log(REEVE_LOG_ERROR, "sum of step %llu over GPUs: %s; this process ends", (unsigned long long)w->reduce_step,
-              why->text);
-    reeve_end_as_lost();
 }
 
 /* The stage at hand is done: the next one. */
@@ -211,8 +212,7 @@ static reeve_status move_reduce(reeve_worker *w, reeve_time_ns now_ns, bool *pro
     *progress = true;
     if (st == REEVE_OK) return whole ? report_reduced(w, digest, now_ns, err) : REEVE_OK;
     why.status = st;
-    if (w->reducing == REDUCE_DEVICE) return device_sum_failed(w, &why, err);
-    return reduce_failed(w, &why, now_ns, err);
+    return sum_failed(w, &why, now_ns, err);
 }
 
 /* ---- words of the master ---- */

@@ -29,7 +29,8 @@ reeve_status reeve_worker_create(const struct reeve_worker_config *config, reeve
 void reeve_worker_destroy(reeve_worker *w);
 
 /* Do what can be done without waiting. *progress: something was done; *ended: the master said goodbye and everything
- * is written. OK | WORKER_LOST (the master is gone) | JOB_DEADLINE (it was silent too long) | JOB_INTERNAL. */
+ * is written. OK | WORKER_LOST (the master is gone; or the sum found somebody gone, and a regrouping mends that) |
+ * JOB_DEADLINE (the master was silent too long) | JOB_INTERNAL. */
 reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *progress, bool *ended,
                                struct reeve_error *err);
 

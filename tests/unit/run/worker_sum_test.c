@@ -1,0 +1,155 @@
+/* A worker whose sum fails: whether the run goes on is not decided by who hears of a loss first, the sum or the transport.
+ * The test is its master, at the other end of a loopback, and its sum, which fails at the first test(). */
+#include "../core/fixture.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "core/task.h"
+#include "net/loopback.h"
+#include "run/worker.h"
+
+#define TURNS 8
+
+struct failing {
+    reeve_collective base;
+    reeve_status status;
+    uint32_t begun, abandoned;
+};
+
+static reeve_status begin_sum(reeve_collective *c, const int64_t *in, int64_t *out, size_t n, struct reeve_error *err)
+{
+    ((struct failing *)c)->begun++;
+    return REEVE_OK;
+}
+
+static reeve_status test_sum(reeve_collective *c, bool *done, struct reeve_error *err)
+{
+    *done = false;
+    return reeve_fail(err, ((struct failing *)c)->status, "sum over workers: the test says so");
+}
+
+static void abandon_sum(reeve_collective *c)
+{
+    ((struct failing *)c)->abandoned++;
+}
+
+static const struct reeve_collective_ops failing_ops = {
+    .begin_sum_i64 = begin_sum, .test = test_sum, .abandon = abandon_sum};
+
+struct fx {
+    struct reeve_job job;
+    struct reeve_manifest *manifest;
+    reeve_compute *compute;
+    reeve_worker *worker;
+    reeve_transport *near, *far; /* the worker's end, and ours */
+    struct failing sum;
+    struct reeve_error err;
+};
+
+static void begin(struct fx *f, reeve_status status, bool stays)
+{
+    static const uint64_t tokens[] = {1000};
+    memset(f, 0, sizeof(*f));
+    f->job.train.global_batch = f->job.train.micro_batch = 1;
+    f->job.data.sequence = 8;
+    f->job.data.block_shards = 1;
+    f->manifest = fx_manifest(1, tokens, NULL);
+    f->sum = (struct failing){.base = {.ops = &failing_ops, .name = "failing", .members = 2}, .status = status};
+    const struct reeve_compute_config compute = {.job = &f->job, .manifest = f->manifest, .run_dir = "."};
+    assert_int_equal(reeve_compute_create(&compute, &f->compute, &f->err), REEVE_OK);
+    assert_int_equal(reeve_loopback_create(&f->far, &f->near, &f->err), REEVE_OK);
+    const struct reeve_worker_config worker = {
+        .id = 1, .credits = 1, .silence_ns = 3600 * REEVE_SECOND_NS, .stays = stays, .host = "here"};
+    const struct reeve_collectives collectives = {.host = &f->sum.base};
+    assert_int_equal(reeve_worker_create(&worker, f->near, collectives, f->compute, NULL, &f->worker, &f->err),
+                     REEVE_OK);
+}
+
+static void finish(struct fx *f)
+{
+    reeve_worker_destroy(f->worker);
+    reeve_compute_destroy(f->compute);
+    f->near->ops->destroy(f->near);
+    f->far->ops->destroy(f->far);
+    reeve_manifest_destroy(f->manifest);
+}
+
+static void tell(struct fx *f, struct reeve_frame frame)
+{
+    unsigned char message[256];
+    size_t bytes = 0;
+    assert_true(reeve_frame_push(message, sizeof(message), &bytes, &frame, NULL));
+    assert_int_equal(f->far->ops->send(f->far, 1, message, bytes, &f->err), REEVE_OK);
+}
+
+/* What the turns come to, in which the sum is begun and fails. */
+static reeve_status turn(struct fx *f)
+{
+    reeve_status st = REEVE_OK;
+    tell(f, (struct reeve_frame){.kind = REEVE_FRAME_WELCOME, .epoch = 1});
+    tell(f, (struct reeve_frame){.kind = REEVE_FRAME_REDUCE, .epoch = 1, .a = REEVE_TASK_EVAL});
+    for (int i = 0; i < TURNS && st == REEVE_OK; i++) {
+        bool progress = false, ended = false;
+        st = reeve_worker_turn(f->worker, reeve_clock_now(), &progress, &ended, &f->err);
+    }
+    assert_int_equal(f->sum.begun, 1);
+    assert_int_equal(f->sum.abandoned, 1);
+    assert_false(reeve_worker_is_reducing(f->worker));
+    return st;
+}
+
+/* True if the master was told that the sum failed, with this status. */
+static bool told_master(struct fx *f, reeve_status status)
+{
+    static unsigned char inbox[REEVE_MESSAGE_BYTES_MAX];
+    for (;;) {
+        uint32_t peer = 0;
+        size_t bytes = 0, at = 0;
+        assert_int_equal(f->far->ops->poll(f->far, &peer, inbox, &bytes, &f->err), REEVE_OK);
+        if (bytes == 0) return false;
+        for (_Bool end = false; !end;) {
+            struct reeve_frame frame;
+            const char *text = NULL;
+            assert_int_equal(reeve_frame_next(inbox, bytes, &at, &frame, &text, &end), REEVE_OK);
+            if (!end && frame.kind == REEVE_FRAME_REDUCE_FAILED) return frame.arg == (uint32_t)status;
+        }
+    }
+}
+
+static void a_loss_that_the_sum_hears_of_leads_to_a_regrouping(void **state)
+{ /* The master would stop the run if it heard of it as a sum that failed. */
+    struct fx f;
+    begin(&f, REEVE_WORKER_LOST, true);
+    assert_int_equal(turn(&f), REEVE_WORKER_LOST);
+    assert_string_equal(f.err.text, "sum over workers: the test says so");
+    assert_false(told_master(&f, REEVE_WORKER_LOST));
+    finish(&f);
+}
+
+static void a_loss_is_told_where_none_is_survived(void **state)
+{
+    struct fx f;
+    begin(&f, REEVE_WORKER_LOST, false);
+    assert_int_equal(turn(&f), REEVE_OK);
+    assert_true(told_master(&f, REEVE_WORKER_LOST));
+    finish(&f);
+}
+
+static void a_sum_that_fails_otherwise_is_told(void **state)
+{
+    struct fx f;
+    begin(&f, REEVE_JOB_INTERNAL, true);
+    assert_int_equal(turn(&f), REEVE_OK);
+    assert_true(told_master(&f, REEVE_JOB_INTERNAL));
+    finish(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_loss_that_the_sum_hears_of_leads_to_a_regrouping),
+        cmocka_unit_test(a_loss_is_told_where_none_is_survived),
+        cmocka_unit_test(a_sum_that_fails_otherwise_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
