@@ -276,6 +276,8 @@ static reeve_status apply_volatile(reeve_master *m, const struct reeve_event *ev
         if (w->state == WORKER_JOINED) {
             w->state = WORKER_GONE;
             m->gone++;
+            m->rejoining -= !w->settled; /* it was draining already when the others were lost */
+            w->settled = true;
             master_update_hungry(m, ev->worker);
         }
         break;
