@@ -50,16 +50,6 @@ static const char *shuffle_name(uint32_t shuffle)
     }
 }
 
-static const char *precision_name(uint32_t precision)
-{
-    switch (precision) {
-    case REEVE_PRECISION_AUTO: return "auto";
-    case REEVE_PRECISION_BF16: return "bf16";
-    case REEVE_PRECISION_FP32: return "fp32";
-    default: return "?";
-    }
-}
-
 static void add_data(struct identity_text *out, const struct reeve_job *job)
 {
     add(out, "data.sequence=%" PRIu32 "\n", job->data.sequence);
@@ -69,7 +59,9 @@ static void add_data(struct identity_text *out, const struct reeve_job *job)
     add(out, "train.global_batch=%" PRIu32 "\n", job->train.global_batch);
     add(out, "train.micro_batch=%" PRIu32 "\n", job->train.micro_batch);
     add(out, "train.reduce=%s\n", job->train.reduce == REEVE_REDUCE_EXACT ? "exact" : "fast");
-    add(out, "train.precision=%s\n", precision_name(job->train.precision));
+    /* Left out where nobody chose one: runs that are older than the key go on. */
+    if (job->train.precision != REEVE_PRECISION_AUTO)
+        add(out, "train.precision=%s\n", job->train.precision == REEVE_PRECISION_BF16 ? "bf16" : "fp32");
 }
 
 static void add_model(struct identity_text *out, const struct reeve_job *job)

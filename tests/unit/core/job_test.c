@@ -32,14 +32,26 @@ static void identity_is_the_text_that_the_resume_check_reads(void **state)
     fx_job(&job);
     static const char expected[] = "workload=gpt\nseed=1337\ndata.sequence=128\ndata.shuffle=block\n"
                                    "data.block_shards=4\ndata.holdout_ppm=50000\ntrain.global_batch=32\n"
-                                   "train.micro_batch=4\ntrain.reduce=exact\ntrain.precision=auto\n"
-                                   "model.layers=4\nmodel.heads=4\n"
+                                   "train.micro_batch=4\ntrain.reduce=exact\nmodel.layers=4\nmodel.heads=4\n"
                                    "model.width=128\noptimizer.lr=0.001\noptimizer.min_lr=0.0001\n"
                                    "optimizer.warmup=20\noptimizer.decay_steps=300\n"
                                    "optimizer.weight_decay=0.10000000000000001\noptimizer.beta1=0.90000000000000002\n"
                                    "optimizer.beta2=0.94999999999999996\noptimizer.eps=1e-08\noptimizer.clip=1\n";
     assert_int_equal(reeve_job_identity(&job, text, sizeof(text)), sizeof(expected) - 1);
     assert_string_equal(text, expected);
+}
+
+static void identity_names_a_precision_only_if_one_was_chosen(void **state)
+{ /* Goal: a run that is older than the key goes on. */
+    static struct reeve_job job;
+    static char text[TEXT_BYTES];
+    fx_job(&job);
+    job.train.precision = REEVE_PRECISION_BF16;
+    (void)reeve_job_identity(&job, text, sizeof(text));
+    assert_non_null(strstr(text, "\ntrain.reduce=exact\ntrain.precision=bf16\nmodel.layers=4\n"));
+    job.train.precision = REEVE_PRECISION_FP32;
+    (void)reeve_job_identity(&job, text, sizeof(text));
+    assert_non_null(strstr(text, "\ntrain.precision=fp32\n"));
 }
 
 static bool identity_differs(void (*change)(struct reeve_job *))
@@ -146,6 +158,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(identity_is_the_text_that_the_resume_check_reads),
+        cmocka_unit_test(identity_names_a_precision_only_if_one_was_chosen),
         cmocka_unit_test(identity_changes_with_all_that_decides_the_trajectory),
         cmocka_unit_test(identity_leaves_out_what_may_change_between_two_runs),
         cmocka_unit_test(identity_is_cut_to_fit_and_says_how_long_it_is),
