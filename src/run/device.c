@@ -40,8 +40,8 @@ static bool lacks_gpus(const struct reeve_device_place *places, uint32_t from, u
         else if (p->gpu_count < workers)
             (void)snprintf(
                 text, bytes,
-                "host %s: %u workers, %u GPU%s; NCCL does not share a GPU: lower resources.workers, or spread "
-                "them over more hosts",
+                "host %s: %u workers, %u GPU%s; NCCL does not share a GPU: lower resources.workers, spread them "
+                "over more hosts, or let each rank see all GPUs of its host (--gpus-per-node, not --gpus-per-task)",
                 p->host, workers, p->gpu_count, p->gpu_count == 1 ? "" : "s");
         else continue;
         return true;
@@ -80,7 +80,7 @@ reeve_status reeve_device_choose(const struct reeve_job *job, bool has_device, c
                                  uint32_t count, uint32_t first_worker, uint32_t self, struct reeve_device_choice *out,
                                  struct reeve_error *err)
 {
-    char lack[320] = "";
+    char lack[384] = "";
     *out = (struct reeve_device_choice){0};
     if (reeve_job_is_list(job) || job->resources.device == REEVE_DEVICE_CPU) return REEVE_OK;
     bool wanted = job->resources.device == REEVE_DEVICE_CUDA, lacks;

@@ -26,7 +26,7 @@ struct reeve_device_choice {
     bool cuda;
     uint32_t index;                    /* of this rank's GPU: its number among the workers of its host */
     char gpu[REEVE_DEVICE_NAME_BYTES]; /* of the first worker */
-    char why[384];                     /* one line for the log; "": nothing to say */
+    char why[448];                     /* one line for the log; "": nothing to say */
 };
 
 /* Where the workers are: places[first_worker .. count). self < first_worker: the master, which computes nothing.
