@@ -288,7 +288,7 @@ static reeve_status create_alone(const struct reeve_coll_nccl_config *config, re
 
 reeve_status reeve_coll_nccl_create_alone(uint32_t device, reeve_collective **out, struct reeve_error *err)
 {
-    const struct reeve_coll_nccl_config config = {.device = device, .exit_code = EXIT_FAILURE};
+    const struct reeve_coll_nccl_config config = {.device = device, .exit_code = REEVE_EXIT_INTERNAL};
     return create_alone(&config, out, err);
 }
 
