@@ -5,7 +5,8 @@
  * function here is *deterministic*: the same arguments give the same bits, whatever was computed before, on any worker.
  *
  * A workload outside the tree is a shared object that exports `reeve_workload` (see REEVE_WORKLOAD_SYMBOL). It needs
- * this header and status.h, and links nothing of Reeve. All calls on one `self` come from one thread. */
+ * this header and status.h, and links nothing of Reeve. All calls on one `self` come from one thread, but those of
+ * device_digest() and device_published(). */
 #ifndef REEVE_WORKLOAD_H
 #define REEVE_WORKLOAD_H
 
@@ -130,7 +131,7 @@ struct reeve_workload_ops {
      * Errors: TASK_* before anything was launched. A GPU that failed returns JOB_DEVICE; what it held is lost, and the
      * runtime ends the process: to the others it is a worker that died. --- */
 
-    /* Make the two sums, and set the worker's part to 0. Once, after open().
+    /* Make the two sums, and set the worker's part to 0, as device_zero() does. Once, after open().
      *   in  unit_bits  exact sums: an element g counts as round-half-even(g * 2^unit_bits), unless it is flagged (see
      *                  reeve_device_result); -1: fp32 sums
      * JOB_NO_MEMORY | JOB_DEVICE */
@@ -147,7 +148,8 @@ struct reeve_workload_ops {
      * TASK_CANCELLED nobody reads the sums any more. */
     reeve_status (*device_end)(void *self, struct reeve_device_result *out, bool (*cancelled)(void *),
                                void *cancelled_arg, struct reeve_error *err);
-    /* Set the worker's part to 0. */
+    /* Set the worker's part to 0, and wait until it is: the sum may read it then, from a stream of its own. All that reads
+     * `out`, as device_apply() does, has done so by then. */
     reeve_status (*device_zero)(void *self, struct reeve_error *err);
     /* 64 bits that depend on all elements of `out` and their places. The runtime calls it from its own thread, while it
      * calls nothing else. */

@@ -129,17 +129,18 @@ reeve_status reeve_gpt_cuda_publish(reeve_gpt_cuda *g, struct reeve_error *err)
     return gpt_cuda_check(g, e, "copy the state to the host", err);
 }
 
+/* On a thread that may have called nothing of CUDA before: its GPU would be the first one. */
 reeve_status reeve_gpt_cuda_published(reeve_gpt_cuda *g, struct reeve_error *err)
 {
-    return gpt_cuda_wait(g, g->published, "copy the state to the host", NULL, NULL, err);
+    reeve_status st = use_device(g, err);
+    return st == REEVE_OK ? gpt_cuda_wait(g, g->published, "copy the state to the host", NULL, NULL, err) : st;
 }
 
 reeve_status reeve_gpt_cuda_restored(reeve_gpt_cuda *g, struct reeve_error *err)
 {
     const size_t n = (size_t)g->elements, bytes = n * sizeof(float);
     float *const parts[] = {g->weights, g->m, g->v};
-    reeve_status st = use_device(g, err);
-    if (st == REEVE_OK) st = reeve_gpt_cuda_published(g, err);
+    reeve_status st = reeve_gpt_cuda_published(g, err);
     if (st != REEVE_OK) return st;
     cudaError_t e = cudaSuccess;
     for (size_t i = 0; i < 3 && e == cudaSuccess; i++)
