@@ -7,12 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/watchdog.h"
 #include "model/gpt/cuda/gpt_cuda_state.h"
 #include "model/gpt/gpt_state.h"
 
-#define CAPABILITY_MAJOR_MIN 8 /* bf16 on tensor cores */
-#define BF16_WIDTH_MULTIPLE 8u /* 16 bytes: how cuBLAS wants the rows of a bf16 matrix to begin */
+#define CAPABILITY_MAJOR_MIN 8               /* bf16 on tensor cores */
+#define CLOSE_NS_MAX (120 * REEVE_SECOND_NS) /* to end its work and give its memory back: it hangs */
+#define BF16_WIDTH_MULTIPLE 8u               /* 16 bytes: how cuBLAS wants the rows of a bf16 matrix to begin */
 
 static reeve_status check_config(const struct reeve_gpt_cuda_config *c, struct reeve_error *err)
 {
@@ -155,15 +158,20 @@ reeve_status reeve_gpt_cuda_create(const struct reeve_gpt_cuda_config *config, r
     return REEVE_OK;
 }
 
+/* All of it waits for the GPU, and nothing of it can be given up. */
 void reeve_gpt_cuda_destroy(reeve_gpt_cuda *g)
 {
     if (g == NULL) return;
+    struct reeve_watchdog watchdog;
+    bool watched = reeve_watchdog_start(&watchdog, reeve_clock_now() + CLOSE_NS_MAX, REEVE_WATCHDOG_KILL,
+                                        "a GPU does not end its work");
     /* Not one that find_device() refused: CUDA would give its error to whoever launches the next kernel. */
     if (g->device_name != NULL) (void)cudaSetDevice((int)g->config.device);
     destroy_streams(g);
     gpt_cuda_matmul_destroy(g->matmul);
     gpt_cuda_profile_destroy(g);
     gpt_cuda_give_back_memory(g);
+    if (watched) reeve_watchdog_stop(&watchdog);
     free(g->device_name);
     free(g);
 }

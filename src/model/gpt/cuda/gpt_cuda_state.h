@@ -119,7 +119,7 @@ void gpt_cuda_give_back_memory(reeve_gpt_cuda *g);
 
 /* JOB_DEVICE: "GPU 0: WHAT: CUDA's words". OK for cudaSuccess. */
 reeve_status gpt_cuda_check(const reeve_gpt_cuda *g, cudaError_t status, const char *what, struct reeve_error *err);
-/* Poll until the event has passed, with short sleeps. TASK_CANCELLED | JOB_DEVICE */
+/* Poll until the event has passed, with short sleeps. TASK_CANCELLED | JOB_DEVICE (it failed, or hangs) */
 reeve_status gpt_cuda_wait(const reeve_gpt_cuda *g, cudaEvent_t event, const char *what, bool (*cancelled)(void *),
                            void *cancelled_arg, struct reeve_error *err);
 /* Until all of the main stream is done. */
