@@ -22,3 +22,14 @@ done
 for function in end digest; do
     fault 2 "$function" 20
 done
+
+# Goal: a gradient that is not finite costs its step and nothing else, and the same for any number of workers.
+for workers in 1 2 3; do
+    export REEVE_DEVICE_FAULT=nan:20:$PWD/failed-nan-$workers
+    must_run 0 "$workers" "run-nan-$workers" --set resources.device=cuda
+    expect_text run.out 'step 20 was refused: its gradient holds NaN'
+    audit_ok "run-nan-$workers"
+    digest=$(digest_of "run-nan-$workers")
+    [ "$digest" != "$expected" ] || fail "the refused step was applied"
+    expect_equal "digest with a refused step, $workers workers" "$digest" "${refused:=$digest}"
+done

@@ -3,12 +3,14 @@
  * mathematics is the CPU's own, so a run must come to the bits of the same run on CPUs. A call that
  * include/reeve/workload.h does not allow ends the process with a word (exit 99).
  *
- * REEVE_DEVICE_FAULT=FUNCTION:STEP:FILE  that function fails as a GPU does, once, from that step on: FILE says that it did
+ * REEVE_DEVICE_FAULT=FUNCTION:STEP:FILE  that function fails as a GPU does, once, from that step on: FILE says that it did;
+ *                                        with `nan` for a function one element of one gradient is none
  * REEVE_DEVICE_COUNTS=FILE               at the end a line is added: micro-batches, and those brought ahead */
 #include "workload/gpt_cuda_workload.h"
 
 #include <cuda_runtime_api.h>
 #include <fcntl.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -329,6 +331,7 @@ static reeve_status gpt_end(void *self, struct reeve_device_result *out, bool (*
     reeve_status st = fault("end", g->batch.step, err);
     if (st == REEVE_OK)
         st = reeve_gpt_workload.gradient(g->inner, &g->batch, g->grad, &out->loss_sum, cancelled, cancelled_arg, err);
+    if (st == REEVE_OK && fault("nan", g->batch.step, NULL) != REEVE_OK) g->grad[g->params / 2] = NAN;
     if (st == REEVE_OK && g->unit_bits >= 0) {
         struct reeve_exact_flags flags = {0};
         reeve_exact_add(g->part, g->grad, g->params, g->unit_bits, &flags);
