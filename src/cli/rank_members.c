@@ -5,9 +5,11 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "coll/mpi.h"
+#include "base/log.h"
 #include "cli/rank_device.h"
+#include "coll/mpi.h"
 #include "net/mpi_transport.h"
+#include "run/lost.h"
 
 #define PATIENCE_NS (60 * REEVE_SECOND_NS) /* who lives but does not come makes the job hang: level 2 ends it */
 #define ROUNDS_MAX 64                      /* each costs a life */
@@ -50,6 +52,26 @@ static reeve_status make_collectives(reeve_rank_members *m, struct reeve_error *
     return st;
 }
 
+/* Is the GPU of this process still there? One that failed beside a loss must not end the others, who would be told of it
+ * while they make their sum anew. */
+static reeve_status try_device(const reeve_rank_members *m, struct reeve_error *err)
+{
+    reeve_collective *alone = NULL;
+    if (!m->device.cuda) return REEVE_OK;
+    reeve_status st = reeve_rank_device_alone(m->device.index, &alone, err);
+    if (st == REEVE_OK) alone->ops->destroy(alone);
+    return st;
+}
+
+/* A GPU, or NCCL for good: JOB_DEVICE would be the last word of a run that had begun well, while this process is a worker
+ * that the others lose, or all of them end, and the run is started again. */
+static void end_without_device(reeve_status st, const struct reeve_error *err)
+{
+    if (st != REEVE_JOB_DEVICE) return;
+    reeve_log(REEVE_LOG_ERROR, "after a loss: %s; this process ends", err->text);
+    reeve_end_as_lost();
+}
+
 static void note_who_is_here(reeve_rank_members *m)
 {
     for (uint32_t i = 0; i < m->count; i++)
@@ -68,7 +90,9 @@ static reeve_status regroup(reeve_membership *base, struct reeve_members *out, s
         drop_ends(m);
         st = reeve_mpi_session_regroup(m->session, m->works, PATIENCE_NS, REEVE_EXIT_INTERNAL, err);
         if (st == REEVE_OK) st = reeve_mpi_transport_create(m->session, &m->transport, err);
+        if (st == REEVE_OK && m->works) st = try_device(m, err);
         if (st == REEVE_OK && m->works) st = make_collectives(m, err);
+        end_without_device(st, err);
     }
     if (st == REEVE_WORKER_LOST) st = reeve_fail(err, REEVE_JOB_INTERNAL, "%d regroupings in a row failed", ROUNDS_MAX);
     if (st != REEVE_OK) return st;

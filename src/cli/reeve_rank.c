@@ -1,5 +1,5 @@
-/* reeve-rank, and reeve-rank-cuda: what mpirun or srun starts, once for each rank. Rank 0 is the master, the others are workers; with one
- * rank, or with --alone (and then without MPI), master and worker are one process.
+/* reeve-rank, and reeve-rank-cuda: what mpirun or srun starts, once for each rank. Rank 0 is the master, the others are
+ * workers; with one rank, or with --alone (and then without MPI), master and worker are one process.
  *
  *   reeve-rank --run-dir RUN [--alone]                     a folder that `reeve run` prepared
  *   reeve-rank --job JOB [--set K=V]... [--run-dir RUN]    rank 0 prepares it (mpirun reeve run JOB ends up here) */
@@ -213,12 +213,14 @@ static reeve_status lost_before_first(reeve_rank_members *m, struct reeve_member
     reeve_membership *port = reeve_rank_members_port(m);
     if (port == NULL || peer == 0) return REEVE_WORKER_LOST;
     if (peer != UINT32_MAX) return REEVE_OK;
-    /* With GPUs the regrouping would have to make a sum over them, and this worker has not heard yet whether it is to:
-     * the others go on without it. */
+    /* With GPUs the regrouping would have to make a sum over them, and this worker has not heard yet whether it is to: the
+     * job, which has computed nothing yet, ends and is started again. */
     const struct reeve_device_place *places = reeve_rank_members_places(m);
     for (uint32_t i = 1; i < members->count; i++)
         if (places[i].can_cuda != 0 && places[i].gpu_count > 0)
-            return reeve_fail(err, REEVE_JOB_INTERNAL, "another process was lost before this one had begun");
+            return reeve_fail(
+                err, REEVE_JOB_INTERNAL,
+                "another process was lost before this one had begun: the job ends, and may be started again");
     reeve_status st = port->ops->regroup(port, members, err);
     if (st == REEVE_OK && members->self == members->master)
         st = reeve_fail(err, REEVE_JOB_INTERNAL, "the master was lost before it named the run");

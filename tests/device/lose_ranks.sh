@@ -42,3 +42,11 @@ export REEVE_DEVICE_FAULT=end:700:$PWD/failed
 lose 3 # its GPU fails
 [ -e failed ] || fail "no GPU failed"
 expect_text run.out 'device_end on GPU .: an illegal memory access'
+
+# Beside a loss the GPU of another process fails: found out while they come together, it costs that process alone.
+unset REEVE_DEVICE_FAULT
+export REEVE_DOUBLE_DIR=$PWD/double REEVE_DOUBLE_FAULTS=2:cudaDeviceGetPCIBusId:fail:2
+mkdir "$REEVE_DOUBLE_DIR"
+lose 3 master
+[ -e "$REEVE_DOUBLE_DIR/struck-0" ] || fail "no GPU failed beside the loss"
+expect_text run.out 'after a loss: sum over GPUs: take the GPU: .*; this process ends'
