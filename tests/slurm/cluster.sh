@@ -11,6 +11,7 @@
 #   cluster.sh back DIR HOST          switch it on again
 #   cluster.sh down DIR               end it all; DIR/log stays until the caller removes DIR
 #
+# REEVE_CLUSTER_GPUS: how many GPUs, which are none, each host has for Slurm to give out (default 0).
 # Needs root, and the packages of `install_packages.sh slurm`. Works with Slurm 22.05 and 24.11, and in a chroot.
 #
 # How: a host is the first process of a PID namespace; when it ends, the kernel ends all that runs on the host. The
@@ -184,6 +185,15 @@ SETTINGS
     esac >"$dir/cgroup.conf"
 }
 
+# GPUs for Slurm to give out: any device does. CUDA_VISIBLE_DEVICES then says which of them a job has.
+describe_gpus() { # describe_gpus COUNT
+    local i
+    for ((i = 0; i < $1; i++)); do ln -s /dev/null "$dir/gpu$i"; done
+    sed -i "s/^NodeName=.*/& Gres=gpu:$1/" "$dir/slurm.conf"
+    echo "GresTypes=gpu" >>"$dir/slurm.conf"
+    echo "Name=gpu File=$dir/gpu[0-$(($1 - 1))]" >"$dir/gres.conf"
+}
+
 idle_hosts() {
     enter ctl sinfo --noheader --states=idle --format=%D 2>/dev/null | head -n 1
 }
@@ -196,6 +206,7 @@ up() { # up N
     mkdir -p "$dir"/{log,state}
     for ((i = 1; i <= $1; i++)); do mkdir -p "$dir/tmp-n$i" "$dir/spool-n$i"; done
     write_settings "$1"
+    [ -z "${REEVE_CLUSTER_GPUS:-}" ] || describe_gpus "$REEVE_CLUSTER_GPUS"
     start_host ctl "$controller"
     enter ctl munged --force --key-file="$dir/munge.key" --socket="$dir/munge.sock" --pid-file="$dir/munged.pid" \
         --log-file="$dir/log/munged" --seed-file="$dir/munge.seed" 2>/dev/null

@@ -322,8 +322,13 @@ cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t bytes, enum cudaM
 
 static int gpus(void)
 {
-    const char *set = getenv("REEVE_DOUBLE_GPUS");
-    return set != NULL ? (int)strtol(set, NULL, 10) : GPUS;
+    const char *set = getenv("REEVE_DOUBLE_GPUS"), *visible = getenv("CUDA_VISIBLE_DEVICES");
+    int count = set != NULL ? (int)strtol(set, NULL, 10) : GPUS, shown = 0;
+    for (const char *at = visible; at != NULL && *at != '\0'; at += strspn(at, ",")) {
+        at += strcspn(at, ",");
+        shown++;
+    }
+    return visible != NULL && shown < count ? shown : count;
 }
 
 cudaError_t cudaGetDeviceCount(int *count)

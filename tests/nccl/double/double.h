@@ -9,7 +9,7 @@
  *   die    kill -9 of this process; in a sum: in the middle of it
  * By nccl_double_fault(), or from outside: REEVE_DOUBLE_FAULTS="RANK:CALL:ACTION:NUMBER,...", RANK as the launcher counts.
  * With REEVE_DOUBLE_DIR (where communicators meet; else /dev/shm) each of these strikes once in a job's life, however
- * often it is launched again. REEVE_DOUBLE_GPUS: how many there are; 8.
+ * often it is launched again. REEVE_DOUBLE_GPUS: how many there are; 8. Of these CUDA_VISIBLE_DEVICES may show fewer.
  *
  * It ends the process loudly (abort) where the real ones might hang or corrupt memory: a call that waits for the device
  * while a sum is unfinished; a communicator in another thread than its maker's; a call to NCCL, or something put into
