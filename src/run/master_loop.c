@@ -406,14 +406,19 @@ static void say_we_live(reeve_master_loop *l, reeve_time_ns now_ns)
     put_outgoing(l, &out);
 }
 
-reeve_status master_loop_make_durable(reeve_master_loop *l, struct reeve_error *err)
+static reeve_status make_durable(reeve_master_loop *l, bool always, struct reeve_error *err)
 {
     if (!l->dirty) return REEVE_OK;
     uint32_t policy = l->config.job->journal.sync;
-    bool sync = policy == REEVE_SYNC_ALWAYS || (policy == REEVE_SYNC_STEP && l->sync_due) || l->retain_due;
+    bool sync = always || policy == REEVE_SYNC_ALWAYS || (policy == REEVE_SYNC_STEP && l->sync_due) || l->retain_due;
     l->dirty = l->sync_due = false;
     reeve_journal_port *journal = reeve_journal_as_port(l->journal);
     return sync ? journal->ops->sync(journal, err) : reeve_journal_flush(l->journal, err);
+}
+
+reeve_status master_loop_make_epoch_durable(reeve_master_loop *l, struct reeve_error *err)
+{
+    return make_durable(l, true, err);
 }
 
 reeve_status reeve_master_loop_turn(reeve_master_loop *l, reeve_time_ns now_ns, bool *progress, bool *ended,
@@ -426,7 +431,7 @@ reeve_status reeve_master_loop_turn(reeve_master_loop *l, reeve_time_ns now_ns, 
     if (st == REEVE_OK) st = look_outside(l, now_ns, err);
     if (st == REEVE_OK) st = tick_all(l, now_ns, progress, err);
     say_we_live(l, now_ns);
-    if (st == REEVE_OK) st = master_loop_make_durable(l, err);
+    if (st == REEVE_OK) st = make_durable(l, false, err);
     if (st == REEVE_OK && l->retain_due) retain(l);
     if (st == REEVE_OK) st = master_loop_send_all(l, err);
     if (st == REEVE_OK) st = watch_silence(l, now_ns, err);
@@ -453,7 +458,7 @@ static reeve_status open_run(reeve_master_loop *l, struct reeve_error *err)
     l->epoch = s.epoch;
     for (uint32_t w = 1; w <= l->config.workers; w++)
         l->here[w] = true;
-    return st == REEVE_OK ? master_loop_make_durable(l, err) : st;
+    return st == REEVE_OK ? master_loop_make_epoch_durable(l, err) : st;
 }
 
 static void open_start_record(reeve_master_loop *l, bool succeeds)

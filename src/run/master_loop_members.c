@@ -23,7 +23,7 @@ reeve_status reeve_master_loop_regroup(reeve_master_loop *l, reeve_transport *tr
     reeve_master_get_status(l->master, &s);
     l->epoch = s.epoch;
     l->present_ns = now_ns;
-    if (st == REEVE_OK) st = master_loop_make_durable(l, err);
+    if (st == REEVE_OK) st = master_loop_make_epoch_durable(l, err);
     if (st == REEVE_OK) st = master_loop_send_all(l, err);
     if (st == REEVE_OK && left == 0 && s.phase < REEVE_PHASE_DRAIN)
         st = reeve_fail(err, REEVE_JOB_DEADLINE,

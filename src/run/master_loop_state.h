@@ -45,7 +45,8 @@ struct reeve_master_loop {
 /* Let the master think about one input, and carry its decision out. */
 reeve_status master_loop_give(reeve_master_loop *l, const struct reeve_master_input *in, reeve_time_ns now_ns,
                               struct reeve_error *err);
-reeve_status master_loop_make_durable(reeve_master_loop *l, struct reeve_error *err);
+/* Whatever journal.sync says: who may speak, and for which epoch, must outlive a host. */
+reeve_status master_loop_make_epoch_durable(reeve_master_loop *l, struct reeve_error *err);
 /* A frame behind the others for this worker; one worker's frames leave; all do. */
 void master_loop_put_frame(reeve_master_loop *l, uint32_t worker, const struct reeve_frame *frame);
 reeve_status master_loop_flush_outbox(reeve_master_loop *l, uint32_t worker, struct reeve_error *err);
