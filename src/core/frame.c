@@ -79,6 +79,8 @@ const char *reeve_frame_name(uint16_t kind)
     case REEVE_FRAME_CKPT_PART_FAILED: return "CKPT_PART_FAILED";
     case REEVE_FRAME_HEARTBEAT: return "HEARTBEAT";
     case REEVE_FRAME_GOODBYE: return "GOODBYE";
+    case REEVE_FRAME_HOLDING: return "HOLDING";
+    case REEVE_FRAME_REJOIN: return "REJOIN";
     case REEVE_FRAME_WELCOME: return "WELCOME";
     case REEVE_FRAME_INIT: return "INIT";
     case REEVE_FRAME_RESTORE: return "RESTORE";
@@ -89,6 +91,8 @@ const char *reeve_frame_name(uint16_t kind)
     case REEVE_FRAME_DISCARD: return "DISCARD";
     case REEVE_FRAME_CHECKPOINT: return "CHECKPOINT";
     case REEVE_FRAME_DRAIN: return "DRAIN";
+    case REEVE_FRAME_END: return "END";
+    case REEVE_FRAME_FIRST: return "FIRST";
     default: return "?";
     }
 }
