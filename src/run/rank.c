@@ -305,22 +305,23 @@ static reeve_status run(struct rank *r, bool regroup_first, struct reeve_error *
     }
 }
 
-/* The last words: of a master to its workers and to people. */
+/* The last words: of a master to people, and then to its workers. While any of them is here somebody can take its place. */
 static int finish(struct rank *r, reeve_status st, struct reeve_rank_end *end, struct reeve_error *err)
 {
+    int code = REEVE_EXIT_DONE;
+    err->status = st;
+    if (r->is_master) code = reeve_master_loop_end(r->master.loop, err);
+    else if (st != REEVE_OK) code = tell(err);
     if (st == REEVE_OK && r->is_master && r->config->membership != NULL) reeve_master_loop_release(r->master.loop);
     reeve_transport *transport = r->members.transport;
     if (st == REEVE_OK && transport != NULL) {
         st = transport->ops->flush(transport, reeve_clock_now() + GOODBYE_NS, err);
         if (st == REEVE_WORKER_LOST && r->config->membership != NULL) st = REEVE_OK; /* after its work was done */
+        if (st != REEVE_OK) code = tell(err);
     }
-    err->status = st;
     end->clean = st == REEVE_OK;
     end->master = r->is_master;
     end->told = end->clean && r->is_master;
-    int code = REEVE_EXIT_DONE;
-    if (r->is_master) code = reeve_master_loop_end(r->master.loop, err);
-    else if (st != REEVE_OK) code = tell(err);
     rank_fini(r);
     return code;
 }
