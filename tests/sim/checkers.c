@@ -48,44 +48,55 @@ static struct sim_checkers *of(const struct sim_proc *p)
 
 /* ---- one holder ---- */
 
-static struct lease_seen *seen(struct sim_proc *p, uint32_t task, uint32_t epoch)
+static void fold_leased(struct sim *s, struct lease_seen *l, const struct reeve_event *ev)
 {
-    if (task >= LEASES_MAX) return NULL;
-    struct lease_seen *l = &of(p)->lease[task];
-    if (l->epoch != epoch) *l = (struct lease_seen){.epoch = epoch};
-    return l;
-}
-
-static void check_leased(struct sim_proc *p, const struct reeve_event *ev)
-{
-    struct lease_seen *l = seen(p, ev->task, p->epoch);
-    if (l == NULL) return;
     if (l->held)
-        sim_violate(p->sim, "one holder", "task %u lent to worker %u while worker %u holds it", ev->task, ev->worker,
+        sim_violate(s, "one holder", "task %u lent to worker %u while worker %u holds it", ev->task, ev->worker,
                     l->worker);
-    *l = (struct lease_seen){.epoch = p->epoch,
-                             .held = true,
+    if (l->computed)
+        sim_violate(s, "survivors keep", "task %u lent to worker %u: worker %u has computed it, and lives", ev->task,
+                    ev->worker, l->worker);
+    *l = (struct lease_seen){.held = true,
                              .worker = ev->worker,
                              .attempt = ev->attempt,
                              .summed = ev->a == REEVE_TASK_GRADIENT || ev->a == REEVE_TASK_EVAL};
 }
 
-static void check_lease_word(struct sim_proc *p, const struct reeve_event *ev)
+static void fold_lease_word(struct sim *s, struct lease_seen *l, const struct reeve_event *ev)
 {
-    struct lease_seen *l = seen(p, ev->task, p->epoch);
-    if (l == NULL) return;
     if (!l->held || l->worker != ev->worker || l->attempt != ev->attempt)
-        sim_violate(p->sim, "one holder",
-                    "a word of worker %u on task %u, attempt %u, counted; the lease is %s%u's, %u", ev->worker,
-                    ev->task, ev->attempt, l->held ? "" : "over; it was ", l->worker, l->attempt);
+        sim_violate(s, "one holder", "a word of worker %u on task %u, attempt %u, counted; the lease is %s%u's, %u",
+                    ev->worker, ev->task, ev->attempt, l->held ? "" : "over; it was ", l->worker, l->attempt);
     l->held = false;
+    l->computed = ev->kind == REEVE_EVENT_TASK_COMPUTED;
 }
 
-static void end_leases(struct sim_proc *p, uint32_t worker, bool summed)
+/* worker 0: of all; summed: gradients and evaluations only. */
+static void end_leases(struct sim *s, uint32_t worker, bool summed)
 {
     for (uint32_t t = 0; t < LEASES_MAX; t++) {
-        struct lease_seen *l = &of(p)->lease[t];
-        if (l->epoch == p->epoch && (worker == 0 || l->worker == worker) && (!summed || l->summed)) l->held = false;
+        struct lease_seen *l = &s->checkers->lease[t];
+        if ((worker == 0 || l->worker == worker) && (!summed || l->summed)) l->held = l->computed = false;
+    }
+}
+
+void sim_leases_fold(struct sim *s, const struct reeve_event *ev)
+{
+    struct lease_seen *l = &s->checkers->lease[ev->task < LEASES_MAX ? ev->task : 0];
+    switch (ev->kind) {
+    case REEVE_EVENT_RUN_OPENED: end_leases(s, 0, false); break;
+    case REEVE_EVENT_TASK_LEASED: fold_leased(s, l, ev); break;
+    case REEVE_EVENT_TASK_COMPUTED:
+    case REEVE_EVENT_TASK_DONE:
+    case REEVE_EVENT_TASK_FAILED:
+    case REEVE_EVENT_TASK_RELEASED: fold_lease_word(s, l, ev); break;
+    case REEVE_EVENT_TASK_DEAD: l->held = false; break;
+    case REEVE_EVENT_WORKER_LOST:
+    case REEVE_EVENT_WORKER_CLEARED: end_leases(s, ev->worker, false); break;
+    case REEVE_EVENT_STEP_COMMITTED:
+    case REEVE_EVENT_STEP_ABORTED:
+    case REEVE_EVENT_EVAL_COMMITTED: end_leases(s, 0, true); break;
+    default: break;
     }
 }
 
@@ -93,9 +104,12 @@ void sim_check_computed(struct sim_proc *p, const struct reeve_frame *f)
 {
     bool skips = p->sim->mutation == SIM_MUTATE_SKIP_MICRO && p->sim->mutation_count++ == 4;
     if (f->a == REEVE_TASK_GRADIENT && f->arg < SIM_MICRO_MAX && !skips) p->added[f->arg]++;
-    /* An older launch that was cut off computes leases of its own epoch: another world, which nobody counts. */
-    struct lease_seen *l = f->epoch == of(p)->epoch ? seen(p, f->task, f->epoch) : NULL;
-    if (l == NULL || !l->held || l->attempt != f->attempt) return;
+    /* An older launch that was cut off computes leases of its own: another world, which nobody counts. */
+    /* So does who was given up. Nor may attempts be compared where records were lost: they are given out again. */
+    if (p->given_up || p->launch->number != of(p)->launch || f->task >= LEASES_MAX || of(p)->unsynced == of(p)->launch)
+        return;
+    const struct lease_seen *l = &of(p)->lease[f->task];
+    if (!l->held || l->attempt != f->attempt) return;
     if (l->worker != p->rank)
         sim_violate(p->sim, "one holder", "attempt %u of task %u was lent to worker %u, and worker %u computes it",
                     f->attempt, f->task, l->worker, p->rank);
@@ -108,12 +122,12 @@ void sim_check_zeroed(struct sim_proc *p)
     memset(p->added, 0, sizeof(p->added));
 }
 
-void sim_check_sum(struct sim_launch *l, size_t n)
+void sim_check_sum(struct sim_launch *l, uint32_t members, size_t n)
 {
     if (n != SIM_SUM_COUNT) return;
     memset(l->summed, 0, sizeof(l->summed));
     for (uint32_t w = 1; w <= l->workers; w++)
-        for (uint32_t m = 0; m < SIM_MICRO_MAX; m++)
+        for (uint32_t m = 0; m < SIM_MICRO_MAX && (members >> w & 1) != 0; m++)
             l->summed[m] = (uint8_t)(l->summed[m] + l->proc[w].added[m]);
 }
 
@@ -159,14 +173,43 @@ void sim_check_obeyed(struct sim_proc *p, const struct reeve_frame *f)
     if (f->epoch > p->obeyed_epoch) p->obeyed_epoch = f->epoch;
 }
 
+/* Whoever hears a word of an epoch hears it of the same master as everybody else. */
+void sim_check_heard(struct sim_proc *p, uint32_t speaker, const void *bytes, size_t n)
+{
+    size_t offset = 0;
+    struct reeve_frame f;
+    const char *text;
+    _Bool end = false;
+    while (reeve_frame_next(bytes, n, &offset, &f, &text, &end) == REEVE_OK && !end) {
+        if (f.kind < REEVE_FRAME_WELCOME || f.epoch == 0 || f.epoch >= SIM_EPOCHS_MAX || f.epoch < p->obeyed_epoch)
+            continue;
+        uint8_t *known = &p->launch->speaker[f.epoch];
+        if (*known == 0) *known = (uint8_t)(speaker + 1);
+        if (*known != speaker + 1)
+            sim_violate(p->sim, "one master", "worker %u hears a %s of epoch %u from rank %u, others from rank %u",
+                        p->rank, reeve_frame_name(f.kind), f.epoch, speaker, *known - 1u);
+    }
+}
+
 /* ---- words have records ---- */
+
+/* The first and the last: begin, and leave. They say nothing that is on record. */
+static bool is_bare_word(const void *bytes, size_t n)
+{
+    struct reeve_frame f = {0};
+    size_t offset = 0;
+    const char *text;
+    _Bool end;
+    return reeve_frame_next(bytes, n, &offset, &f, &text, &end) == REEVE_OK &&
+           (f.kind == REEVE_FRAME_FIRST || f.kind == REEVE_FRAME_END);
+}
 
 void sim_check_words(struct sim_proc *p, uint32_t to, const void *bytes, size_t n)
 {
-    if (p->rank != 0) return;
+    if (!sim_leads(p) || p->given_up || is_bare_word(bytes, n)) return; /* nobody hears who was given up */
     struct sim *s = p->sim;
     uint64_t written, durable;
-    sim_disk_reach(s, p->epoch, &written, &durable);
+    sim_disk_reach(s, p->term, &written, &durable);
     uint32_t policy = s->shape->job.journal.sync;
     if (written < p->appended_lsn)
         sim_violate(s, "words have records", "a message to worker %u leaves; records %llu to %llu are not written", to,
@@ -178,14 +221,15 @@ void sim_check_words(struct sim_proc *p, uint32_t to, const void *bytes, size_t 
         _Bool end;
         if (reeve_frame_next(bytes, n, &offset, &f, &text, &end) != REEVE_OK || end) break;
         bool commits = f.kind == REEVE_FRAME_APPLY || f.kind == REEVE_FRAME_DRAIN;
-        bool needs_sync = policy == REEVE_SYNC_ALWAYS || (policy == REEVE_SYNC_STEP && commits);
-        if (needs_sync && durable < p->appended_lsn)
+        uint64_t needed = policy == REEVE_SYNC_ALWAYS ? p->appended_lsn : p->epoch_lsn;
+        if (policy == REEVE_SYNC_STEP && commits) needed = p->commit_lsn;
+        if (durable < needed)
             sim_violate(s, "words have records", "%s to worker %u leaves; record %llu is not durable",
-                        reeve_frame_name(f.kind), to, (unsigned long long)p->appended_lsn);
+                        reeve_frame_name(f.kind), to, (unsigned long long)needed);
         if (f.epoch != p->epoch)
             sim_violate(s, "one master", "the master of epoch %u speaks for epoch %u", p->epoch, f.epoch);
     }
-    if (p->epoch != of(p)->epoch) return; /* replaced: its records are not in the journal any more */
+    if (p->term != of(p)->term) return; /* replaced: its records are not in the journal any more */
     of(p)->promised_lsn = written > durable ? written : durable;
     of(p)->durable_lsn = durable;
 }
@@ -194,6 +238,7 @@ void sim_check_forget_unsynced(struct sim *s)
 {
     struct sim_checkers *c = s->checkers;
     c->promised_lsn = c->durable_lsn;
+    c->unsynced = c->launch;
     if (c->kept_count > c->durable_lsn) c->kept_count = c->durable_lsn;
 }
 
@@ -220,32 +265,67 @@ static void keep_live_digest(struct sim_checkers *c, const reeve_master *m, cons
         (struct live_digest){.lsn = ev->lsn, .epoch = ev->epoch, .digest = reeve_master_digest(m)};
 }
 
+/* ---- survivors keep what they have; no step is lost ---- */
+
+static bool has_fault(const struct sim *s, enum sim_fault_kind kind)
+{
+    for (uint32_t i = 0; i < s->plan.fault_count; i++)
+        if (s->plan.fault[i].kind == kind) return true;
+    return false;
+}
+
+/* A loss costs what the lost one held of the open step. Only lost records, and sums that differ, cost more. */
+static void check_cost(struct sim_proc *p, const struct reeve_event *ev)
+{
+    struct sim *s = p->sim;
+    struct sim_checkers *c = of(p);
+    bool unsynced = c->unsynced == c->launch;
+    if (!s->plan.weather.in_job) return;
+    if (ev->kind == REEVE_EVENT_RUN_OPENED) c->committed = 0;
+    if (ev->kind == REEVE_EVENT_TASK_DEAD && ev->arg == REEVE_WORKER_LOST) p->launch->excused = true; /* crash_limit */
+    if (ev->kind == REEVE_EVENT_RUN_RESUMED && ev->step < c->committed &&
+        !(unsynced && s->shape->job.journal.sync == REEVE_SYNC_NONE))
+        sim_violate(s, "no step is lost", "launch %u has committed step %llu, and goes back to step %llu", c->launch,
+                    (unsigned long long)c->committed, (unsigned long long)ev->step);
+    if (ev->kind == REEVE_EVENT_WORKER_CLEARED && !unsynced && !c->aborted)
+        sim_violate(s, "survivors keep", "worker %u begins the step anew, and no record was lost", ev->worker);
+    if (ev->kind == REEVE_EVENT_STEP_ABORTED && ev->arg == REEVE_WORKER_DIVERGED && !unsynced &&
+        !has_fault(s, SIM_FAULT_SUM_FLIPS))
+        sim_violate(s, "survivors keep", "step %llu is thrown away: its sum was not what was recorded",
+                    (unsigned long long)ev->step);
+    if (ev->kind == REEVE_EVENT_STEP_ABORTED) c->aborted = true;
+    if (ev->kind == REEVE_EVENT_STEP_COMMITTED) {
+        c->committed = ev->step;
+        c->aborted = false;
+    }
+}
+
 void sim_check_event(struct sim_proc *p, const reeve_master *m, const struct reeve_event *ev)
 {
     struct sim_checkers *c = of(p);
     if (ev->kind >= REEVE_EVENT_VOLATILE) return;
+    bool opens = ev->kind == REEVE_EVENT_RUN_OPENED || ev->kind == REEVE_EVENT_REGROUPED;
     p->appended_lsn = ev->lsn;
-    if (ev->kind == REEVE_EVENT_RUN_OPENED && p->epoch > c->epoch) c->epoch = p->epoch;
-    if (p->epoch != c->epoch) return; /* a master that was replaced, and does not know it yet */
-    if (ev->kind == REEVE_EVENT_RUN_OPENED) c->resumed = false;
+    if (ev->kind == REEVE_EVENT_STEP_COMMITTED || ev->kind == REEVE_EVENT_RUN_ENDED ||
+        ev->kind == REEVE_EVENT_RUN_STOPPED || opens)
+        p->commit_lsn = ev->lsn;
+    if (opens) {
+        p->epoch_lsn = ev->lsn;
+        struct reeve_master_status status;
+        reeve_master_get_status(m, &status);
+        p->epoch = status.epoch;
+    }
+    if (p->term > c->term) {
+        c->term = p->term;
+        c->resumed = false;
+    }
+    if (p->term != c->term) return; /* a master that was replaced, and does not know it yet */
+    c->launch = p->launch->number;
     if (ev->kind == REEVE_EVENT_RUN_RESUMED) c->resumed = true;
     if (p->sim->mutation == SIM_MUTATE_LIVE_AHEAD && ev->kind == REEVE_EVENT_CKPT_COMMIT)
-        reeve_master_reject_checkpoint(p->recovered.master, ev->step);
+        reeve_master_reject_checkpoint(p->master, ev->step);
     keep_live_digest(c, m, ev);
-    switch (ev->kind) {
-    case REEVE_EVENT_TASK_LEASED: check_leased(p, ev); break;
-    case REEVE_EVENT_TASK_COMPUTED:
-    case REEVE_EVENT_TASK_DONE:
-    case REEVE_EVENT_TASK_FAILED:
-    case REEVE_EVENT_TASK_RELEASED: check_lease_word(p, ev); break;
-    case REEVE_EVENT_TASK_DEAD: seen(p, ev->task, p->epoch)->held = false; break;
-    case REEVE_EVENT_WORKER_LOST: end_leases(p, ev->worker, false); break;
-    case REEVE_EVENT_STEP_COMMITTED:
-        check_committed(p, ev);
-        end_leases(p, 0, true);
-        break;
-    case REEVE_EVENT_STEP_ABORTED:
-    case REEVE_EVENT_EVAL_COMMITTED: end_leases(p, 0, true); break;
-    default: break;
-    }
+    sim_leases_fold(p->sim, ev);
+    check_cost(p, ev);
+    if (ev->kind == REEVE_EVENT_STEP_COMMITTED) check_committed(p, ev);
 }

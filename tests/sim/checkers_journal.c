@@ -77,6 +77,7 @@ static reeve_status visit(void *arg, const struct reeve_event *ev, struct reeve_
     if (r->s->mutation == SIM_MUTATE_FORGET_RECORD && ev->lsn + 1 >= r->s->checkers->promised_lsn && ev->lsn > 2)
         return REEVE_STORE_END;
     check_kept(r->s, ev);
+    sim_leases_fold(r->s, ev);
     r->last_lsn = ev->lsn;
     reeve_status st = reeve_master_apply(r->master, ev, err);
     if (st == REEVE_OK) check_live(r, ev);
@@ -102,6 +103,7 @@ void sim_check_recovered(struct sim_proc *p, reeve_status recovery, const struct
     struct replayed r = {.s = s};
     struct reeve_error err = {0};
     if (!p->alive) return;
+    memset(c->lease, 0, sizeof(c->lease)); /* what the master before had decided, and could not write, never was */
     create_master(s, &r);
     reeve_status st = reeve_journal_replay(SIM_RUN_DIR, visit, &r, NULL, &err);
     if (st != REEVE_OK && st != REEVE_STORE_END) {

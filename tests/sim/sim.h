@@ -17,11 +17,12 @@
 #include "base/clock.h"
 #include "core/exact_sum.h"
 #include "core/job.h"
-#include "port/collective.h"
-#include "port/transport.h"
+#include "port/membership.h"
 #include "run/master_loop.h"
+#include "run/prepare.h"
 #include "run/worker.h"
 #include "store/journal_segment.h"
+#include "store/owner.h"
 
 #define SIM_WORKERS_MAX 5u
 #define SIM_TENSORS 4u
@@ -30,6 +31,7 @@
 #define SIM_FAULTS_MAX 12u
 #define SIM_STEPS_MAX 12u
 #define SIM_MICRO_MAX 16u
+#define SIM_EPOCHS_MAX 1024u
 #define SIM_START_NS (1000 * REEVE_SECOND_NS) /* of the first event: no duration reaches back before 0 */
 #define SIM_RUN_DIR "run"
 
@@ -81,6 +83,13 @@ enum sim_fault_kind {
     SIM_FAULT_TAKE_OVER, /* the machine of the run is cut off; another one takes the run over; then it comes back */
     SIM_FAULT_STOP,      /* somebody asks the run to stop */
     SIM_FAULT_SAVE,      /* somebody asks for a checkpoint */
+    /* where losses are survived in the job */
+    SIM_FAULT_WORKER_AT_SEAM, /* a worker dies at its n-th send, sum, command or part of a checkpoint from now on */
+    SIM_FAULT_KILL_SEVERAL,   /* at one instant; the master may be among them */
+    SIM_FAULT_IN_RECOVERY,    /* the next time that the others come together, one of them dies on the way */
+    SIM_FAULT_GIVE_UP,        /* a worker stands still, is taken for dead, and wakes up */
+    SIM_FAULT_GIVE_UP_MASTER, /* the same of the master, in a turn */
+    SIM_FAULT_MASTER_HOST,    /* the master dies with its host: what it had not synced is gone, too */
     SIM_FAULT_KINDS
 };
 
@@ -95,7 +104,9 @@ struct sim_fault {
 struct sim_weather {
     reeve_time_ns delay_ns, compute_ns; /* the largest, usually; now and then ten times as much */
     uint32_t task_fails_ppm;
-    bool ulfm;                                     /* a dead peer is told of; otherwise the launch is ended */
+    bool ulfm;             /* a dead peer is told of; otherwise the launch is ended */
+    bool in_job, one_host; /* losses are survived; who is given up can be seen and killed */
+    bool leaks;            /* words of a transport of before still come through, late: no transport of ours does it */
     uint32_t drop_ppm, duplicate_ppm, reorder_ppm; /* within a pair: hostile, no transport of ours does it */
 };
 
@@ -103,6 +114,7 @@ struct sim_plan {
     uint64_t seed;
     uint32_t shape;
     struct sim_weather weather;
+    bool losses_only; /* then a launch goes on as long as a worker is left */
     struct sim_fault fault[SIM_FAULTS_MAX];
     uint32_t fault_count;
 };
@@ -122,6 +134,15 @@ enum sim_mutation {
     SIM_MUTATE_SPEAK_FIRST,   /* the master's words leave before its records are written */
     SIM_MUTATE_LOSE_FOLDER,   /* a checkpoint is on record, and its folder is not there */
     SIM_MUTATE_IMPOSSIBLE,    /* decide() decides what cannot be */
+    /* of the recovery in the job */
+    SIM_MUTATE_EPOCH_STAYS,   /* a regrouping does not raise the epoch */
+    SIM_MUTATE_FORGET_DEAD,   /* what the lost one had computed counts as computed by another */
+    SIM_MUTATE_REISSUE_ALL,   /* what survivors hold is taken back, too */
+    SIM_MUTATE_OLD_WORD,      /* words of a transport of before come through, and pass for new ones */
+    SIM_MUTATE_UNSYNCED_TAIL, /* the disk says that it synced, and did not, and the master's host dies */
+    SIM_MUTATE_SETTLE_TWICE,  /* a worker counts twice as settled */
+    SIM_MUTATE_KEEP_APPLY,    /* who missed APPLY does not get it again */
+    SIM_MUTATE_MISS_LOSS,     /* the loss of a worker is not put on record */
     SIM_MUTATIONS
 };
 
@@ -137,7 +158,7 @@ struct sim_event {
 
 struct sim_message {
     struct sim_message *next;
-    uint32_t from;
+    uint32_t from, speaker, group; /* a peer; a rank */
     size_t bytes;
     unsigned char data[];
 };
@@ -152,25 +173,29 @@ struct sim_proc {
     struct reeve_collective collective;
     struct sim *sim;
     struct sim_launch *launch;
-    uint32_t rank;
-    bool alive, ended, in_turn, begun;
+    struct sim_fiber *fiber; /* its stack; NULL: it has not begun, or has ended */
+    uint32_t rank;           /* its number in the launch: 0 the first master, any other the worker of that id */
+    bool alive, ended, announced, begun;
     reeve_time_ns stalled_until_ns, turn_at_ns;
     struct sim_message *inbox, **inbox_end;
-    uint32_t lost_untold; /* bit per rank */
-    /* master */
-    struct reeve_recovered recovered;
-    reeve_master_loop *loop;
-    struct reeve_checkpointer *checkpointer; /* of the loop; NULL once it is gone */
-    reeve_time_ns refreshed_ns;
-    uint32_t epoch;
     uint32_t die_at_seam, stall_at_seam; /* n: at the n-th seam call from now; 0: no */
     reeve_time_ns stall_length_ns;
-    /* worker */
-    reeve_worker *worker;
+    /* who is there, as it knows (sim_members.c); bits by rank */
+    reeve_membership membership;
+    uint32_t group; /* the transport and the collective that it has; 0: none, it waits for the others */
+    uint32_t members, leader, lost, lost_untold, heard_group;
+    bool gathering, revoked, given_up, sum_lost;
+    bool here[SIM_WORKERS_MAX + 1];
+    /* of its master's part */
+    reeve_master *master;                    /* borrowed; NULL: none */
+    struct reeve_checkpointer *checkpointer; /* of the loop; NULL once it is gone */
+    uint32_t term, epoch;                    /* of its journal; of its words */
+    /* of its worker's part */
     reeve_compute *compute;
     uint32_t obeyed_epoch;
     /* the checkers' own */
-    uint64_t appended_lsn;
+    uint64_t appended_lsn, commit_lsn,
+        epoch_lsn;                /* of the last record; of the last that words stand on; of its epoch */
     uint8_t added[SIM_MICRO_MAX]; /* worker: how often each micro-batch is in its accumulator */
 };
 
@@ -188,15 +213,21 @@ struct sim_launch {
     struct sim *sim;
     struct sim_launch *next;
     uint32_t number, workers;
+    uint32_t group, leader, round; /* of the last that came together; how often somebody came or went since */
+    bool opened;                   /* a master has said so */
+    bool excused;                  /* it cannot go on: no worker is left, some had not begun, faults.crash_limit */
+    struct reeve_prepared prepared;
+    struct reeve_owner_process process[SIM_WORKERS_MAX + 1];
     struct sim_proc proc[SIM_WORKERS_MAX + 1];
     struct sim_line line[SIM_WORKERS_MAX + 1][SIM_WORKERS_MAX + 1];
     reeve_time_ns cut_until_ns[SIM_WORKERS_MAX + 1]; /* partition between this worker and the master */
     struct sim_collective_member member[SIM_WORKERS_MAX + 1];
     uint64_t sum_number, sum_void;
-    int64_t sum[SIM_SUM_COUNT];    /* of the last one that started */
-    uint8_t summed[SIM_MICRO_MAX]; /* the checkers' own: what the last sum held */
-    bool over;                     /* nobody of it runs any more */
-    int code;                      /* of its end */
+    int64_t sum[SIM_SUM_COUNT];      /* of the last one that started */
+    uint8_t summed[SIM_MICRO_MAX];   /* the checkers' own: what the last sum held */
+    uint8_t speaker[SIM_EPOCHS_MAX]; /* and: one more than the rank whose words of this epoch were heard */
+    bool over;                       /* nobody of it runs any more */
+    int code;                        /* of its end */
 };
 
 struct sim_disk;
@@ -216,10 +247,12 @@ struct sim {
     size_t heap_count, heap_room;
     struct sim_launch *launches; /* newest first; owned */
     uint32_t launch_count;
-    uint32_t owner;         /* launch that holds the run; 0: nobody */
+    int64_t owner;          /* process that holds the run; 0: nobody */
     reeve_time_ns owner_ns; /* refreshed */
     reeve_time_ns faults_end_ns, disk_full_until_ns;
     uint32_t fail_next_write, fail_next_part, fail_next_sum, flip_next_sum;
+    uint64_t in_recovery; /* bit i: fault i waits for a recovery */
+    uint64_t regroupings;
     bool stop_file, save_file;
     bool complete, failed;
     int exit_code;
@@ -242,7 +275,19 @@ uint64_t sim_below(struct sim *s, uint64_t bound);
 bool sim_chance(struct sim *s, uint32_t ppm);
 reeve_time_ns sim_some_time(struct sim *s, reeve_time_ns most_ns); /* usually below; now and then ten times that */
 
+/* ---- stacks (sim_fiber.c) ---- */
+void sim_fiber_begin(struct sim_proc *p, void (*run)(struct sim_proc *));
+void sim_fiber_enter(struct sim_proc *p); /* until it leaves, or ends */
+void sim_fiber_leave(struct sim_proc *p); /* called by p itself */
+
 /* ---- processes (sim_process.c) ---- */
+/* Called by p: come back at this time, or earlier if something comes. Returns at once if p is dead. */
+void sim_wait(struct sim_proc *p, reeve_time_ns at_ns);
+bool sim_runs(const struct sim_proc *p);
+void sim_end(struct sim_proc *p, bool clean); /* it leaves by itself */
+void sim_abort(struct sim_launch *l);         /* the launcher ends it, soon */
+bool sim_leads(const struct sim_proc *p);
+struct sim_proc *sim_master(struct sim_launch *l);
 void sim_turn_soon(struct sim_proc *p, reeve_time_ns at_ns);
 /* Called by every fake through which p acts on the world. False: p is dead, and the call must have no effect. It may die
  * or be stopped here; a stopped process waits in this call while the world goes on. */
@@ -254,12 +299,24 @@ void sim_supervise(struct sim *s, reeve_time_ns at_ns); /* start the run (again)
 struct sim_launch *sim_newest(const struct sim *s);
 void sim_end_processes(struct sim *s);
 
+/* ---- a rank (sim_rank.c): run/rank.c, from its first word to its last ---- */
+void sim_rank_live(struct sim_proc *p);
+
+/* ---- who is there (sim_members.c) ---- */
+void sim_members_init(struct sim_proc *p);
+void sim_members_give_up(struct sim_proc *p);
+void sim_members_excuse(struct sim_proc *gone);
+void sim_members_look(struct sim_launch *l); /* somebody is gone: those who wait need not wait for it */
+/* MPI takes p for dead from now on, whatever it is, and tells all others. */
+void sim_members_lost(struct sim_proc *p, reeve_time_ns within_ns);
+
 /* ---- the seams ---- */
 void sim_net_init(struct sim_proc *p);
 void sim_net_fini(struct sim_proc *p);
 void sim_net_drop_all(struct sim *s);                   /* messages that are still on their way */
 void sim_net_lost(struct sim_launch *l, uint32_t rank); /* tell the others */
 void sim_collective_init(struct sim_proc *p);
+void sim_collective_died(struct sim_proc *p);
 reeve_compute *sim_compute_create(struct sim_proc *p);
 struct sim_disk *sim_disk_create(struct sim *s);
 void sim_disk_destroy(struct sim_disk *d);
@@ -285,11 +342,16 @@ enum sim_mix {
     SIM_MIX_COLLECTIVE,
     SIM_MIX_TAKE_OVER,
     SIM_MIX_HOSTILE,
+    SIM_MIX_LOSS,   /* processes are lost, and nothing else happens */
+    SIM_MIX_IN_JOB, /* the same with all other faults */
     SIM_MIXES
 };
 const char *sim_mix_name(uint32_t mix);
 void sim_plan_draw(uint64_t seed, uint32_t mix, struct sim_plan *out);
 void sim_faults_begin(struct sim *s);
+/* p has noticed a loss, and waits for the others; or they have come together. */
+void sim_faults_recovery_begins(struct sim_proc *p);
+void sim_faults_recovery_goes_on(struct sim_launch *l);
 void sim_fault_describe(const struct sim_fault *f, char *text, size_t text_bytes);
 
 /* ---- mutations (sim_mutations.c) ---- */
@@ -309,7 +371,7 @@ struct sim_result {
     bool failed;
     char promise[64], why[512];
     uint32_t launches, faults;
-    uint64_t events, records;
+    uint64_t events, records, regroupings;
     reeve_time_ns simulated_ns;
 };
 void sim_run_plan(const struct sim_plan *plan, uint64_t without, enum sim_mutation mutation, struct sim_result *out);

@@ -163,10 +163,10 @@ reeve_status sim_checkpoint_read(struct sim *s, uint64_t step, uint64_t digest64
 void sim_checkpoint_damage(struct sim *s)
 {
     struct sim_launch *l = sim_newest(s);
-    if (l == NULL || l->proc[0].loop == NULL) return;
+    if (l == NULL || !sim_master(l)->announced || sim_master(l)->master == NULL) return;
     struct reeve_master_checkpoint list[KEEP_MAX];
     struct folder *good[2];
-    uint32_t n = reeve_master_checkpoints(l->proc[0].recovered.master, list, KEEP_MAX), found = 0;
+    uint32_t n = reeve_master_checkpoints(sim_master(l)->master, list, KEEP_MAX), found = 0;
     for (uint32_t i = 0; i < n && found < 2; i++) {
         struct folder *f = find(s, list[i].step, 0, true);
         if (f != NULL && !f->index_damaged && !f->part_damaged && f->digest64 == list[i].digest64) good[found++] = f;

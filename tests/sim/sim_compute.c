@@ -26,6 +26,7 @@ struct reeve_compute {
     struct answer answer[COMMANDS_MAX]; /* ring */
     uint32_t answer_head, answer_count;
     bool writing; /* a part of a checkpoint */
+    bool waits;   /* the command in hand, for the end of that */
     struct reeve_frame part;
     struct sim_model staged;
     bool there; /* the model */
@@ -163,6 +164,18 @@ static void apply(reeve_compute *c)
     answer(c, &f, NULL);
 }
 
+static void part_written(struct sim *s, void *arg, uint64_t number);
+static void take_next(reeve_compute *c);
+
+static void begin_part(reeve_compute *c)
+{
+    struct sim *s = c->proc->sim;
+    c->writing = true;
+    c->part = c->hand;
+    c->staged = c->model;
+    sim_at(s, s->now_ns + sim_some_time(s, 30 * REEVE_MILLISECOND_NS), part_written, c->proc, 0);
+}
+
 static void part_written(struct sim *s, void *arg, uint64_t number)
 {
     struct sim_proc *p = arg;
@@ -173,20 +186,27 @@ static void part_written(struct sim *s, void *arg, uint64_t number)
         return;
     }
     struct reeve_error err = {0};
-    struct reeve_frame f = answer_to(&c->part, REEVE_FRAME_CKPT_PART);
-    reeve_status st = sim_checkpoint_write_part(s, f.step, f.epoch, f.arg, (uint32_t)c->part.a, &c->staged, &f.b, &err);
+    struct reeve_frame part = c->part, f = answer_to(&part, REEVE_FRAME_CKPT_PART);
+    struct sim_model staged = c->staged;
+    enum sim_seam_outcome seam = sim_seam(p, "part of a checkpoint"); /* if it dies, c is gone */
+    if (seam == SIM_SEAM_DEAD || seam == SIM_SEAM_DIE_WITHIN) return;
+    reeve_status st = sim_checkpoint_write_part(s, f.step, f.epoch, f.arg, (uint32_t)part.a, &staged, &f.b, &err);
+    if (seam != SIM_SEAM_PASS) return;
     c->writing = false;
     if (st != REEVE_OK) f.kind = REEVE_FRAME_CKPT_PART_FAILED;
     f.a = st != REEVE_OK ? (uint64_t)st : 1;
     f.c = 1;
     answer(c, &f, err.text);
+    if (!c->waits) return;
+    c->waits = c->busy = false;
+    begin_part(c);
+    take_next(c);
 }
 
 static void checkpoint(reeve_compute *c)
 {
-    struct sim *s = c->proc->sim;
     struct reeve_frame f = answer_to(&c->hand, REEVE_FRAME_WEIGHTS);
-    if (!c->there || c->writing) {
+    if (!c->there || (c->writing && c->part.epoch == c->hand.epoch)) {
         f.kind = REEVE_FRAME_CKPT_PART_FAILED;
         f.a = REEVE_JOB_INTERNAL;
         answer(c, &f, "the part before is still being written");
@@ -196,10 +216,8 @@ static void checkpoint(reeve_compute *c)
     memcpy(&f.a, digest.bytes, 8);
     memcpy(&f.b, digest.bytes + 8, 8);
     answer(c, &f, NULL);
-    c->writing = true;
-    c->part = c->hand;
-    c->staged = c->model;
-    sim_at(s, s->now_ns + sim_some_time(s, 30 * REEVE_MILLISECOND_NS), part_written, c->proc, 0);
+    c->waits = c->writing; /* where a regrouping gave the one before up */
+    if (!c->waits) begin_part(c);
 }
 
 static void execute(reeve_compute *c)
@@ -245,10 +263,12 @@ static void command_ended(struct sim *s, void *arg, uint64_t number)
         sim_at(s, p->stalled_until_ns, command_ended, p, number);
         return;
     }
+    if (sim_seam(p, reeve_frame_name(c->hand.kind)) != SIM_SEAM_PASS) return; /* c is gone with it */
     c->busy = false;
     if (s->mutation == SIM_MUTATE_OLD_EPOCH && s->mutation_count++ == 9) c->hand.epoch--;
     if (s->mutation != SIM_MUTATE_DEAF || p->rank != 1 || c->hand.step < 2) execute(c);
     sim_turn_soon(p, s->now_ns);
+    c->busy = c->waits;
     take_next(c);
 }
 
@@ -265,6 +285,7 @@ reeve_compute *sim_compute_create(struct sim_proc *p)
 
 void reeve_compute_destroy(reeve_compute *c)
 {
+    if (c != NULL) c->proc->compute = NULL;
     free(c);
 }
 

@@ -94,7 +94,10 @@ reeve_status reeve_segment_create(const char *run_dir, const struct reeve_segmen
     for (uint32_t i = 0; i < d->count; i++)
         if (!d->segment[i]->unlinked && memcmp(&d->segment[i]->name, name, sizeof(*name)) == 0)
             return reeve_fail(err, REEVE_STORE_CREATE, "create segment: it is there already");
-    REEVE_ASSERT(d->count < SEGMENTS_MAX);
+    if (d->count == SEGMENTS_MAX) {
+        sim_violate(s, "progress", "%u segments, and the run is not complete", SEGMENTS_MAX);
+        return dead(err);
+    }
     struct sim_segment *g = calloc(1, sizeof(*g));
     REEVE_ASSERT(g != NULL);
     if (capacity > 192) capacity = 64 * (1 + (uint32_t)sim_below(s, 3)); /* small ones, so that histories cross them */
@@ -268,7 +271,8 @@ reeve_status reeve_disk_sync(int fd, const char *path, struct reeve_error *err)
         sim_check_forget_unsynced(s);
         return reeve_fail(err, REEVE_STORE_WRITE, "sync: input/output error");
     }
-    if (s->mutation != SIM_MUTATE_SYNC_NOTHING && g->dirty) {
+    bool lies = s->mutation == SIM_MUTATE_SYNC_NOTHING || s->mutation == SIM_MUTATE_UNSYNCED_TAIL;
+    if (!lies && g->dirty) {
         memcpy(g->disk, g->cached, g->capacity * RECORD_BYTES);
         g->start_durable = g->start_cached;
         g->dirty = false;

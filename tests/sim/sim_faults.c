@@ -10,8 +10,8 @@
 
 #define HORIZON_NS (2 * REEVE_SECOND_NS) /* within which most faults fall: a calm run takes about as long */
 
-static const char *const mix_names[SIM_MIXES] = {"general",    "calm",       "master",    "power",  "stall",
-                                                 "checkpoint", "collective", "take-over", "hostile"};
+static const char *const mix_names[SIM_MIXES] = {"general",    "calm",      "master",  "power", "stall", "checkpoint",
+                                                 "collective", "take-over", "hostile", "loss",  "in-job"};
 static const char *const fault_names[SIM_FAULT_KINDS] = {"kill worker",
                                                          "kill master",
                                                          "kill master at a seam",
@@ -28,13 +28,20 @@ static const char *const fault_names[SIM_FAULT_KINDS] = {"kill worker",
                                                          "sum flips",
                                                          "take-over",
                                                          "file STOP",
-                                                         "file SAVE"};
+                                                         "file SAVE",
+                                                         "kill worker at a seam",
+                                                         "kill several",
+                                                         "kill in the recovery",
+                                                         "give a worker up",
+                                                         "give the master up",
+                                                         "master's host dies"};
 
 const char *sim_mix_name(uint32_t mix)
 {
     return mix < SIM_MIXES ? mix_names[mix] : NULL;
 }
 
+#define KINDS_OF_A_LAUNCH (SIM_FAULT_SAVE + 1) /* those behind need a job that outlives a loss */
 #define BIT(kind) (1u << (kind))
 
 /* Which kinds a mix draws from. */
@@ -55,7 +62,12 @@ static uint32_t kinds_of(uint32_t mix)
                BIT(SIM_FAULT_STALL_WORKER);
     case SIM_MIX_TAKE_OVER:
         return BIT(SIM_FAULT_TAKE_OVER) | BIT(SIM_FAULT_KILL_MASTER) | BIT(SIM_FAULT_SAVE) | BIT(SIM_FAULT_POWER_CUT);
-    default: return BIT(SIM_FAULT_KINDS) - 1;
+    case SIM_MIX_LOSS:
+        return BIT(SIM_FAULT_KILL_WORKER) | BIT(SIM_FAULT_KILL_MASTER) | BIT(SIM_FAULT_MASTER_AT_SEAM) |
+               BIT(SIM_FAULT_WORKER_AT_SEAM) | BIT(SIM_FAULT_KILL_SEVERAL) | BIT(SIM_FAULT_IN_RECOVERY) |
+               BIT(SIM_FAULT_GIVE_UP) | BIT(SIM_FAULT_GIVE_UP_MASTER) | BIT(SIM_FAULT_MASTER_HOST);
+    case SIM_MIX_IN_JOB: return BIT(SIM_FAULT_KINDS) - 1;
+    default: return BIT(KINDS_OF_A_LAUNCH) - 1;
     }
 }
 
@@ -73,6 +85,13 @@ static void draw_weather(struct sim_plan *p, uint64_t *draws, uint32_t mix)
     w->delay_ns = delays[draw(p, draws, 3)];
     w->compute_ns = computes[draw(p, draws, 3)];
     w->ulfm = draw(p, draws, 2) == 0;
+    if (mix == SIM_MIX_LOSS || mix == SIM_MIX_IN_JOB) {
+        w->ulfm = w->in_job = true;
+        w->one_host = draw(p, draws, 2) == 0;
+        w->leaks = draw(p, draws, 2) == 0;
+        p->losses_only = mix == SIM_MIX_LOSS;
+        if (mix == SIM_MIX_LOSS) return;
+    }
     if (mix != SIM_MIX_CALM && draw(p, draws, 3) == 0) w->task_fails_ppm = 20000;
     if (mix != SIM_MIX_HOSTILE) return;
     if (draw(p, draws, 2) == 0) w->drop_ppm = 2000;
@@ -84,16 +103,18 @@ void sim_plan_draw(uint64_t seed, uint32_t mix, struct sim_plan *p)
 {
     uint64_t draws = 0;
     memset(p, 0, sizeof(*p));
-    p->seed = seed * SIM_MIXES + mix; /* the same number in two mixes is two histories */
+    /* The same number in two mixes is two histories; later mixes leave those of the others as they were. */
+    p->seed = mix <= SIM_MIX_HOSTILE ? seed * (SIM_MIX_HOSTILE + 1) + mix : seed + ((uint64_t)mix << 48);
+    bool in_job = mix > SIM_MIX_HOSTILE;
     p->shape = (uint32_t)draw(p, &draws, SIM_SHAPES);
     draw_weather(p, &draws, mix);
     uint32_t kinds = kinds_of(mix);
-    uint32_t most = mix == SIM_MIX_GENERAL || mix == SIM_MIX_HOSTILE ? 8 : 5;
+    uint32_t most = mix == SIM_MIX_GENERAL || mix == SIM_MIX_HOSTILE || mix == SIM_MIX_IN_JOB ? 8 : 5;
     p->fault_count = kinds == 0 ? 0 : (uint32_t)draw(p, &draws, most + 1);
     for (uint32_t i = 0; i < p->fault_count; i++) {
         struct sim_fault *f = &p->fault[i];
         do
-            f->kind = (enum sim_fault_kind)draw(p, &draws, SIM_FAULT_KINDS);
+            f->kind = (enum sim_fault_kind)draw(p, &draws, in_job ? SIM_FAULT_KINDS : KINDS_OF_A_LAUNCH);
         while ((kinds & BIT(f->kind)) == 0);
         f->at_ns = (reeve_time_ns)draw(p, &draws, HORIZON_NS);
         if (draw(p, &draws, 4) == 0) f->at_ns *= 8;
@@ -135,12 +156,12 @@ static void take_over(struct sim *s, struct sim_launch *l, const struct sim_faul
     reeve_time_ns silent_ns = 62 * REEVE_SECOND_NS;
     bool at_seam = f->target % 2 == 0; /* cut off within a turn of the master: when it comes back, it goes on there */
     for (uint32_t r = 0; r <= l->workers; r++) {
-        if (r == 0 && at_seam) continue;
+        if (r == l->leader && at_seam) continue;
         l->proc[r].stalled_until_ns = s->now_ns + silent_ns + f->length_ns;
     }
     if (at_seam) {
-        l->proc[0].stall_at_seam = f->count;
-        l->proc[0].stall_length_ns = silent_ns + f->length_ns;
+        sim_master(l)->stall_at_seam = f->count;
+        sim_master(l)->stall_length_ns = silent_ns + f->length_ns;
     }
     sim_supervise(s, s->now_ns + silent_ns);
     sim_supervise(s, s->now_ns + silent_ns + REEVE_SECOND_NS);
@@ -151,6 +172,69 @@ static void stall(struct sim *s, struct sim_proc *p, const struct sim_fault *f)
     p->stalled_until_ns = s->now_ns + f->length_ns;
 }
 
+/* ---- losses that the job outlives ---- */
+
+static uint32_t rank_of(const struct sim_launch *l, uint32_t target)
+{
+    return target % (l->workers + 1);
+}
+
+/* A worker that is not master; one that lives, if there is any. */
+static struct sim_proc *pick_worker(struct sim_launch *l, uint32_t target)
+{
+    for (uint32_t i = 0; i < l->workers; i++) {
+        struct sim_proc *p = &l->proc[1 + (target + i) % l->workers];
+        if (!l->sim->plan.weather.in_job || (sim_runs(p) && !p->given_up && !sim_leads(p))) return p;
+    }
+    return &l->proc[1 + target % l->workers];
+}
+
+static void give_up_event(struct sim *s, void *arg, uint64_t number)
+{
+    (void)s, (void)number;
+    sim_members_give_up(arg);
+}
+
+/* It may wake up before, and is given up all the same. */
+static void give_up(struct sim *s, struct sim_proc *p, const struct sim_fault *f)
+{
+    reeve_time_ns most_ns = f->length_ns < 2 * REEVE_SECOND_NS ? f->length_ns : 2 * REEVE_SECOND_NS;
+    sim_at(s, s->now_ns + (reeve_time_ns)sim_below(s, (uint64_t)most_ns + 1), give_up_event, p, 0);
+}
+
+static void lose_master_host(struct sim *s, struct sim_launch *l)
+{
+    sim_kill(sim_master(l), "its host dies");
+    sim_disk_power_cut(s);
+    sim_check_forget_unsynced(s);
+}
+
+static const struct sim_fault *take_waiting(struct sim *s, bool at_begin)
+{
+    for (uint32_t i = 0; i < s->plan.fault_count; i++) {
+        const struct sim_fault *f = &s->plan.fault[i];
+        if ((s->in_recovery >> i & 1) == 0 || (f->target % 3 == 0) != at_begin) continue;
+        s->in_recovery &= ~((uint64_t)1 << i);
+        return f;
+    }
+    return NULL;
+}
+
+void sim_faults_recovery_begins(struct sim_proc *p)
+{
+    const struct sim_fault *f = take_waiting(p->sim, true);
+    if (f != NULL) sim_kill(&p->launch->proc[rank_of(p->launch, f->target / 3)], "in a recovery");
+}
+
+/* The new master at any of its calls, or another at one of its first. */
+void sim_faults_recovery_goes_on(struct sim_launch *l)
+{
+    const struct sim_fault *f = take_waiting(l->sim, false);
+    if (f == NULL) return;
+    if (f->target % 3 == 1) sim_master(l)->die_at_seam = f->count;
+    else pick_worker(l, f->target / 3)->die_at_seam = 1 + f->count % 4;
+}
+
 static void happen(struct sim *s, void *arg, uint64_t number)
 {
     (void)arg;
@@ -159,7 +243,7 @@ static void happen(struct sim *s, void *arg, uint64_t number)
     char text[160];
     sim_fault_describe(f, text, sizeof(text));
     sim_trace(s, "FAULT %s", text);
-    struct sim_proc *master = &l->proc[0], *worker = &l->proc[1 + f->target % l->workers];
+    struct sim_proc *master = sim_master(l), *worker = pick_worker(l, f->target);
     switch (f->kind) {
     case SIM_FAULT_KILL_WORKER: sim_kill(worker, "killed"); break;
     case SIM_FAULT_KILL_MASTER: sim_kill(master, "killed"); break;
@@ -181,6 +265,22 @@ static void happen(struct sim *s, void *arg, uint64_t number)
     case SIM_FAULT_TAKE_OVER: take_over(s, l, f); break;
     case SIM_FAULT_STOP: s->stop_file = true; break;
     case SIM_FAULT_SAVE: s->save_file = true; break;
+    case SIM_FAULT_WORKER_AT_SEAM: worker->die_at_seam = f->count; break;
+    case SIM_FAULT_KILL_SEVERAL:
+        for (uint32_t r = 0; r <= l->workers; r++)
+            if ((f->target >> r & 1) != 0) sim_kill(&l->proc[r], "killed with others");
+        break;
+    case SIM_FAULT_IN_RECOVERY: s->in_recovery |= (uint64_t)1 << number; break;
+    case SIM_FAULT_GIVE_UP:
+        stall(s, worker, f);
+        give_up(s, worker, f);
+        break;
+    case SIM_FAULT_GIVE_UP_MASTER:
+        master->stall_at_seam = f->count;
+        master->stall_length_ns = f->length_ns;
+        give_up(s, master, f);
+        break;
+    case SIM_FAULT_MASTER_HOST: lose_master_host(s, l); break;
     case SIM_FAULT_KINDS: break;
     }
 }
@@ -191,8 +291,10 @@ static void faults_end(struct sim *s, void *arg, uint64_t number)
     sim_trace(s, "no more faults");
     s->fail_next_write = s->fail_next_part = s->fail_next_sum = s->flip_next_sum = 0;
     s->stop_file = false;
+    s->in_recovery = 0;
     for (struct sim_launch *l = sim_newest(s); l != NULL; l = l->next)
-        l->proc[0].die_at_seam = l->proc[0].stall_at_seam = 0;
+        for (uint32_t r = 0; r <= l->workers; r++)
+            l->proc[r].die_at_seam = l->proc[r].stall_at_seam = 0;
 }
 
 void sim_faults_begin(struct sim *s)

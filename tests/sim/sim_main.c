@@ -26,8 +26,12 @@ static void print_faults(const struct sim_plan *plan, uint64_t without)
     const struct sim_weather *w = &plan->weather;
     printf("  job shape %u, %s, messages take up to %.3f ms, tasks %.0f ms; in a million: %u tasks fail, %u messages "
            "dropped, %u doubled, %u out of order\n",
-           plan->shape, w->ulfm ? "lost ranks are told" : "a lost rank ends the launch", (double)w->delay_ns * 1e-6,
-           (double)w->compute_ns * 1e-6, w->task_fails_ppm, w->drop_ppm, w->duplicate_ppm, w->reorder_ppm);
+           plan->shape,
+           w->in_job ? (w->one_host ? "losses are survived" : "losses are survived, over several hosts")
+           : w->ulfm ? "lost ranks are told"
+                     : "a lost rank ends the launch",
+           (double)w->delay_ns * 1e-6, (double)w->compute_ns * 1e-6, w->task_fails_ppm, w->drop_ppm, w->duplicate_ppm,
+           w->reorder_ppm);
     for (uint32_t i = 0; i < plan->fault_count; i++) {
         char text[160];
         sim_fault_describe(&plan->fault[i], text, sizeof(text));
@@ -84,7 +88,7 @@ static void tell(const struct options *o, uint64_t seed, const struct sim_result
 
 static int run_seeds(const struct options *o)
 {
-    uint64_t launches = 0, faults = 0, events = 0, records = 0, broken = 0;
+    uint64_t launches = 0, faults = 0, regroupings = 0, events = 0, records = 0, broken = 0;
     double simulated_s = 0;
     for (uint64_t seed = o->first; seed < o->first + o->count; seed++) {
         struct sim_plan plan;
@@ -93,6 +97,7 @@ static int run_seeds(const struct options *o)
         sim_run_plan(&plan, o->without, SIM_MUTATE_NOTHING, &r);
         launches += r.launches;
         faults += r.faults;
+        regroupings += r.regroupings;
         events += r.events;
         records += r.records;
         simulated_s += (double)r.simulated_ns * 1e-9;
@@ -100,11 +105,12 @@ static int run_seeds(const struct options *o)
         tell(o, seed, &r);
         if (++broken == 5) break;
     }
-    printf("%s: %llu seeds from %llu, %llu faults, %llu launches, %llu records read back, %llu events, %.0f simulated "
+    printf("%s: %llu seeds from %llu, %llu faults, %llu launches, %llu regroupings, %llu records read back, %llu "
+           "events, %.0f simulated "
            "seconds: %llu seed%s broke a promise\n",
            sim_mix_name(o->mix), (unsigned long long)o->count, (unsigned long long)o->first, (unsigned long long)faults,
-           (unsigned long long)launches, (unsigned long long)records, (unsigned long long)events, simulated_s,
-           (unsigned long long)broken, broken == 1 ? "" : "s");
+           (unsigned long long)launches, (unsigned long long)regroupings, (unsigned long long)records,
+           (unsigned long long)events, simulated_s, (unsigned long long)broken, broken == 1 ? "" : "s");
     return broken > 0;
 }
 

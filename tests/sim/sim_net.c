@@ -20,14 +20,34 @@ static void put_inbox(struct sim_proc *p, struct sim_message *m)
     p->inbox_end = &m->next;
 }
 
+static void pass_for_new(struct sim_message *m, uint32_t epoch)
+{
+    unsigned char message[REEVE_MESSAGE_BYTES_MAX];
+    size_t bytes = 0, offset = 0;
+    struct reeve_frame f;
+    const char *text;
+    _Bool end;
+    while (reeve_frame_next(m->data, m->bytes, &offset, &f, &text, &end) == REEVE_OK && !end) {
+        f.epoch = epoch;
+        (void)reeve_frame_push(message, sizeof(message), &bytes, &f, NULL);
+    }
+    memcpy(m->data, message, bytes);
+    m->bytes = bytes;
+}
+
 static void deliver(struct sim *s, void *arg, uint64_t to)
 {
     struct sim_message *m = arg;
     struct sim_proc *p = (struct sim_proc *)(uintptr_t)to;
-    if (!p->alive || p->ended) {
+    /* What belongs to a transport of before is lost with it; or comes late, when the new master has been heard. */
+    bool leaks = s->plan.weather.leaks || s->mutation == SIM_MUTATE_OLD_WORD;
+    bool late = leaks && m->group != p->group && p->group != 0 && p->heard_group == p->group;
+    if (!p->alive || p->ended || (m->group != p->group && !late)) {
         free(m);
         return;
     }
+    if (late) m->from = sim_leads(p) ? m->speaker : 0;
+    if (late && s->mutation == SIM_MUTATE_OLD_WORD) pass_for_new(m, sim_master(p->launch)->epoch);
     put_inbox(p, m);
     sim_turn_soon(p, s->now_ns);
 }
@@ -39,15 +59,25 @@ static void post(struct sim_proc *from, struct sim_proc *to, const void *bytes, 
     struct sim_line *line = &l->line[from->rank][to->rank];
     struct sim_message *m = malloc(sizeof(*m) + n);
     REEVE_ASSERT(m != NULL);
-    m->from = from->rank;
+    m->from = sim_leads(from) ? 0 : from->rank;
+    m->speaker = from->rank;
+    m->group = from->group;
     m->bytes = n;
     memcpy(m->data, bytes, n);
     reeve_time_ns at_ns = s->now_ns + sim_some_time(s, s->plan.weather.delay_ns);
-    reeve_time_ns cut_ns = l->cut_until_ns[from->rank == 0 ? to->rank : from->rank];
+    reeve_time_ns cut_ns = l->cut_until_ns[sim_leads(from) ? to->rank : from->rank];
     if (at_ns < cut_ns) at_ns = cut_ns;
     if (in_order && at_ns < line->last_ns) at_ns = line->last_ns;
     if (at_ns > line->last_ns) line->last_ns = at_ns;
     sim_at(s, at_ns, deliver, m, (uint64_t)(uintptr_t)to);
+}
+
+/* The process that is this peer in p's group; NULL: it is known to be lost, or p has no group any more. */
+static struct sim_proc *find_peer(struct sim_proc *p, uint32_t peer)
+{
+    uint32_t rank = peer == 0 ? p->leader : peer;
+    bool here = !p->revoked && rank != p->rank && (p->members & ~p->lost & 1u << rank) != 0;
+    return here ? &p->launch->proc[rank] : NULL;
 }
 
 static reeve_status net_send(reeve_transport *t, uint32_t peer, const void *bytes, size_t n, struct reeve_error *err)
@@ -57,10 +87,11 @@ static reeve_status net_send(reeve_transport *t, uint32_t peer, const void *byte
     REEVE_ASSERT(n > 0 && n <= REEVE_MESSAGE_BYTES_MAX && peer < t->size);
     enum sim_seam_outcome seam = sim_seam(p, "send");
     if (seam == SIM_SEAM_DEAD || seam == SIM_SEAM_DIE_WITHIN) return reeve_fail(err, REEVE_JOB_INTERNAL, "dead");
-    sim_check_words(p, peer, bytes, n);
-    struct sim_proc *to = &p->launch->proc[peer];
+    struct sim_proc *to = find_peer(p, peer);
+    if (to == NULL) return reeve_fail(err, REEVE_WORKER_LOST, "peer %u is lost", peer);
+    sim_check_words(p, to->rank, bytes, n);
     bool faults = p->sim->now_ns < p->sim->faults_end_ns;
-    if (p->sim->mutation == SIM_MUTATE_TWO_HOLDERS && p->rank == 0)
+    if (p->sim->mutation == SIM_MUTATE_TWO_HOLDERS && sim_leads(p))
         post(p, &p->launch->proc[1 + peer % p->launch->workers], bytes, n, true);
     if (to->alive && !(faults && sim_chance(p->sim, w->drop_ppm))) {
         post(p, to, bytes, n, !(faults && sim_chance(p->sim, w->reorder_ppm)));
@@ -69,10 +100,20 @@ static reeve_status net_send(reeve_transport *t, uint32_t peer, const void *byte
     return seam == SIM_SEAM_PASS ? REEVE_OK : reeve_fail(err, REEVE_JOB_INTERNAL, "dead");
 }
 
+static bool is_first_word(const struct sim_message *m)
+{
+    struct reeve_frame f = {0};
+    size_t offset = 0;
+    const char *text;
+    _Bool end;
+    return reeve_frame_next(m->data, m->bytes, &offset, &f, &text, &end) == REEVE_OK && f.kind == REEVE_FRAME_FIRST;
+}
+
 static reeve_status net_poll(reeve_transport *t, uint32_t *peer, void *bytes, size_t *n, struct reeve_error *err)
 {
     struct sim_proc *p = from_transport(t);
     *n = 0;
+    if (!p->alive) return reeve_fail(err, REEVE_JOB_INTERNAL, "dead");
     struct sim_message *m = p->inbox;
     if (m != NULL) {
         p->inbox = m->next;
@@ -80,13 +121,20 @@ static reeve_status net_poll(reeve_transport *t, uint32_t *peer, void *bytes, si
         *peer = m->from;
         *n = m->bytes;
         memcpy(bytes, m->data, m->bytes);
+        if (m->group == p->group && !is_first_word(m)) p->heard_group = p->group;
+        sim_check_heard(p, m->speaker, m->data, m->bytes);
         free(m);
         return REEVE_OK;
     }
+    if (p->revoked) {
+        *peer = UINT32_MAX;
+        return reeve_fail(err, REEVE_WORKER_LOST, "revoked");
+    }
     if (p->lost_untold == 0) return REEVE_OK;
-    *peer = (uint32_t)__builtin_ctz(p->lost_untold);
+    uint32_t rank = (uint32_t)__builtin_ctz(p->lost_untold);
+    *peer = rank == p->leader ? 0 : rank;
     p->lost_untold &= p->lost_untold - 1;
-    return reeve_fail(err, REEVE_WORKER_LOST, "rank %u is gone", *peer);
+    return reeve_fail(err, REEVE_WORKER_LOST, "rank %u is gone", rank);
 }
 
 static reeve_status net_flush(reeve_transport *t, reeve_time_ns deadline_ns, struct reeve_error *err)
@@ -129,8 +177,9 @@ void sim_net_lost(struct sim_launch *l, uint32_t rank)
 {
     for (uint32_t r = 0; r <= l->workers; r++) {
         struct sim_proc *p = &l->proc[r];
-        if (r == rank || !p->alive || p->ended) continue;
+        if (r == rank || !sim_runs(p) || p->group == 0 || ((p->members & ~p->lost) >> rank & 1) == 0) continue;
         p->lost_untold |= 1u << rank;
+        if (l->sim->plan.weather.in_job) p->lost |= 1u << rank;
         sim_turn_soon(p, l->sim->now_ns);
     }
 }

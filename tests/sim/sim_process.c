@@ -1,19 +1,13 @@
-/* Processes: a launch is what mpirun starts, a master and its workers; each has turns, as run/rank.c gives them. It may
- * die or be stopped at any time, the master also within a turn: in a call to the world (a seam). A supervisor, somebody
- * who types the same command again, starts the next launch until the run is complete. */
+/* Processes: a launch is what mpirun starts, a master and its workers; each runs run/rank.c on a stack of its own. It may
+ * die or be stopped whenever it waits, and within a turn: in a call to the world (a seam). A supervisor, somebody who
+ * types the same command again, starts the next launch until the run is complete. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
 
 #include "base/error.h"
 #include "checkers.h"
-#include "run/compute.h"
 #include "sim.h"
-#include "store/owner.h"
-
-#define IDLE_NS (200 * REEVE_MILLISECOND_NS) /* between turns without news */
-#define REFRESH_NS (10 * REEVE_SECOND_NS)
-#define MASTER_PATIENCE_NS (30 * REEVE_SECOND_NS)
 
 ssize_t __wrap_getrandom(void *bytes, size_t n, unsigned flags);
 
@@ -31,27 +25,19 @@ struct sim_launch *sim_newest(const struct sim *s)
     return s->launches;
 }
 
-/* ---- ends ---- */
-
-static void free_parts(struct sim_proc *p)
+bool sim_leads(const struct sim_proc *p)
 {
-    struct sim_proc *before = sim_running;
-    sim_running = p;
-    if (p->rank == 0) {
-        reeve_master_loop_destroy(p->loop);
-        reeve_recover_fini(&p->recovered);
-        p->loop = NULL;
-    } else {
-        reeve_worker_destroy(p->worker);
-        reeve_compute_destroy(p->compute);
-        p->worker = NULL;
-        p->compute = NULL;
-    }
-    sim_net_fini(p);
-    sim_running = before;
+    return p->leader == p->rank;
 }
 
-static bool runs(const struct sim_proc *p)
+struct sim_proc *sim_master(struct sim_launch *l)
+{
+    return &l->proc[l->leader];
+}
+
+/* ---- ends ---- */
+
+bool sim_runs(const struct sim_proc *p)
 {
     return p->alive && !p->ended;
 }
@@ -60,7 +46,7 @@ static void look_whether_over(struct sim_launch *l)
 {
     struct sim *s = l->sim;
     for (uint32_t r = 0; r <= l->workers; r++)
-        if (runs(&l->proc[r])) return;
+        if (sim_runs(&l->proc[r])) return;
     if (l->over) return;
     l->over = true;
     sim_trace(s, "launch %u is over, exit code %d", l->number, l->code);
@@ -69,6 +55,9 @@ static void look_whether_over(struct sim_launch *l)
         s->exit_code = l->code;
         return;
     }
+    if (s->plan.losses_only && !l->excused)
+        sim_violate(s, "goes on in the job", "launch %u ended with exit code %d, and workers were left", l->number,
+                    l->code);
     sim_supervise(s, s->now_ns + 100 * REEVE_MILLISECOND_NS + sim_some_time(s, REEVE_SECOND_NS));
 }
 
@@ -78,31 +67,39 @@ static void end_launch_event(struct sim *s, void *arg, uint64_t number)
     sim_kill_launch(arg, "the launcher ends what is left");
 }
 
-static void lost_event(struct sim *s, void *arg, uint64_t number)
+void sim_abort(struct sim_launch *l)
 {
-    (void)s;
-    sim_net_lost(arg, (uint32_t)number);
+    struct sim *s = l->sim;
+    sim_at(s, s->now_ns + sim_some_time(s, REEVE_SECOND_NS) * (s->plan.weather.ulfm ? 10 : 1), end_launch_event, l, 0);
 }
 
-/* One process is gone. With a fault-tolerant MPI the others learn of it; otherwise, and if it ended with an error, the
- * launcher ends the launch. */
-static void tell_the_rest(struct sim_proc *p)
+/* One process is gone. With a fault-tolerant MPI the others learn of it. Where a loss is not survived, and if it ended
+ * with an error, the launcher ends the launch. */
+static void tell_the_rest(struct sim_proc *p, bool killed)
 {
-    struct sim *s = p->sim;
-    if (s->plan.weather.ulfm)
-        sim_at(s, s->now_ns + sim_some_time(s, 100 * REEVE_MILLISECOND_NS), lost_event, p->launch, p->rank);
-    sim_at(s, s->now_ns + sim_some_time(s, REEVE_SECOND_NS) * (s->plan.weather.ulfm ? 10 : 1), end_launch_event,
-           p->launch, 0);
+    const struct sim_weather *w = &p->sim->plan.weather;
+    if (w->ulfm) sim_members_lost(p, 100 * REEVE_MILLISECOND_NS);
+    if (!w->in_job || (!killed && !p->given_up)) sim_abort(p->launch);
+}
+
+/* Its stack unwinds: whatever it calls ends in an error, and has no effect. */
+static void unwind(struct sim_proc *p)
+{
+    sim_fiber_enter(p);
+    if (p->fiber == NULL) sim_net_fini(p);
 }
 
 void sim_kill(struct sim_proc *p, const char *why)
 {
-    if (!runs(p)) return;
+    if (!sim_runs(p)) return;
     p->alive = false;
-    sim_trace(p->sim, "%s %u of launch %u dies: %s", p->rank == 0 ? "master" : "worker", p->rank, p->launch->number,
+    sim_trace(p->sim, "%s %u of launch %u dies: %s", sim_leads(p) ? "master" : "worker", p->rank, p->launch->number,
               why);
-    if (!p->in_turn) free_parts(p);
-    tell_the_rest(p);
+    unwind(p);
+    sim_members_excuse(p);
+    sim_collective_died(p);
+    tell_the_rest(p, true);
+    sim_members_look(p->launch);
     look_whether_over(p->launch);
 }
 
@@ -110,19 +107,22 @@ void sim_kill_launch(struct sim_launch *l, const char *why)
 {
     for (uint32_t r = 0; r <= l->workers; r++) {
         struct sim_proc *p = &l->proc[r];
-        if (!runs(p)) continue;
+        if (!sim_runs(p)) continue;
         sim_trace(l->sim, "rank %u of launch %u is ended: %s", r, l->number, why);
         p->alive = false;
-        if (!p->in_turn) free_parts(p);
+        unwind(p);
     }
     look_whether_over(l);
 }
 
-static void end_proc(struct sim_proc *p, bool clean)
+void sim_end(struct sim_proc *p, bool clean)
 {
     p->ended = true;
-    free_parts(p);
-    if (!clean) tell_the_rest(p);
+    sim_net_fini(p);
+    sim_collective_died(p);
+    if (!clean) tell_the_rest(p, false);
+    else if (p->sim->plan.weather.in_job) sim_members_lost(p, 100 * REEVE_MILLISECOND_NS); /* it looks like any other */
+    sim_members_look(p->launch);
     look_whether_over(p->launch);
 }
 
@@ -131,20 +131,19 @@ static void end_proc(struct sim_proc *p, bool clean)
 static void stall_here(struct sim_proc *p, const char *what)
 {
     struct sim *s = p->sim;
-    sim_trace(s, "master of launch %u is stopped in %s for %.3f s", p->launch->number, what,
-              (double)p->stall_length_ns * 1e-9);
+    sim_trace(s, "%s %u of launch %u is stopped in %s for %.3f s", sim_leads(p) ? "master" : "worker", p->rank,
+              p->launch->number, what, (double)p->stall_length_ns * 1e-9);
     p->stalled_until_ns = s->now_ns + p->stall_length_ns;
-    struct sim_proc *me = sim_running;
-    sim_running = NULL;
-    (void)sim_run_until(s, p->stalled_until_ns);
-    sim_running = me;
-    sim_trace(s, "master of launch %u goes on in %s", p->launch->number, what);
+    while (p->alive && s->now_ns < p->stalled_until_ns)
+        sim_wait(p, p->stalled_until_ns);
+    sim_trace(s, "%s %u of launch %u goes on in %s", sim_leads(p) ? "master" : "worker", p->rank, p->launch->number,
+              what);
 }
 
 enum sim_seam_outcome sim_seam(struct sim_proc *p, const char *what)
 {
     struct sim *s = p->sim;
-    if (p->alive && p->stall_at_seam > 0 && --p->stall_at_seam == 0) stall_here(p, what);
+    if (p->alive && sim_running == p && p->stall_at_seam > 0 && --p->stall_at_seam == 0) stall_here(p, what);
     if (!p->alive || s->failed || s->complete) return SIM_SEAM_DEAD;
     if (p->die_at_seam == 0 || --p->die_at_seam > 0) return SIM_SEAM_PASS;
     enum sim_seam_outcome how = SIM_SEAM_DEAD + (enum sim_seam_outcome)sim_below(s, 3);
@@ -154,143 +153,35 @@ enum sim_seam_outcome sim_seam(struct sim_proc *p, const char *what)
     return how;
 }
 
-/* ---- the master (as run/rank.c) ---- */
-
-/* RUN/LOCK: the owner is known to be dead where the launch ran here; elsewhere after a minute of silence. */
-static reeve_status own(struct sim_proc *p, struct reeve_error *err)
-{
-    struct sim *s = p->sim;
-    for (struct sim_launch *l = s->launches; l != NULL; l = l->next)
-        if (l->number == s->owner && l != p->launch && runs(&l->proc[0]) &&
-            s->now_ns - s->owner_ns <= REEVE_OWNER_SILENT_S * REEVE_SECOND_NS)
-            return reeve_fail(err, REEVE_STORE_IN_USE, "the run is in use by launch %u", l->number);
-    s->owner = p->launch->number;
-    s->owner_ns = p->refreshed_ns = s->now_ns;
-    return REEVE_OK;
-}
-
-static reeve_status refresh(struct sim_proc *p, struct reeve_error *err)
-{
-    struct sim *s = p->sim;
-    if (s->now_ns - p->refreshed_ns < REFRESH_NS) return REEVE_OK;
-    p->refreshed_ns = s->now_ns;
-    if (s->owner != p->launch->number)
-        return reeve_fail(err, REEVE_STORE_IN_USE, "launch %u has taken the run over", s->owner);
-    s->owner_ns = s->now_ns;
-    return REEVE_OK;
-}
-
-static reeve_status begin_master(struct sim_proc *p, struct reeve_error *err)
-{
-    const struct sim_shape *shape = p->sim->shape;
-    reeve_status st = own(p, err);
-    if (st != REEVE_OK) return st;
-    st = reeve_recover(SIM_RUN_DIR, &shape->job, &shape->manifest, p->launch->workers, 0, &p->recovered, err);
-    if (st == REEVE_OK) p->epoch = p->recovered.info.last_epoch + 1;
-    sim_check_recovered(p, st, err);
-    if (st == REEVE_OK && p->recovered.complete) {
-        p->launch->code = REEVE_EXIT_DONE;
-        return REEVE_JOB_STOPPED;
-    }
-    struct reeve_master_loop_config config = {
-        .run_dir = SIM_RUN_DIR,
-        .job = &shape->job,
-        .digest = shape->manifest.digest,
-        .build = "simulated",
-        .workers = p->launch->workers};
-    if (st == REEVE_OK) st = reeve_master_loop_create(&config, &p->recovered, &p->transport, NULL, &p->loop, err);
-    return st;
-}
-
-/* True: it goes on. */
-static bool master_turn(struct sim_proc *p, bool *progress)
-{
-    struct reeve_error err = {0};
-    bool ended = false;
-    reeve_status st = REEVE_OK;
-    if (!p->begun) {
-        p->begun = true;
-        st = begin_master(p, &err);
-        if (p->alive && st == REEVE_JOB_STOPPED && p->recovered.complete) {
-            sim_kill_launch(p->launch, "nothing is left to do");
-            return false;
-        }
-    } else {
-        st = refresh(p, &err);
-        if (st == REEVE_OK) st = reeve_master_loop_turn(p->loop, p->sim->now_ns, progress, &ended, &err);
-    }
-    if (p->alive && st == REEVE_STORE_CORRUPT && p->loop != NULL)
-        sim_violate(p->sim, "what is decided can be", "%s", err.text);
-    if (p->alive && (ended || st != REEVE_OK)) {
-        err.status = st;
-        sim_trace(p->sim, "master of launch %u ends: %s", p->launch->number, st == REEVE_OK ? "well" : err.text);
-        p->launch->code = p->loop != NULL ? reeve_master_loop_end(p->loop, &err) : reeve_status_exit_code(st);
-    }
-    if (!p->alive || (!ended && st == REEVE_OK)) return p->alive;
-    end_proc(p, st == REEVE_OK);
-    return false;
-}
-
-/* ---- the worker ---- */
-
-static bool worker_turn(struct sim_proc *p, bool *progress)
-{
-    struct reeve_error err = {0};
-    bool ended = false;
-    if (!p->begun) {
-        const struct reeve_job *job = &p->sim->shape->job;
-        char host[16];
-        (void)snprintf(host, sizeof(host), "host%u", p->rank / 2);
-        struct reeve_worker_config config = {.id = p->rank,
-                                             .credits = job->faults.credits,
-                                             .silence_ns =
-                                                 2 * job->faults.silence_stop_s * REEVE_SECOND_NS + MASTER_PATIENCE_NS,
-                                             .host = host};
-        p->begun = true;
-        p->compute = sim_compute_create(p);
-        const struct reeve_collectives sums = {.host = &p->collective};
-        reeve_status st = reeve_worker_create(&config, &p->transport, sums, p->compute, NULL, &p->worker, &err);
-        REEVE_ASSERT(st == REEVE_OK);
-    }
-    reeve_status st = reeve_worker_turn(p->worker, p->sim->now_ns, progress, &ended, &err);
-    if (!p->alive || (!ended && st == REEVE_OK)) return p->alive;
-    if (st != REEVE_OK) sim_trace(p->sim, "worker %u of launch %u ends: %s", p->rank, p->launch->number, err.text);
-    end_proc(p, st == REEVE_OK);
-    return false;
-}
-
 /* ---- turns ---- */
 
 static void turn(struct sim *s, void *arg, uint64_t number)
 {
     struct sim_proc *p = arg;
     (void)number;
-    if (!runs(p) || p->turn_at_ns != s->now_ns) return; /* another turn was due earlier */
-    if (p->in_turn) { /* stopped within a turn; when that is over the next one is due anyway */
-        p->turn_at_ns = INT64_MAX;
-        return;
-    }
+    if (!sim_runs(p) || p->turn_at_ns != s->now_ns) return; /* another turn was due earlier */
     if (p->stalled_until_ns > s->now_ns) {
         p->turn_at_ns = p->stalled_until_ns;
         sim_at(s, p->turn_at_ns, turn, p, 0);
         return;
     }
     p->turn_at_ns = INT64_MAX;
-    p->in_turn = true;
-    sim_running = p;
-    bool progress = false;
-    bool goes_on = p->rank == 0 ? master_turn(p, &progress) : worker_turn(p, &progress);
-    sim_running = NULL;
-    p->in_turn = false;
-    if (!p->alive && !p->ended) free_parts(p); /* it died within the turn */
-    if (goes_on) sim_turn_soon(p, s->now_ns + (progress ? 100000 : IDLE_NS));
+    if (p->fiber == NULL) sim_fiber_begin(p, sim_rank_live);
+    sim_fiber_enter(p);
 }
 
 void sim_turn_soon(struct sim_proc *p, reeve_time_ns at_ns)
 {
-    if (!runs(p) || at_ns >= p->turn_at_ns) return;
+    if (!sim_runs(p) || at_ns >= p->turn_at_ns) return;
     p->turn_at_ns = at_ns;
     sim_at(p->sim, at_ns, turn, p, 0);
+}
+
+void sim_wait(struct sim_proc *p, reeve_time_ns at_ns)
+{
+    if (!p->alive) return;
+    sim_turn_soon(p, at_ns);
+    sim_fiber_leave(p);
 }
 
 /* ---- launches ---- */
@@ -301,8 +192,8 @@ static void watch_event(struct sim *s, void *arg, uint64_t records)
 {
     struct sim_launch *l = arg;
     if (l->over || s->complete) return;
-    if (l->proc[0].appended_lsn == records) sim_kill_launch(l, "no record for five minutes");
-    else sim_at(s, s->now_ns + 300 * REEVE_SECOND_NS, watch_event, l, l->proc[0].appended_lsn);
+    if (sim_master(l)->appended_lsn == records) sim_kill_launch(l, "no record for five minutes");
+    else sim_at(s, s->now_ns + 300 * REEVE_SECOND_NS, watch_event, l, sim_master(l)->appended_lsn);
 }
 
 static void launch(struct sim *s)
@@ -313,6 +204,10 @@ static void launch(struct sim *s)
     l->number = ++s->launch_count;
     l->workers = 1 + (uint32_t)sim_below(s, SIM_WORKERS_MAX);
     l->code = REEVE_EXIT_INTERNAL;
+    l->group = 1;
+    l->prepared.job = s->shape->job;
+    l->prepared.manifest = (struct reeve_manifest *)&s->shape->manifest;
+    (void)snprintf(l->prepared.run_dir, sizeof(l->prepared.run_dir), SIM_RUN_DIR);
     l->next = s->launches;
     s->launches = l;
     sim_trace(s, "launch %u with %u workers", l->number, l->workers);
@@ -323,6 +218,8 @@ static void launch(struct sim *s)
         p->rank = r;
         p->alive = true;
         p->turn_at_ns = INT64_MAX;
+        l->process[r].pid = (int64_t)l->number * 100 + r;
+        sim_members_init(p);
         sim_net_init(p);
         sim_collective_init(p);
     }
@@ -337,7 +234,7 @@ static void workers_begin(struct sim *s, void *arg, uint64_t number)
 {
     struct sim_launch *l = arg;
     (void)number;
-    if (runs(&l->proc[0]) && l->proc[0].loop == NULL && !l->over) {
+    if (sim_runs(&l->proc[0]) && !l->opened && !l->over && !s->plan.weather.in_job) {
         sim_at(s, s->now_ns + REEVE_MILLISECOND_NS, workers_begin, l, 0);
         return;
     }
@@ -364,12 +261,12 @@ void sim_end_processes(struct sim *s)
 {
     while (s->launches != NULL) {
         struct sim_launch *l = s->launches;
-        s->launches = l->next;
         for (uint32_t r = 0; r <= l->workers; r++) {
-            if (!runs(&l->proc[r])) continue;
+            if (!sim_runs(&l->proc[r])) continue;
             l->proc[r].alive = false;
-            free_parts(&l->proc[r]);
+            unwind(&l->proc[r]);
         }
+        s->launches = l->next;
         free(l);
     }
 }

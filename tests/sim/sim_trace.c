@@ -128,7 +128,9 @@ void reeve_report_say(reeve_report *r, const char *format, ...)
 void reeve_report_end(reeve_report *r, const reeve_master *m, enum reeve_run_state state, int exit_code,
                       const char *message, reeve_time_ns now_ns)
 {
-    (void)r, (void)m, (void)state, (void)exit_code, (void)message, (void)now_ns;
+    struct sim_proc *p = (struct sim_proc *)(void *)r;
+    (void)m, (void)state, (void)message, (void)now_ns;
+    if (p->alive && !p->given_up) p->launch->code = exit_code; /* what status.json says is what the run has come to */
 }
 
 /* ---- what else the master's loop asks for ---- */
