@@ -11,6 +11,7 @@
 void reeve_holdings_fini(struct reeve_holdings *h)
 {
     free(h->list);
+    free(h->ended);
     memset(h, 0, sizeof(*h));
 }
 
@@ -44,6 +45,23 @@ static void strike(struct reeve_holdings *h, uint32_t at)
     memmove(&h->list[at], &h->list[at + 1], (--h->count - at) * sizeof(*h->list));
 }
 
+/* Without memory for it the command may run again, which it must bear anyway. */
+static void keep_ended(struct reeve_holdings *h, const struct reeve_frame *answer)
+{
+    if (h->ended_max == 0) return;
+    if (h->ended == NULL) h->ended = calloc(h->ended_max, sizeof(*h->ended));
+    if (h->ended == NULL) return;
+    struct reeve_frame *f = &h->ended[h->ended_count++ % h->ended_max];
+    *f = *answer;
+    f->text_bytes = 0; /* the worker's log has it */
+}
+
+const struct reeve_frame *reeve_holdings_ended(const struct reeve_holdings *h, uint32_t i)
+{
+    uint32_t kept = h->ended_count < h->ended_max ? h->ended_count : h->ended_max;
+    return i < kept ? &h->ended[(h->ended_count - kept + i) % h->ended_max] : NULL;
+}
+
 bool reeve_holdings_answer(struct reeve_holdings *h, const struct reeve_frame *answer)
 {
     uint32_t at = find(h, answer->task, answer->attempt);
@@ -53,6 +71,7 @@ bool reeve_holdings_answer(struct reeve_holdings *h, const struct reeve_frame *a
         h->list[at].d = answer->a;
     } else {
         strike(h, at);
+        keep_ended(h, answer);
     }
     return true;
 }

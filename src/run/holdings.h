@@ -11,6 +11,8 @@
 struct reeve_holdings {
     struct reeve_frame *list; /* (count,) owned; HOLDING frames, in the order of the leases */
     uint32_t count, room;
+    struct reeve_frame *ended; /* (ended_max,) owned, ring; the last words that ended a listed lease; NULL: none yet */
+    uint32_t ended_max, ended_count; /* set by the owner, 0: none are kept; so many ever */
 };
 
 void reeve_holdings_fini(struct reeve_holdings *h);
@@ -19,6 +21,10 @@ bool reeve_holdings_add(struct reeve_holdings *h, const struct reeve_frame *leas
 /* The compute thread's COMPUTED, DONE or FAILED: keep or strike what it is about. False: of a lease that was taken
  * back. */
 bool reeve_holdings_answer(struct reeve_holdings *h, const struct reeve_frame *answer);
+/* A master lends a worker at most so many tasks as it has credit. So the last ended_max = credit words that ended a
+ * lease are all that it can have missed, and need no acknowledgement: the i-th of them, the oldest first; NULL behind
+ * the last. */
+const struct reeve_frame *reeve_holdings_ended(const struct reeve_holdings *h, uint32_t i);
 /* The master took it back. */
 void reeve_holdings_revoke(struct reeve_holdings *h, uint32_t task, uint32_t attempt);
 /* The accumulators are wiped: all gradients and evaluations are over. */

@@ -57,6 +57,7 @@ reeve_status reeve_worker_create(const struct reeve_worker_config *config, reeve
     w->collectives = collectives;
     w->compute = compute;
     w->executor = executor;
+    if (executor != NULL) w->holds.ended_max = config->credits;
     w->heard_ns = reeve_clock_now();
     *out = w;
     return REEVE_OK;
@@ -290,13 +291,19 @@ static reeve_status revoke(reeve_worker *w, const struct reeve_frame *f)
     return REEVE_OK;
 }
 
-/* Everything held, then the word that it was all. */
+/* Everything held, what has ended and may not have been heard, then the word that it was all. */
 static reeve_status rejoin(reeve_worker *w, reeve_time_ns now_ns, struct reeve_error *err)
 {
     reeve_status st = REEVE_OK;
     w->rejoin_due = false;
     for (uint32_t i = 0; i < w->holds.count && st == REEVE_OK; i++) {
         struct reeve_frame f = w->holds.list[i];
+        f.epoch = w->epoch;
+        st = say(w, &f, NULL, now_ns, err);
+    }
+    const struct reeve_frame *ended;
+    for (uint32_t i = 0; st == REEVE_OK && (ended = reeve_holdings_ended(&w->holds, i)) != NULL; i++) {
+        struct reeve_frame f = *ended;
         f.epoch = w->epoch;
         st = say(w, &f, NULL, now_ns, err);
     }

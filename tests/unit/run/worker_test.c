@@ -149,6 +149,28 @@ static void what_ended_meanwhile_is_told_once_the_epoch_is_named(void **state)
     finish(&p);
 }
 
+static void an_ending_that_was_on_its_way_is_told_again(void **state)
+{
+    (void)state;
+    struct pair p;
+    begin(&p);
+    expect(&p, REEVE_FRAME_HELLO, 0);
+    tell(&p, (struct reeve_frame){.kind = REEVE_FRAME_WELCOME, .epoch = 1});
+    for (uint32_t attempt = 1; attempt <= 2;
+         attempt++) { /* credit for one: with the second lease the first was heard */
+        tell(&p, (struct reeve_frame){
+                     .kind = REEVE_FRAME_LEASE, .epoch = 1, .attempt = attempt, .a = REEVE_TASK_EXEC, .c = 9});
+        assert_int_equal(expect(&p, REEVE_FRAME_DONE, 1).attempt, attempt);
+    }
+    for (uint32_t epoch = 2; epoch <= 3; epoch++) { /* also where that is lost in turn */
+        regroup(&p);
+        tell(&p, (struct reeve_frame){.kind = REEVE_FRAME_WELCOME, .epoch = epoch});
+        assert_int_equal(expect(&p, REEVE_FRAME_DONE, epoch).attempt, 2);
+        expect(&p, REEVE_FRAME_REJOIN, epoch);
+    }
+    finish(&p);
+}
+
 static void a_stop_and_its_cause_are_known_to_a_successor(void **state)
 {
     (void)state;
@@ -174,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_goodbye_that_was_lost_is_said_again),
         cmocka_unit_test(a_stop_and_its_cause_are_known_to_a_successor),
+        cmocka_unit_test(an_ending_that_was_on_its_way_is_told_again),
         cmocka_unit_test(what_ended_meanwhile_is_told_once_the_epoch_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
