@@ -14,7 +14,7 @@ expected_of calm
 sed -i 's/device: cpu/device: cuda/' job.yaml
 
 lose() { # lose WORKERS KILL...
-    local workers=$1 dir="$PWD/run-$((++runs))" kill before
+    local workers=$1 dir="$PWD/run-$((++runs))" kill victim before
     shift
     begin_run "$workers" "$dir"
     for kill in "$@"; do
@@ -24,9 +24,11 @@ lose() { # lose WORKERS KILL...
         kill -0 "$run" 2>/dev/null || fail "run $runs ended before: $kill"
         sleep 0.$((RANDOM % 90 + 10))
         case $kill in
-        worker) kill_ranks "$dir" "$(worker_pids "$dir" | head -n 1)" ;;
-        master) kill_ranks "$dir" "$(master_pid "$dir")" ;;
+        worker) victim=$(worker_pids "$dir" | head -n 1) ;;
+        master) victim=$(master_pid "$dir") ;;
         esac
+        [ -n "$victim" ] || fail "run $runs: no $kill to kill"
+        kill_ranks "$dir" "$victim"
     done
     end_run 0 "$dir"
     expect_equal "digest of run $runs ($*)" "$(digest_of "$dir")" "$expected"
