@@ -34,6 +34,7 @@ reeve_status reeve_rank_choose(const struct reeve_prepared *prepared, const stru
     if (st != REEVE_OK) return st;
     if (out->device.cuda) reeve_rank_device_text(out->text, sizeof(out->text));
     if (!works) return REEVE_OK;
+    if (out->device.cuda) reeve_rank_device_card(out->device.index, out->card, sizeof(out->card));
     if (plugin) out->ops = &out->plugin;
     else out->ops = out->device.cuda ? reeve_rank_device_workload(job->workload) : reeve_workload_find(job->workload);
     return REEVE_OK;

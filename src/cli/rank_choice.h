@@ -10,7 +10,8 @@ struct reeve_rank_choice {
     struct reeve_device_choice device;
     const struct reeve_workload_ops *ops; /* points into this struct, or to a built-in; NULL: a task list, or a master */
     struct reeve_workload_ops plugin;
-    char text[96]; /* CUDA's libraries; "" on CPUs */
+    char text[96];  /* CUDA's libraries; "" on CPUs */
+    char card[128]; /* a worker's GPU, with its UUID; "": not known, or none */
 };
 
 /* places[first_worker .. count) are the workers; self is this rank. A workload from a shared object is loaded here: on a

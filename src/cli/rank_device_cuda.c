@@ -21,6 +21,11 @@ void reeve_rank_device_text(char *text, size_t text_bytes)
     reeve_gpus_libraries(text, text_bytes);
 }
 
+void reeve_rank_device_card(uint32_t device, char *text, size_t text_bytes)
+{
+    reeve_gpus_card(device, text, text_bytes);
+}
+
 const struct reeve_workload_ops *reeve_rank_device_workload(const char *name)
 {
     return strcmp(name, reeve_gpt_cuda_workload.name) == 0 ? &reeve_gpt_cuda_workload : NULL;

@@ -21,6 +21,11 @@ void reeve_rank_device_text(char *text, size_t text_bytes)
     if (text_bytes > 0) text[0] = '\0';
 }
 
+void reeve_rank_device_card(uint32_t device, char *text, size_t text_bytes)
+{
+    if (text_bytes > 0) text[0] = '\0';
+}
+
 const struct reeve_workload_ops *reeve_rank_device_workload(const char *name)
 {
     return NULL;

@@ -140,6 +140,7 @@ static int train_alone(const struct options *o, const struct reeve_prepared *p, 
                                        .host = host,
                                        .device = choice.device,
                                        .ops = choice.ops,
+                                       .card = choice.card,
                                        .device_text = choice.text,
                                        .cores_short = false};
     reeve_stop_signals_install(1);
@@ -275,6 +276,7 @@ static void configure(const struct options *o, const struct reeve_mpi_session *s
                                          .host = session->host,
                                          .device = choice->device,
                                          .ops = choice->ops,
+                                         .card = choice->card,
                                          .device_text = choice->text,
                                          .cores_short = session->node_size > (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
                                          .membership = reeve_rank_members_port(m),

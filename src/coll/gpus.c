@@ -1,4 +1,4 @@
-/* See gpus.h. The name comes from the driver, whose functions for it have no structures that change with versions; the
+/* See gpus.h. Name and UUID come from the driver, whose functions for it have no structures that change with versions; the
  * runtime has loaded it by then. */
 #include "coll/gpus.h"
 
@@ -12,18 +12,32 @@
 #define CUDART_VERSION 0
 #endif
 
-static void first_name(char *name, size_t name_bytes)
+#define ID_BYTES 16 /* a CUuuid */
+
+static bool ask_driver(uint32_t device, char *name, size_t name_bytes, unsigned char id[ID_BYTES])
 {
     void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
-    int (*get)(int *, int) = NULL, (*get_name)(char *, int, int) = NULL, device = 0;
-    if (driver == NULL) return;
+    int (*get)(int *, int) = NULL, (*get_name)(char *, int, int) = NULL, (*get_id)(void *, int) = NULL, handle = 0;
+    if (driver == NULL) return false;
     *(void **)&get = dlsym(driver, "cuDeviceGet");
     *(void **)&get_name = dlsym(driver, "cuDeviceGetName");
-    bool known =
-        get != NULL && get_name != NULL && get(&device, 0) == 0 && get_name(name, (int)name_bytes, device) == 0;
-    if (!known) name[0] = '\0';
-    name[name_bytes - 1] = '\0';
+    *(void **)&get_id = dlsym(driver, "cuDeviceGetUuid");
+    bool known = get != NULL && get_name != NULL && get_id != NULL && get(&handle, (int)device) == 0 &&
+                 get_name(name, (int)name_bytes, handle) == 0 && get_id(id, handle) == 0;
     (void)dlclose(driver);
+    name[known ? name_bytes - 1 : 0] = '\0';
+    return known;
+}
+
+void reeve_gpus_card(uint32_t device, char *text, size_t text_bytes)
+{
+    char name[64];
+    unsigned char b[ID_BYTES];
+    text[0] = '\0';
+    if (!ask_driver(device, name, sizeof(name), b)) return;
+    (void)snprintf(text, text_bytes,
+                   "%s, UUID GPU-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", name, b[0], b[1],
+                   b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
 uint32_t reeve_gpus_count(char *name, size_t name_bytes)
@@ -31,7 +45,8 @@ uint32_t reeve_gpus_count(char *name, size_t name_bytes)
     int count = 0;
     memset(name, 0, name_bytes);
     if (cudaGetDeviceCount(&count) != cudaSuccess || count < 1) return 0; /* the usual answer without a GPU */
-    first_name(name, name_bytes);
+    unsigned char id[ID_BYTES];
+    (void)ask_driver(0, name, name_bytes, id);
     return (uint32_t)count;
 }
 

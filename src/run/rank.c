@@ -151,6 +151,9 @@ static reeve_status create_compute(struct worker_part *w, const struct reeve_ran
                                    struct reeve_error *err)
 {
     const struct reeve_prepared *p = config->prepared;
+    if (config->device.cuda)
+        reeve_log(REEVE_LOG_INFO, "computing on GPU %u of %s: %s", config->device.index, config->host,
+                  config->card[0] != '\0' ? config->card : "its driver does not say which");
     reeve_status st = reeve_job_format_json(&p->job, &w->job_json, err);
     struct reeve_compute_config compute = {.job = &p->job,
                                            .manifest = p->manifest,

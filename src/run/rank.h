@@ -20,6 +20,7 @@ struct reeve_rank_config {
     const char *host;                      /* borrowed */
     struct reeve_device_choice device;     /* what the workers compute on; this one's GPU */
     const struct reeve_workload_ops *ops;  /* borrowed; the workload, as the device asks for it; NULL: a task list */
+    const char *card;                      /* borrowed; this rank's GPU, with its UUID; "": not known, or none */
     const char *device_text;               /* borrowed; of a GPU's libraries, for the build's text */
     bool cores_short;                      /* more ranks on this node than cores: sleep sooner when idle */
     reeve_membership *membership;          /* borrowed; NULL: nobody's loss is survived */
