@@ -1,6 +1,7 @@
 /* A rank program with CUDA; see rank_device.h. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "cli/rank_device.h"
@@ -13,7 +14,8 @@ void reeve_rank_device_place(const char *host, struct reeve_device_place *out)
     memset(out, 0, sizeof(*out));
     (void)snprintf(out->host, sizeof(out->host), "%s", host);
     out->can_cuda = 1;
-    out->gpu_count = reeve_gpus_count(out->gpu, sizeof(out->gpu));
+    out->gpu_count = reeve_gpus_count(out->gpu, sizeof(out->gpu), out->trouble, sizeof(out->trouble));
+    out->has_driver = access("/dev/nvidiactl", F_OK) == 0;
 }
 
 void reeve_rank_device_text(char *text, size_t text_bytes)

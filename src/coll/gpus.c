@@ -40,11 +40,16 @@ void reeve_gpus_card(uint32_t device, char *text, size_t text_bytes)
                    b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
-uint32_t reeve_gpus_count(char *name, size_t name_bytes)
+uint32_t reeve_gpus_count(char *name, size_t name_bytes, char *trouble, size_t trouble_bytes)
 {
     int count = 0;
     memset(name, 0, name_bytes);
-    if (cudaGetDeviceCount(&count) != cudaSuccess || count < 1) return 0; /* the usual answer without a GPU */
+    memset(trouble, 0, trouble_bytes);
+    cudaError_t rc = cudaGetDeviceCount(&count);
+    if (rc != cudaSuccess || count < 1) {
+        (void)snprintf(trouble, trouble_bytes, "%s", cudaGetErrorString(rc != cudaSuccess ? rc : cudaErrorNoDevice));
+        return 0;
+    }
     unsigned char id[ID_BYTES];
     (void)ask_driver(0, name, name_bytes, id);
     return (uint32_t)count;

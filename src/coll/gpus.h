@@ -6,8 +6,9 @@
 #include <stdint.h>
 
 /* How many GPUs CUDA counts here, CUDA_VISIBLE_DEVICES respected; 0 also where there is no driver.
- *   out  name  of the first; "" if there is none, or nobody knows */
-uint32_t reeve_gpus_count(char *name, size_t name_bytes);
+ *   out  name     of the first; "" if there is none, or nobody knows
+ *   out  trouble  why there is none, in CUDA's words; "" if there is one */
+uint32_t reeve_gpus_count(char *name, size_t name_bytes, char *trouble, size_t trouble_bytes);
 
 /* Which card a GPU is, as nvidia-smi writes it: "NVIDIA H100 80GB HBM3, UUID GPU-1c2d..."; "": nobody knows. After
  * reeve_gpus_count(). */

@@ -10,6 +10,7 @@ void reeve_device_place_check(struct reeve_device_place *place)
 {
     place->host[sizeof(place->host) - 1] = '\0';
     place->gpu[sizeof(place->gpu) - 1] = '\0';
+    place->trouble[sizeof(place->trouble) - 1] = '\0';
 }
 
 /* Workers of the host that `at` is on, among places[from..to). */
@@ -34,9 +35,9 @@ static bool lacks_gpus(const struct reeve_device_place *places, uint32_t from, u
                            p->host);
         else if (p->gpu_count == 0)
             (void)snprintf(text, bytes,
-                           "host %s: CUDA finds no GPU: look at nvidia-smi, at CUDA_VISIBLE_DEVICES, and at what the "
-                           "batch system gave (resources.gpus_per_node)",
-                           p->host);
+                           "host %s: CUDA finds no GPU%s%s: look at nvidia-smi, at CUDA_VISIBLE_DEVICES, and at what "
+                           "the batch system gave (resources.gpus_per_node)",
+                           p->host, p->trouble[0] != '\0' ? ", and says: " : "", p->trouble);
         else if (p->gpu_count < workers)
             (void)snprintf(
                 text, bytes,
@@ -80,7 +81,7 @@ reeve_status reeve_device_choose(const struct reeve_job *job, bool has_device, c
                                  uint32_t count, uint32_t first_worker, uint32_t self, struct reeve_device_choice *out,
                                  struct reeve_error *err)
 {
-    char lack[384] = "";
+    char lack[448] = "";
     *out = (struct reeve_device_choice){0};
     if (reeve_job_is_list(job) || job->resources.device == REEVE_DEVICE_CPU) return REEVE_OK;
     bool wanted = job->resources.device == REEVE_DEVICE_CUDA, lacks;
@@ -96,7 +97,7 @@ reeve_status reeve_device_choose(const struct reeve_job *job, bool has_device, c
     /* A machine without a GPU is nothing to talk about. */
     bool any = false;
     for (uint32_t i = first_worker; i < count; i++)
-        any = any || places[i].gpu_count > 0;
+        any = any || places[i].gpu_count > 0 || places[i].has_driver != 0;
     if (lacks) {
         reeve_status st = choose_cpu(job, lack, out, err);
         if (!any) out->why[0] = '\0';

@@ -15,8 +15,10 @@
 struct reeve_device_place {
     char host[128];
     char gpu[REEVE_DEVICE_NAME_BYTES]; /* the first one's name; "" without */
-    uint32_t gpu_count; /* that CUDA counts, CUDA_VISIBLE_DEVICES respected; without CUDA: that the system shows */
-    uint32_t can_cuda;  /* 1: this program was built with CUDA */
+    uint32_t gpu_count;  /* that CUDA counts, CUDA_VISIBLE_DEVICES respected; without CUDA: that the system shows */
+    uint32_t can_cuda;   /* 1: this program was built with CUDA */
+    char trouble[96];    /* why CUDA finds none, in its words; "" where it does */
+    uint32_t has_driver; /* 1: the system has one for GPUs; then finding none is worth a word */
 };
 
 /* Words from another rank: ends what must end. */
@@ -26,7 +28,7 @@ struct reeve_device_choice {
     bool cuda;
     uint32_t index;                    /* of this rank's GPU: its number among the workers of its host */
     char gpu[REEVE_DEVICE_NAME_BYTES]; /* of the first worker */
-    char why[448];                     /* one line for the log; "": nothing to say */
+    char why[512];                     /* one line for the log; "": nothing to say */
 };
 
 /* Where the workers are: places[first_worker .. count). self < first_worker: the master, which computes nothing.

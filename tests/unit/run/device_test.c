@@ -101,7 +101,9 @@ static void device_is_the_same_for_all(void **state)
     all_lack(true, "host h1: 2 workers, 1 GPU; NCCL");
     (void)setup(state);
     places[5].gpu_count = 0;
-    all_lack(true, "host h1: CUDA finds no GPU");
+    all_lack(true, "host h1: CUDA finds no GPU: look at");
+    (void)snprintf(places[5].trouble, sizeof(places[5].trouble), "driver too old");
+    all_lack(true, "host h1: CUDA finds no GPU, and says: driver too old: look at nvidia-smi");
     (void)setup(state);
     places[4].can_cuda = 0;
     all_lack(true, "host h0 runs reeve-rank, which has no CUDA");
@@ -122,6 +124,10 @@ static void device_absence_is_nothing_to_talk_about(void **state)
     assert_int_equal(choose(1, true, &c, &err), REEVE_OK);
     assert_false(c.cuda);
     assert_string_equal(c.why, "");
+    places[4].has_driver = 1; /* but a driver whose GPU cannot be used is */
+    assert_int_equal(choose(1, true, &c, &err), REEVE_OK);
+    assert_false(c.cuda);
+    assert_non_null(strstr(c.why, "computing on CPUs: host h0: CUDA finds no GPU"));
     memset(job.workload, 0, sizeof(job.workload));
     memcpy(job.workload, "exec", 5);
     job.resources.device = REEVE_DEVICE_CUDA; /* a list computes nothing itself */
@@ -146,6 +152,7 @@ static void device_words_of_another_rank_end(void **state)
     reeve_device_place_check(&p);
     assert_int_equal(strlen(p.host), sizeof(p.host) - 1);
     assert_int_equal(strlen(p.gpu), sizeof(p.gpu) - 1);
+    assert_int_equal(strlen(p.trouble), sizeof(p.trouble) - 1);
 }
 
 int main(void)
