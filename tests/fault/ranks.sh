@@ -9,7 +9,7 @@ need_ulfm() {
 # The ranks of a run, and of no other: those whose command line names its folder.
 rank_pids() {
     local pid
-    for pid in $(pgrep -x 'reeve-rank(-cuda)?'); do
+    for pid in $(pgrep -x 'reeve-rank.*'); do
         { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF -- "--run-dir $1 " && echo "$pid"
     done
     true
