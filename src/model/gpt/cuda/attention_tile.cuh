@@ -53,6 +53,21 @@ __device__ __forceinline__ void tile_load(uint32_t tile, const bf16 *from, size_
     }
 }
 
+/* ---- two bf16 in a word ---- */
+
+__device__ __forceinline__ uint32_t pack(float low, float high)
+{
+    const __nv_bfloat162 both = __floats2bfloat162_rn(low, high);
+    return *reinterpret_cast<const uint32_t *>(&both);
+}
+
+__device__ __forceinline__ float2 unpack(uint32_t both)
+{
+    return make_float2(__uint_as_float(both << 16), __uint_as_float(both & 0xffff0000u));
+}
+
+/* ---- operands ---- */
+
 /* a[k][m] = columns 16k.. of rows 16m.. at `rows`: tile + operand_a(), of 16 M rows. */
 template <int D, int M> __device__ __forceinline__ void operand_load(uint32_t (&a)[D / 16][M][4], uint32_t rows)
 {

@@ -5,6 +5,7 @@
 
 #include "model/gpt/cuda/double_sum.cuh"
 #include "model/gpt/cuda/kernels.cuh"
+#include "model/gpt/cuda/mma.cuh"
 
 namespace reeve_cuda
 {
@@ -20,9 +21,7 @@ constexpr float LOW = -1e30f; /* below all logits; finite, since infinity less i
 template <typename T> static __device__ float exponential(float x, float max)
 {
     if constexpr (sizeof(T) == 4) return expf(x - max);
-    float y;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"((x - max) * LOG2_E));
-    return y;
+    else return exp2_fast((x - max) * LOG2_E);
 }
 
 /* Of some elements: the largest, and the sum of e^(x - max). */

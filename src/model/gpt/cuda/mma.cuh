@@ -1,4 +1,4 @@
-/* The instructions of the attention kernels that C++ has no words for; all are there from sm_80 on.
+/* The instructions that C++ has no words for; all are there from sm_80 on.
  * Layouts (PTX ISA, "Matrix fragments for mma.m16n8k16" and "ldmatrix"), with g = lane / 4, t = lane % 4:
  *   A (16 x 16)  a[0] row g, columns 2t 2t+1;  a[1] row g + 8;  a[2] row g, columns + 8;  a[3] row g + 8, columns + 8
  *   B (16 x 8)   b0 rows 2t 2t+1 of column g;  b1 rows + 8
@@ -62,17 +62,6 @@ __device__ __forceinline__ float exp2_fast(float x)
     float y;
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
     return y;
-}
-
-__device__ __forceinline__ uint32_t pack(float low, float high)
-{
-    const __nv_bfloat162 both = __floats2bfloat162_rn(low, high);
-    return *reinterpret_cast<const uint32_t *>(&both);
-}
-
-__device__ __forceinline__ float2 unpack(uint32_t both)
-{
-    return make_float2(__uint_as_float(both << 16), __uint_as_float(both & 0xffff0000u));
 }
 
 } // namespace reeve_cuda
