@@ -37,7 +37,18 @@ inline void must(cudaError_t status, const char *what)
 inline uint64_t fresh_state;
 inline int failed_groups;
 
-/* Seed from argv[1], or from the time. Ends the program with 77 where there is no GPU. */
+constexpr size_t SMALL_ELEMENTS = 40000;
+inline size_t elements_max = SIZE_MAX; /* of a case; larger ones are left out */
+
+/* Takes --small from the arguments: for the double of a GPU. */
+inline void take_small(int *argc, char ***argv)
+{
+    if (*argc < 2 || strcmp((*argv)[1], "--small") != 0) return;
+    elements_max = SMALL_ELEMENTS;
+    --*argc, ++*argv;
+}
+
+/* A seed, or from the time. Ends the program with 77 where there is no GPU. */
 inline void start(const char *seed)
 {
     setvbuf(stdout, nullptr, _IOLBF, 0);

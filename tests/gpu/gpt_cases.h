@@ -12,6 +12,7 @@
 #define TOKENS_MAX 8192 /* of a batch */
 
 extern uint64_t seed;
+extern bool is_small; /* for the double of a GPU */
 
 /* The line of a case. */
 void verdict(bool good, const char *name, const char *figures);

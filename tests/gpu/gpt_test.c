@@ -1,6 +1,6 @@
 /* The model on a GPU against the one on the CPU: gradients, training, bits, copies, and what it refuses. One line a case;
  * all cases run, and the program fails at the end. Fresh random inputs each time; the seed is printed, and may be given:
- *   test_gpu_gpt [SEED] */
+ *   test_gpu_gpt [--small] [SEED]      --small: few steps and small models, for the double of a GPU */
 #include "gpt_cases.h"
 
 #include <math.h>
@@ -16,9 +16,10 @@
 
 #define SKIP 77
 #define UNIT_BITS 40
-#define STEPS 20
 
 uint64_t seed;
+bool is_small;
+static uint64_t steps = 20;
 static unsigned case_count, failed_count;
 
 static const struct reeve_adamw_config optimizer = {.lr = 3e-3,
@@ -107,10 +108,9 @@ void make_tokens(int32_t *tokens, uint32_t B, uint32_t T, uint32_t V, uint64_t s
     }
 }
 
-/* ---- training: a job of STEPS steps of three micro-batches, alone ---- */
+/* ---- training: a job of some steps of three micro-batches, alone ---- */
 
-static const struct reeve_gpt_shape small = {
-    .layers = 2, .heads = 2, .width = 64, .vocab = 61, .sequence = 32, .batch = 4};
+static struct reeve_gpt_shape small = {.layers = 2, .heads = 2, .width = 64, .vocab = 61, .sequence = 32, .batch = 4};
 enum { MICRO = 3 };
 
 /* How a run differs from another without changing its bits. */
@@ -233,7 +233,7 @@ static void check_losses(enum reeve_gpt_precision precision, bool exact)
     double worst = 0.0, limit = precision == REEVE_GPT_BF16 ? 2e-2 : 1e-3, first = 0.0, last = 0.0;
     uint64_t worst_step = 0, steps_off = 0; /* steps whose norm or rate is not that of the CPU */
     struct reeve_device_result flags = {0};
-    for (uint64_t step = 1; step <= STEPS; step++) {
+    for (uint64_t step = 1; step <= steps; step++) {
         double loss = 0.0, sum = 0.0;
         struct reeve_apply_info info;
         memset(mean, 0, P * sizeof(float));
@@ -272,7 +272,7 @@ static void check_losses(enum reeve_gpt_precision precision, bool exact)
         last = sum;
     }
     char name[100], figures[300];
-    (void)snprintf(name, sizeof(name), "%d steps %s, %s sums", STEPS, precision_name(precision),
+    (void)snprintf(name, sizeof(name), "%llu steps %s, %s sums", (unsigned long long)steps, precision_name(precision),
                    exact ? "exact" : "fp32");
     (void)snprintf(
         figures, sizeof(figures),
@@ -301,14 +301,14 @@ static void check_bits(enum reeve_gpt_precision precision, bool exact)
                 {BACKWARDS | PREFETCH | EVALUATE | PUBLISH, "all of it"}};
     uint64_t count = 0;
     struct run first = start_run(precision, exact);
-    for (uint64_t step = 1; step <= STEPS; step++)
+    for (uint64_t step = 1; step <= steps; step++)
         (void)run_step(&first, step, IN_ORDER, NULL);
     float *want = take_state(&first, &count);
     reeve_gpt_cuda_destroy(first.gpu);
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
         if (!exact && ways[i].how & BACKWARDS) continue; /* only exact sums promise that */
         struct run r = start_run(precision, exact);
-        for (uint64_t step = 1; step <= STEPS; step++)
+        for (uint64_t step = 1; step <= steps; step++)
             (void)run_step(&r, step, ways[i].how, NULL);
         char name[120];
         (void)snprintf(name, sizeof(name), "same bits %s, %s sums, %s", precision_name(precision),
@@ -435,6 +435,7 @@ static void check_memory(void)
         .optimizer = optimizer,
         .seed = seed,
         .exact = true};
+    if (is_small) c.shape.layers = 2, c.shape.width = 64, c.shape.vocab = 5000, c.shape.sequence = 64;
     expect(reeve_gpt_cuda_create(&c, &g, &err), REEVE_INPUT_INVALID, "more than the GPU has", &err);
     const char *told = strstr(err.text, "; train.micro_batch ");
     unsigned fits = told == NULL ? 0 : (unsigned)strtoul(told + strlen("; train.micro_batch "), NULL, 10);
@@ -491,6 +492,14 @@ static void check_generate(void)
 
 int main(int argc, char **argv)
 {
+    is_small = argc > 1 && strcmp(argv[1], "--small") == 0;
+    if (is_small) {
+        argc--, argv++;
+        steps = 3;
+        small.layers = 1;
+        small.batch = 3;
+        small.sequence = 17;
+    }
     seed = argc > 1 ? strtoull(argv[1], NULL, 10) : (uint64_t)reeve_clock_wall_ns() % 1000000u;
     reeve_gpt_cuda_destroy(new_gpu(&small, REEVE_GPT_BF16, true)); /* skips where there is no GPU */
     printf("seed %llu\n", (unsigned long long)seed);

@@ -41,6 +41,7 @@ void update_one(float &weight, float &m, float &v, float mean, float keep, const
 
 template <typename T, typename S> void step_case(group &g, size_t n, bool with_working)
 {
+    if (n > elements_max) return;
     g.at("n=%zu%s", n, with_working ? "" : " without a working copy");
     const struct adamw_update u = {0.9f, 0.1f, 0.95f, 0.05f, 6e-4f / (1.0f - 0.81f), 3.2f, 1e-8f, 1.0f - 6e-5f, 0.7f};
     const std::vector<S> sum = fresh_sums<S>(n);
@@ -76,6 +77,7 @@ template <typename T, typename S> void step_case(group &g, size_t n, bool with_w
 
 template <typename S> void square_case(group &g, size_t n)
 {
+    if (n > elements_max) return;
     g.at("n=%zu", n);
     const std::vector<S> sum = fresh_sums<S>(n);
     const buffer<S> there(sum);
@@ -99,6 +101,7 @@ template <typename S> void square_case(group &g, size_t n)
 
 void round_case(group &g, size_t n)
 {
+    if (n > elements_max) return;
     g.at("n=%zu", n);
     std::vector<float> weights(n);
     std::vector<bf16> expected(n);

@@ -58,6 +58,7 @@ std::vector<int32_t> tokens_for(std::vector<uint32_t> &target, uint32_t V)
 
 template <typename T> void loss_case(group &g, size_t N, const loss_shape &s, bool gradient)
 {
+    if (N * std::max<size_t>(s.stride, 512) > elements_max) return;
     g.at("N=%zu V=%u stride=%zu%s", N, s.V, s.stride, gradient ? " gradient" : "");
     std::vector<T> logits = fresh<T>(N * s.stride, 8.0f);
     for (size_t i = 0; i < logits.size(); i++)
@@ -130,6 +131,7 @@ template <typename T> void loss_cases_of()
 
 void sum_case(group &g, size_t N)
 {
+    if (N > elements_max) return;
     g.at("N=%zu", N);
     const std::vector<float> losses = fresh<float>(N, 3.0f, 8.0f);
     const buffer<float> there(losses);

@@ -45,6 +45,7 @@ enum branch { NONE, APART, IN_PLACE };
 
 template <typename T> void forward_case(group &g, size_t N, uint32_t C, enum branch branch)
 {
+    if (N * std::max(C, 32u) > elements_max) return; /* a warp a row */
     g.at("N=%zu C=%u%s", N, C, branch == IN_PLACE ? " in place" : "");
     const std::vector<T> x = fresh<T>(N * C, 2.0f, 3.0f), other = fresh<T>(N * C, 1.0f),
                          weight = fresh<T>(C, 0.5f, 1.0f), bias = fresh<T>(C, 0.5f);
@@ -77,6 +78,7 @@ template <typename T> void forward_case(group &g, size_t N, uint32_t C, enum bra
 
 template <typename T> void backward_case(group &g, size_t N, uint32_t C)
 {
+    if (N * std::max(C, 32u) > elements_max) return; /* a warp a row */
     g.at("N=%zu C=%u", N, C);
     const std::vector<T> dy = fresh<T>(N * C, 1.0f, 0.1f), x = fresh<T>(N * C, 2.0f, 3.0f),
                          weight = fresh<T>(C, 0.5f, 1.0f), before = fresh<T>(N * C, 1.0f);
@@ -135,6 +137,7 @@ double gelu_slope(double x)
 
 template <typename T> void gelu_forward_case(group &g, size_t n, float size)
 {
+    if (n > elements_max) return;
     g.at("n=%zu size=%g", n, (double)size);
     const std::vector<T> x = fresh<T>(n, size);
     const buffer<T> x_there(x);
@@ -153,6 +156,7 @@ template <typename T> void gelu_forward_case(group &g, size_t n, float size)
 
 template <typename T> void gelu_backward_case(group &g, size_t N, uint32_t C4, bool with_bias)
 {
+    if (N * C4 > elements_max) return;
     g.at("N=%zu C4=%u%s", N, C4, with_bias ? " with dbias" : "");
     const std::vector<T> x = fresh<T>(N * C4, 6.0f), dy = fresh<T>(N * C4, 1.0f, 0.1f);
     const buffer<T> x_there(x);
