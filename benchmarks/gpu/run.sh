@@ -25,7 +25,7 @@ set -uo pipefail
 
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 source_dir=$(dirname "$(dirname "$here")")
-declare -A limit=([kernels]=120 [attention]=120 [gpt]=180 [sanitizer]=240 [bench]=90 [speed]=240 [fp32]=300 [train]=240 [nccl]=120)
+declare -A limit=([kernels]=120 [attention]=120 [gpt]=180 [sanitizer]=600 [bench]=90 [speed]=240 [fp32]=300 [train]=240 [nccl]=120)
 order=(kernels attention gpt sanitizer nccl bench speed fp32 train)
 usual=(kernels attention gpt sanitizer bench speed train)
 

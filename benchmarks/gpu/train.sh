@@ -110,7 +110,7 @@ refused() { # refused WHAT CODE LINES_MAX PATTERN COMMAND...
 }
 if [ "$gpus" -ge 1 ]; then
     refused "no GPU to be seen" 69 1 'GPU' env CUDA_VISIBLE_DEVICES= reeve run "${words[@]}" -n 1 --run-dir "$runs/refused"
-    refused "a micro-batch too large for it" 65 1 'micro' reeve run "${words[@]}" -n 1 --run-dir "$runs/refused" \
+    refused "a micro-batch too large for it" 65 4 'micro' reeve run "${words[@]}" -n 1 --run-dir "$runs/refused" \
         --set train.micro_batch=8192 --set train.global_batch=8192
     refused "$((gpus + 1)) workers on $gpus GPU" 69 20 'NCCL does not share a GPU' reeve run "${words[@]}" -n "$((gpus + 1))" --run-dir "$runs/refused"
 else
