@@ -4,7 +4,7 @@
 #   tests/run.sh [CTEST_ARGUMENT...]
 #
 #   tests/run.sh                     everything
-#   tests/run.sh -L unit             one family: unit sim golden mpi cli fault slurm bench
+#   tests/run.sh -L unit             one family: unit sim golden mpi nccl device gpu cli crash fault slurm bench
 #   tests/run.sh -R cli.house        tests whose name matches
 #   tests/run.sh -L unit --rerun-failed
 #
