@@ -144,7 +144,7 @@ int main(int argc, char **argv)
     int gpus = 0;
     cudaError_t rc = cudaGetDeviceCount(&gpus);
     if (rc != cudaSuccess || gpus < 1) {
-        printf("no GPU here (%s)\n", rc != cudaSuccess ? cudaGetErrorString(rc) : "none is visible");
+        printf("skipped: no GPU here (%s)\n", rc != cudaSuccess ? cudaGetErrorString(rc) : "none is visible");
         return 77;
     }
     return rig_main(argc, argv, tests, 1);
