@@ -101,6 +101,7 @@ refused() { # refused WHAT CODE LINES_MAX PATTERN COMMAND...
     timeout --kill-after=5 60 "$@" >"$runs/refused.out" 2>"$runs/refused.err" || code=$?
     if [ "$code" != "$expected" ]; then bad "$what: exit code $code, and $expected was expected"
     elif ! grep -q -- "$pattern" "$runs/refused.err"; then bad "$what: no line with '$pattern'"
+    elif [ "$(grep -c 'error: ' "$runs/refused.err")" != 1 ]; then bad "$what: not one line that is the error"
     elif [ "$(wc -l <"$runs/refused.err")" -gt "$lines_max" ]; then bad "$what: $(wc -l <"$runs/refused.err") lines"
     elif grep -q '"loss"' "$runs/refused/metrics.jsonl" 2>/dev/null; then bad "$what: it had begun to train"
     else good "$what: $code"

@@ -164,12 +164,6 @@ static reeve_status gpt_device_published(void *self, struct reeve_error *err)
     return reeve_gpt_cuda_published(w->model, err);
 }
 
-void reeve_gpt_cuda_workload_describe(const void *self, char *text, size_t text_bytes_max)
-{
-    const struct gpt_cuda_workload *w = self;
-    reeve_gpt_cuda_describe(w->model, text, text_bytes_max);
-}
-
 const struct reeve_workload_ops reeve_gpt_cuda_workload = {
     .abi = REEVE_WORKLOAD_ABI,
     .size = sizeof(struct reeve_workload_ops),

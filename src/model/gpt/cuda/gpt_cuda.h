@@ -71,7 +71,7 @@ reeve_status reeve_gpt_cuda_generate(reeve_gpt_cuda *g, const int32_t *prompt, u
                                      uint32_t token_count, uint64_t seed, double temperature,
                                      bool (*take)(void *arg, int32_t token), void *take_arg, struct reeve_error *err);
 
-/* For the run's record: what the bits depend on beside the build. "NVIDIA H100 80GB HBM3, cuBLAS 13.0.2, bf16" */
+/* For people, what the bits depend on beside the build: "NVIDIA H100 80GB HBM3, cuBLAS 13.0.2, bf16" */
 void reeve_gpt_cuda_describe(const reeve_gpt_cuda *g, char *text, size_t text_bytes_max);
 
 #ifdef __cplusplus
