@@ -5,7 +5,8 @@
  *     WHO    first | last | before     worker of the start: the lowest, the highest, the one below it
  *     WHEN   early | id | card | birth | trial | agree | begun | sum | after   where kill -9 meets it, the first time it comes there
  *            again-card | again-birth   while the survivors of another loss come together
- *            abort                      gives its second sum up, and NCCL's abort hangs */
+ *            abort                      gives its second sum up in the middle, and NCCL's abort hangs
+ *            late                       does not die, but comes long after the others to its second sum */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,12 +24,14 @@
 #include "rig.h"
 
 #define N ((size_t)30011)
-#define CHUNK_BYTES ((size_t)64 << 10) /* four chunks a sum */
+#define CHUNK_BYTES ((size_t)64 << 10)
 #define SUMS 3
 #define ABORT_CODE 9
 #define TRIAL_SUMS 1u /* of NCCL, before the first chunk */
+#define CHUNKS 4u     /* a sum */
+#define LATE_NS (200 * REEVE_MILLISECOND_NS) /* the others have long begun to wait */
 
-static bool dies_early, dies_at_agree, dies_begun, dies_after, hangs_in_abort;
+static bool dies_early, dies_at_agree, dies_begun, dies_after, hangs_in_abort, comes_late;
 
 static void plan(const char *when)
 {
@@ -39,7 +42,7 @@ static void plan(const char *when)
               {"card", "cudaSetDevice", 1},
               {"birth", "ncclCommInitRankConfig", 1},
               {"trial", "ncclAllReduce", 1},
-              {"sum", "ncclAllReduce", TRIAL_SUMS + 4 + 2}, /* the second chunk of the second sum */
+              {"sum", "ncclAllReduce", TRIAL_SUMS + CHUNKS + 2}, /* the second chunk of the second sum */
               {"again-card", "cudaSetDevice", 2},
               {"again-birth", "ncclCommInitRankConfig", 2}};
     for (size_t i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
@@ -53,7 +56,8 @@ static void plan(const char *when)
     dies_after = strcmp(when, "after") == 0;
     hangs_in_abort = strcmp(when, "abort") == 0;
     if (hangs_in_abort) nccl_double_fault("ncclCommAbort", "hang", 1);
-    RIG_CHECK(dies_early || dies_at_agree || dies_begun || dies_after || hangs_in_abort);
+    comes_late = strcmp(when, "late") == 0;
+    RIG_CHECK(dies_early || dies_at_agree || dies_begun || dies_after || hangs_in_abort || comes_late);
 }
 
 static bool is_me(const char *who)
@@ -77,6 +81,12 @@ static reeve_status listen(reeve_transport *t, int *done_count, struct reeve_err
     return st;
 }
 
+/* Has NCCL begun the second sum? Before, there is nothing to abort: the members still wait for one another over MPI. */
+static bool is_in_second_sum(int index)
+{
+    return index == 1 && nccl_double_calls("ncclAllReduce") > TRIAL_SUMS + CHUNKS;
+}
+
 static reeve_status wait_for_sum(reeve_collective *c, reeve_transport *t, int index)
 {
     struct reeve_error err = {.text = ""};
@@ -87,8 +97,8 @@ static reeve_status wait_for_sum(reeve_collective *c, reeve_transport *t, int in
     for (int turn = 0;; turn++) {
         if (dies_begun && turn == 1) (void)kill(getpid(), SIGKILL);
         reeve_status st = c->ops->test(c, &done, &err);
-        if (st == REEVE_OK && hangs_in_abort && index == 1 && turn == 8) c->ops->abandon(c);
         if (st == REEVE_OK && done) return st;
+        if (st == REEVE_OK && hangs_in_abort && is_in_second_sum(index)) c->ops->abandon(c); /* does not return */
         if (st == REEVE_OK) st = listen(t, &ignored, &err);
         if (st != REEVE_OK) {
             (void)printf("member %u: %s\n", rig.member, err.text);
@@ -118,6 +128,7 @@ static reeve_status one_sum(reeve_collective *c, reeve_transport *t, int index)
         host[i] = gpu_part((uint64_t)index, rig.member, i);
     void *in = gpu_from_host(host, N * 8), *out = gpu_allocate(N * 8);
     if (dies_at_agree && index == 1) (void)kill(getpid(), SIGKILL);
+    if (comes_late && index == 1) reeve_clock_sleep(LATE_NS);
     RIG_OK(c->ops->begin_sum_i64(c, in, out, N, &err), err);
     reeve_status st = wait_for_sum(c, t, index);
     if (st != REEVE_OK) c->ops->abandon(c);

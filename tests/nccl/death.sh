@@ -42,7 +42,8 @@ if ! mpirun --version | grep -q 'Open MPI) [5-9]'; then
     run 4 "$program" first id
     [ "$code" != 0 ] || fail "a job that lost a worker (id) ended with 0"
     # Goal: an abort that hangs ends the process with the code that was given. Method: nobody else ends before it.
-    run 3 "$program" first abort
+    # It is in the middle of the sum that it gives up, however late the other comes.
+    run 3 "$program" first abort last late
     expect_equal "exit code of a job with an abort that hangs" "$code" 9
     expect_text stderr 'could not be aborted in time'
     echo "no ULFM here: the death of a worker ends the job"
@@ -72,7 +73,7 @@ done
 run 5 --with-ft ulfm "$program" last sum before sum
 expect_equal "two at once: have all sums" "$(grep -c 'has all sums' stdout)" 3
 # Goal: who hangs in an abort counts as dead, in time, and the others go on.
-run 4 --with-ft ulfm "$program" last abort
+run 4 --with-ft ulfm "$program" last abort first late
 expect_text stderr 'could not be aborted in time'
 expect_equal "a hanging abort: have all sums" "$(grep -c 'has all sums' stdout)" 3
 echo "with ULFM: the survivors have the right sums"
