@@ -27,8 +27,8 @@
 #define CHUNK_BYTES ((size_t)64 << 10)
 #define SUMS 3
 #define ABORT_CODE 9
-#define TRIAL_SUMS 1u /* of NCCL, before the first chunk */
-#define CHUNKS 4u     /* a sum */
+#define TRIAL_SUMS 1u                        /* of NCCL, before the first chunk */
+#define CHUNKS 4u                            /* a sum */
 #define LATE_NS (200 * REEVE_MILLISECOND_NS) /* the others have long begun to wait */
 
 static bool dies_early, dies_at_agree, dies_begun, dies_after, hangs_in_abort, comes_late;
@@ -181,7 +181,7 @@ static reeve_status go(int *sums)
     struct reeve_coll_nccl_config config = {.device = rig.member - 1,
                                             .create_ns = RIG_WAIT_NS / 2,
                                             .sum_ns = RIG_WAIT_NS / 2,
-                                            .abort_ns = REEVE_SECOND_NS,
+                                            .abort_ns = hangs_in_abort ? REEVE_SECOND_NS : RIG_WAIT_NS,
                                             .chunk_bytes = CHUNK_BYTES,
                                             .exit_code = ABORT_CODE};
     reeve_status st = reeve_mpi_transport_create(&rig, &t, &err);

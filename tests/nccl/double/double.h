@@ -23,6 +23,7 @@
 /* The number-th (1..) call from now on. At most a few are planned at a time. */
 void nccl_double_fault(const char *call, const char *action, unsigned number);
 unsigned nccl_double_calls(const char *call); /* made by this process so far */
+unsigned nccl_double_forget(void);            /* drops what was planned and has not struck; returns how many that are */
 
 /* Is anything of communicators, streams, events and memory left? At exit the process ends with 86 if so. */
 bool nccl_double_is_empty(char *text, size_t bytes);
