@@ -5,17 +5,23 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/path.h"
 #include "net/loopback.h"
 #include "run/worker.h"
 
 #define PATIENCE_NS (20 * REEVE_SECOND_NS)
 #define QUIET_NS (50 * REEVE_MILLISECOND_NS)
+
+static char folder[] = "/tmp/reeve-worker-XXXXXX";
+static char gate[64]; /* the command ends once this file is there */
 
 struct pair {
     struct reeve_job job;
@@ -41,7 +47,8 @@ static void begin(struct pair *p)
     memset(p, 0, sizeof(*p));
     p->job.exec.slots = p->job.exec.ahead = 1;
     (void)strcpy(p->job.exec.shell, "/bin/sh");
-    static const char text[] = "t\0sleep 0.2";
+    char text[160] = "t";
+    (void)snprintf(text + 2, sizeof(text) - 2, "until [ -e %s ]; do sleep 0.02; done", gate);
     assert_int_equal(reeve_task_list_create(1, 0, sizeof(text), &p->list, &p->err), REEVE_OK);
     p->list->entries[0] = (struct reeve_task_entry){.attempts_max = 1, .kind = REEVE_TASK_EXEC};
     memcpy(p->list->text, text, sizeof(text));
@@ -138,7 +145,8 @@ static void what_ended_meanwhile_is_told_once_the_epoch_is_named(void **state)
     while (reeve_executor_waiting(p.executor) == 0)
         assert_false(hear(&p, QUIET_NS, &f));
     regroup(&p);
-    assert_false(hear(&p, 10 * QUIET_NS, &f)); /* the command has ended by now */
+    assert_int_equal(reeve_file_replace(gate, "", 0, false, NULL), REEVE_OK);
+    assert_false(hear(&p, 10 * QUIET_NS, &f)); /* most likely the command has ended by now */
     tell(&p, (struct reeve_frame){.kind = REEVE_FRAME_WELCOME, .epoch = 2});
     f = expect(&p, REEVE_FRAME_HOLDING, 2);
     assert_int_equal(f.attempt, 1);
@@ -153,6 +161,7 @@ static void an_ending_that_was_on_its_way_is_told_again(void **state)
 {
     (void)state;
     struct pair p;
+    assert_int_equal(reeve_file_replace(gate, "", 0, false, NULL), REEVE_OK);
     begin(&p);
     expect(&p, REEVE_FRAME_HELLO, 0);
     tell(&p, (struct reeve_frame){.kind = REEVE_FRAME_WELCOME, .epoch = 1});
@@ -191,13 +200,34 @@ static void a_stop_and_its_cause_are_known_to_a_successor(void **state)
     finish(&p);
 }
 
+static int make_folder(void **state)
+{
+    (void)state;
+    if (mkdtemp(folder) == NULL) return 1;
+    (void)snprintf(gate, sizeof(gate), "%s/gate", folder);
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    return reeve_remove_tree(folder, NULL) != REEVE_OK;
+}
+
+static int close_gate(void **state)
+{
+    (void)state;
+    (void)unlink(gate);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_goodbye_that_was_lost_is_said_again),
-        cmocka_unit_test(a_stop_and_its_cause_are_known_to_a_successor),
-        cmocka_unit_test(an_ending_that_was_on_its_way_is_told_again),
-        cmocka_unit_test(what_ended_meanwhile_is_told_once_the_epoch_is_named),
+        cmocka_unit_test_setup(a_goodbye_that_was_lost_is_said_again, close_gate),
+        cmocka_unit_test_setup(a_stop_and_its_cause_are_known_to_a_successor, close_gate),
+        cmocka_unit_test_setup(an_ending_that_was_on_its_way_is_told_again, close_gate),
+        cmocka_unit_test_setup(what_ended_meanwhile_is_told_once_the_epoch_is_named, close_gate),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

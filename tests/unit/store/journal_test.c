@@ -455,7 +455,7 @@ static void journal_keeps_every_synced_record_of_killed_writers(void **state)
         }
         (void)close(told[1]);
         struct pollfd first = {.fd = told[0], .events = POLLIN};
-        if (round % 2 == 0) assert_int_equal(poll(&first, 1, 20000), 1); /* the others may die before they say a word */
+        if (round % 2 == 0) assert_int_equal(poll(&first, 1, 60000), 1); /* the others may die before they say a word */
         reeve_clock_sleep((reeve_time_ns)draw(f, 12) * REEVE_MILLISECOND_NS + (reeve_time_ns)draw(f, 1000000));
         assert_int_equal(kill(pid, SIGKILL), 0);
         assert_int_equal(waitpid(pid, NULL, 0), pid);
