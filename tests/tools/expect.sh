@@ -1,8 +1,10 @@
 # To be sourced by a script test: the few words in which tests say what they expect.
 # shellcheck shell=bash
 
-# Nothing here waits without an end: a test's own limit is CTest's, and `within` is for a single command.
+# Nothing here waits without an end: a test's own limit is CTest's, and `within` is for a single command. The seconds that
+# are named are ample for an idle machine. A deadline ends a hang and judges nothing else, so all have PATIENCE times that.
 set -uo pipefail
+PATIENCE=${REEVE_TEST_PATIENCE:-4}
 
 fail() { # fail WORD...: what was promised and did not happen
     printf 'FAILED: %s\n' "$*" >&2
@@ -45,12 +47,14 @@ expect_equal() { # expect_equal WHAT A B
 
 # within SECONDS COMMAND...: a deadline for one command; 124 when it passed.
 within() {
-    timeout --kill-after=5 "$@"
+    local seconds=$(($1 * PATIENCE))
+    shift
+    timeout --kill-after=5 "$seconds" "$@"
 }
 
 # wait_for SECONDS COMMAND...: until the command succeeds; fails when the time is up.
 wait_for() {
-    local end=$((SECONDS + $1))
+    local end=$((SECONDS + $1 * PATIENCE))
     shift
     until "$@"; do
         [ "$SECONDS" -lt "$end" ] || return 1
