@@ -21,10 +21,9 @@ must_run 0 2 run-b
 expect_text run.out 'complete'
 expect_equal "digest after running a complete run again" "$(digest_of run-b)" "$first"
 
-# Signals, in the middle of a longer run that ends with other steps but can be compared with itself.
-sed -i 's/steps: 40/steps: 12000/; s/every: 10,/every: 500,/; s/eval_every: 20/eval_every: 0/' job.yaml
-must_run 0 1 run-long
-long=$(digest_of run-long)
+# Signals, in the middle of a run with more steps than can be done; where it ends is decided after the last of them.
+sed -i 's/steps: 40/steps: 100000000/; s/every: 10,/every: 500,/; s/eval_every: 20/eval_every: 0/' job.yaml
+sed -i 's/warmup: 5/warmup: 5, decay_steps: 12000/' job.yaml
 some_steps() { [ "$(committed_step run-c)" -ge "$goal" ]; }
 goal=3
 for how in TERM INT file; do
@@ -33,7 +32,12 @@ for how in TERM INT file; do
     wait_for 60 some_steps || { tail run.out; fail "no progress"; }
     child=$(reeve_of reeve run job.yaml -n 2 --run-dir "$PWD/run-c" -q)
     case $how in
-    file) touch run-c/SAVE; sleep 0.5; touch run-c/STOP ;;
+    file)
+        touch run-c/SAVE
+        taken() { [ ! -e run-c/SAVE ]; }
+        wait_for 60 taken || fail "SAVE was not seen"
+        touch run-c/STOP
+        ;;
     *) kill "-$how" "$child" ;;
     esac
     code=0
@@ -53,8 +57,11 @@ kill -INT "$child"; sleep 0.02; kill -INT "$child"
 code=0
 wait "$run" || code=$?
 [ "$code" = 130 ] || [ "$code" = 75 ] || { tail run.out; fail "twice: exit code $code"; }
-must_run 0 3 run-c
-expect_equal "digest after four interruptions" "$(digest_of run-c)" "$long"
+reeve inspect run-c --json >inspect.json
+last=$(($(json inspect.json step) + 100))
+must_run 0 3 run-c --set train.steps=$last
 audit_ok run-c
-sleep 1
-[ -z "$(pgrep -f -- "reeve-rank --run-dir $PWD/" || true)" ] || fail "a rank was left behind"
+none_left() { ! pgrep -f -- "reeve-rank --run-dir $PWD/" >/dev/null; }
+wait_for 20 none_left || fail "a rank was left behind"
+must_run 0 1 run-long --set train.steps=$last
+expect_equal "digest after four interruptions" "$(digest_of run-c)" "$(digest_of run-long)"
