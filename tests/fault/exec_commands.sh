@@ -10,7 +10,7 @@ exec_job 'ahead: 1' <<'TASKS' # nothing waits at a worker, so nothing is given b
   - {name: fails, command: exit 7, attempts: 2}
   - {name: crashes, command: kill -SEGV $$, attempts: 1}
   - {name: hangs, command: sleep 300, time_limit_s: 1, attempts: 1}
-  - {name: deaf, command: 'trap "" TERM; while :; do sleep 1; done', time_limit_s: 1, attempts: 1}
+  - {name: deaf, command: 'trap "" TERM; while :; do sleep 1; done', time_limit_s: 2, attempts: 1}
   - {name: talks, command: 'head -c 5000000 /dev/zero | tr "\0" x'}
   - {name: missing, command: ./no-such-program, attempts: 2}
   - {name: forbidden, command: ./plain, attempts: 1}

@@ -1,10 +1,11 @@
 # Goal: a stop begins nothing more, lets running commands end within exec.drain_s, ends the others, exits with 75, and the
-# same command goes on with what is not done. Method: one short, one endless and many waiting commands; TERM; again.
+# same command goes on with what is not done. Method: one command that ends once the stop is known, an endless one and many
+# that wait; TERM; again.
 # shellcheck source=tests/fault/exec_run.sh
 . "$REEVE_SOURCE/tests/fault/exec_run.sh"
 
-exec_job 'drain_s: 2' <<'TASKS'
-  - {name: ends, command: 'touch begun1; sleep 1; touch ended1', priority: 2}
+exec_job 'drain_s: 3' 'ahead: 1' <<'TASKS'
+  - {name: ends, command: 'touch begun1; until test -e told; do sleep 0.05; done; touch ended1', priority: 2}
   - {name: endless, command: 'touch begun2; test -e go_on || sleep 500; touch ended2', priority: 2}
   - {name: rest, command: 'echo {n} >>rest.txt', matrix: {n: [1, 2, 3, 4, 5]}, after: ends}
 TASKS
@@ -13,6 +14,8 @@ run=$!
 both_begun() { [ -e begun1 ] && [ -e begun2 ]; }
 wait_for 60 both_begun || { cat run.out; fail "the first two never began"; }
 kill -TERM "$run"
+wait_for 60 grep -q 'nothing more is begun' run.out || { cat run.out; fail "the stop was not heard"; }
+touch told
 wait "$run"
 expect_equal "exit code of a stopped run" 75 $?
 expect_text run.out "stopped: 1 of 7 tasks are done; run the same command again"
