@@ -127,6 +127,10 @@ static reeve_status add_task(struct reader *r, const struct entry *e, uint32_t n
     if (r->task_count == REEVE_TASKS_MAX)
         return reeve_fail(r->err, REEVE_INPUT_INVALID, "%s: more than %u tasks: split them into several jobs",
                           r->yaml.name, REEVE_TASKS_MAX);
+    if (r->text.used + (size_t)n + 1 + bytes + 1 > REEVE_TASK_TEXT_BYTES_MAX)
+        return reeve_fail(r->err, REEVE_INPUT_INVALID,
+                          "%s: names and commands of more than %" PRIu64 " bytes: put what they share into a script",
+                          r->yaml.name, REEVE_TASK_TEXT_BYTES_MAX);
     r->task_count++;
     reeve_status st = append(r, &r->entries, &task, sizeof(task));
     if (st == REEVE_OK) st = append(r, &r->text_at, &at, sizeof(at));

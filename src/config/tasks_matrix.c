@@ -13,7 +13,8 @@
 
 struct parameter {
     char mark[MARK_BYTES];
-    uint32_t first, at; /* nodes: the first value, and the one that is taken now */
+    uint32_t first, at;         /* nodes: the first value, and the one that is taken now */
+    double values, value_bytes; /* how many there are, and of all of them together */
 };
 
 struct sweep {
@@ -44,31 +45,54 @@ static reeve_status add_parameter(struct sweep *s, uint32_t key, const char *com
     p->first = p->at = y->nodes[values].first;
     if (y->nodes[values].kind != REEVE_YAML_LIST || p->first == REEVE_YAML_NONE)
         return reeve_yaml_fail(y, values, err, REEVE_INPUT_INVALID, "parameter '%s': expected a list of values", name);
-    for (uint32_t v = p->first; v != REEVE_YAML_NONE; v = y->nodes[v].next)
+    for (uint32_t v = p->first; v != REEVE_YAML_NONE; v = y->nodes[v].next) {
         if (y->nodes[v].kind != REEVE_YAML_SCALAR)
             return reeve_yaml_fail(y, v, err, REEVE_INPUT_INVALID, "parameter '%s': expected a number or a text", name);
+        p->values += 1.0;
+        p->value_bytes += (double)strlen(reeve_yaml_text(y, v));
+    }
     return REEVE_OK;
+}
+
+/* The parameter whose mark stands here; NULL: none. *bytes: of its mark. */
+static const struct parameter *find_mark(const struct sweep *s, const char *at, size_t *bytes)
+{
+    for (uint32_t i = 0; *at == '{' && i < s->count; i++) {
+        *bytes = strlen(s->parameters[i].mark);
+        if (strncmp(at, s->parameters[i].mark, *bytes) == 0) return &s->parameters[i];
+    }
+    *bytes = 1;
+    return NULL;
+}
+
+/* Lists that look harmless can multiply to more than any memory: told before the first command is made of them. */
+static reeve_status check_product(const struct sweep *s, uint32_t matrix, const char *command, struct reeve_error *err)
+{
+    double tasks = 1.0, bytes = 0.0;
+    for (uint32_t i = 0; i < s->count; i++)
+        tasks *= s->parameters[i].values;
+    for (size_t n; *command != '\0'; command += n) {
+        const struct parameter *p = find_mark(s, command, &n);
+        bytes += p != NULL ? tasks / p->values * p->value_bytes : tasks;
+    }
+    if (tasks <= (double)REEVE_TASKS_MAX && bytes <= (double)REEVE_TASK_TEXT_BYTES_MAX) return REEVE_OK;
+    return reeve_yaml_fail(s->y, matrix, err, REEVE_INPUT_INVALID,
+                           "key 'matrix': %.0f tasks with commands of %.0f bytes; at most %u and %.0f were expected: "
+                           "split them into several jobs, or put what the commands share into a script",
+                           tasks, bytes, REEVE_TASKS_MAX, (double)REEVE_TASK_TEXT_BYTES_MAX);
 }
 
 /* The command with the values of now. Returns its bytes; 0: too long. */
 static size_t substitute(const struct sweep *s, const char *command)
 {
     size_t used = 0;
-    while (*command != '\0') {
-        const char *piece = command;
-        size_t bytes = 1, mark = 1;
-        for (uint32_t i = 0; *command == '{' && i < s->count; i++) {
-            size_t n = strlen(s->parameters[i].mark);
-            if (strncmp(command, s->parameters[i].mark, n) != 0) continue;
-            piece = reeve_yaml_text(s->y, s->parameters[i].at);
-            bytes = strlen(piece);
-            mark = n;
-            break;
-        }
+    for (size_t n; *command != '\0'; command += n) {
+        const struct parameter *p = find_mark(s, command, &n);
+        const char *piece = p != NULL ? reeve_yaml_text(s->y, p->at) : command;
+        size_t bytes = p != NULL ? strlen(piece) : 1;
         if (used + bytes >= REEVE_TASK_COMMAND_BYTES) return 0;
         memcpy(s->text + used, piece, bytes);
         used += bytes;
-        command += mark;
     }
     return used;
 }
@@ -96,6 +120,7 @@ reeve_status reeve_tasks_matrix(const struct reeve_yaml *y, uint32_t matrix, con
     for (uint32_t at = y->nodes[matrix].first; at != REEVE_YAML_NONE && st == REEVE_OK;
          at = y->nodes[y->nodes[at].next].next)
         st = add_parameter(&s, at, command, err);
+    if (st == REEVE_OK) st = check_product(&s, matrix, command, err);
     s.text = malloc(REEVE_TASK_COMMAND_BYTES);
     if (st == REEVE_OK && s.text == NULL) st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "matrix: out of memory");
     do {

@@ -1,6 +1,7 @@
 /* See task_list.h. */
 #include "core/task_list.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,11 @@ reeve_status reeve_task_list_create(uint32_t task_count, uint32_t after_count, u
         return reeve_fail(err, REEVE_INPUT_INVALID,
                           "more than %u dependencies: let many tasks wait for one that waits for the others",
                           REEVE_TASK_AFTERS_MAX);
+    if (text_bytes > REEVE_TASK_TEXT_BYTES_MAX)
+        return reeve_fail(err, REEVE_INPUT_INVALID,
+                          "names and commands of %" PRIu64 " bytes; at most %" PRIu64
+                          " were expected: put what the commands share into a script",
+                          text_bytes, REEVE_TASK_TEXT_BYTES_MAX);
     struct reeve_task_list *l = calloc(1, sizeof(*l));
     if (l != NULL) {
         l->task_count = task_count;

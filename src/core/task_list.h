@@ -11,9 +11,10 @@
 #include "reeve/status.h"
 
 #define REEVE_TASKS_MAX (1u << 24)
-#define REEVE_TASK_AFTERS_MAX (1u << 24) /* dependencies, of all tasks together */
-#define REEVE_TASK_AFTER_ANY (1u << 31)  /* set in a dependency: however that task ends */
-#define REEVE_TASK_LIMIT_S_MAX 31622400u /* a leap year */
+#define REEVE_TASK_AFTERS_MAX (1u << 24)              /* dependencies, of all tasks together */
+#define REEVE_TASK_TEXT_BYTES_MAX ((uint64_t)1 << 30) /* names and commands, of all tasks together */
+#define REEVE_TASK_AFTER_ANY (1u << 31)               /* set in a dependency: however that task ends */
+#define REEVE_TASK_LIMIT_S_MAX 31622400u              /* a leap year */
 #define REEVE_TASK_ATTEMPTS_MAX 1000u
 #define REEVE_TASK_NAME_BYTES 128      /* with its NUL */
 #define REEVE_TASK_COMMAND_BYTES 65536 /* with its NUL; Linux starts nothing with an argument twice as long */

@@ -163,6 +163,8 @@ static reeve_status read_parts(const struct reading *r, struct reeve_task_list *
     if (st == REEVE_OK) st = find_part(r, AFTERS, 'u', sizeof(uint32_t), r->after_count + 1, &d[AFTERS], err);
     if (st == REEVE_OK) st = find_part(r, TEXT_AT, 'u', sizeof(uint64_t), r->task_count, &d[TEXT_AT], err);
     if (st == REEVE_OK) st = find_part(r, TEXT, 'u', 1, 0, &d[TEXT], err);
+    if (st == REEVE_OK && d[TEXT].bytes > REEVE_TASK_TEXT_BYTES_MAX)
+        st = damaged(r, err, "/text is larger than that of any list");
     if (st != REEVE_OK) return st;
     struct reeve_task_list *l = NULL; /* its size is bounded by the file's, which holds all of it */
     st = reeve_task_list_create((uint32_t)r->task_count, (uint32_t)r->after_count, d[TEXT].bytes, &l, err);

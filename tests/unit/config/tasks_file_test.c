@@ -120,6 +120,24 @@ static void tasks_that_cannot_be_are_refused_with_their_place(void **state)
     refuses("train: {steps: 3}\ntasks: [{command: x}]\n", "key 'train.steps': has no meaning for workload 'exec'");
 }
 
+/* Goal: lists that multiply to more than any memory end at once, with their place. Method: eight lists of ten values, for
+ * the number of tasks; six of them and a long command, for their bytes. */
+static void a_product_beyond_all_bounds_is_refused_before_it_is_made(void **state)
+{
+    static char text[4096];
+    int n = snprintf(text, sizeof(text), "tasks:\n  - command: '");
+    for (int i = 0; i < 8; i++)
+        n += snprintf(text + n, sizeof(text) - (size_t)n, "{p%d}", i);
+    n += snprintf(text + n, sizeof(text) - (size_t)n, "'\n    matrix:\n");
+    for (int i = 0; i < 8; i++)
+        n += snprintf(text + n, sizeof(text) - (size_t)n, "      p%d: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n", i);
+    refuses(text, "job.yaml:8:7: key 'matrix': 100000000 tasks with commands of 800000000 bytes");
+    n = snprintf(text, sizeof(text), "tasks:\n  - command: '{a}{b}{c}{d}{e}{f} %02000d'\n    matrix:\n", 0);
+    for (char p = 'a'; p <= 'f'; p++)
+        n += snprintf(text + n, sizeof(text) - (size_t)n, "      %c: [0, 1, 2, 3, 4, 5, 6, 7, 8, 19]\n", p);
+    refuses(text, "key 'matrix': 1000000 tasks with commands of 2007600000 bytes");
+}
+
 static void same_text_gives_the_same_digest_and_another_one_another(void **state)
 {
     struct reeve_task_list *a = must_read("tasks: [{command: x}, {command: y}]\n");
@@ -139,6 +157,7 @@ int main(void)
         cmocka_unit_test(tasks_file_gives_a_task_for_each_line),
         cmocka_unit_test(tasks_wait_for_entries_and_for_single_tasks),
         cmocka_unit_test(tasks_that_cannot_be_are_refused_with_their_place),
+        cmocka_unit_test(a_product_beyond_all_bounds_is_refused_before_it_is_made),
         cmocka_unit_test(same_text_gives_the_same_digest_and_another_one_another),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);

@@ -72,6 +72,15 @@ static void field_out_of_range_is_refused(void **state)
     refuses(l, "1 to");
 }
 
+static void more_text_than_a_lock_may_hold_is_refused_before_memory_is_taken(void **state)
+{
+    struct reeve_error err = {0};
+    struct reeve_task_list *l = NULL;
+    assert_int_equal(reeve_task_list_create(3, 0, REEVE_TASK_TEXT_BYTES_MAX + 1, &l, &err), REEVE_INPUT_INVALID);
+    assert_non_null(strstr(err.text, "1073741825 bytes; at most 1073741824"));
+    assert_null(l);
+}
+
 static void digest_sees_every_change(void **state)
 {
     const struct fx_after afters[] = {{1, 0}};
@@ -104,6 +113,7 @@ int main(void)
         cmocka_unit_test(list_of_commands_is_accepted), cmocka_unit_test(circle_is_refused_with_its_names),
         cmocka_unit_test(long_chain_needs_no_stack),    cmocka_unit_test(field_out_of_range_is_refused),
         cmocka_unit_test(digest_sees_every_change),     cmocka_unit_test(result_word_keeps_what_it_was_given),
+        cmocka_unit_test(more_text_than_a_lock_may_hold_is_refused_before_memory_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
