@@ -20,7 +20,8 @@ reeve_status master_apply_worker_lost(reeve_master *m, const struct reeve_event 
     bool absent = w != NULL && w->state == WORKER_ABSENT && ev->worker <= m->expected;
     if (w == NULL || (w->state != WORKER_JOINED && !gone && !absent))
         return master_refuse(ev, err, "lost a worker that was not there");
-    uint32_t charged = gone || absent ? UINT32_MAX : take_back(m, ev->worker, m->config.tasks != NULL ? m->config.slots : 1);
+    /* Also of one that said goodbye: that is not on record, so a replay finds it there. */
+    uint32_t charged = absent ? UINT32_MAX : take_back(m, ev->worker, m->config.tasks != NULL ? m->config.slots : 1);
     w->state = WORKER_LOST;
     m->gone += !gone && !absent;
     m->missing += absent;

@@ -211,7 +211,10 @@ void master_decide_frame(const reeve_master *m, const struct reeve_master_input 
     case REEVE_FRAME_CKPT_PART_FAILED: decide_checkpoint_word(m, in, d); break;
     case REEVE_FRAME_HOLDING: master_decide_holding(m, in, d); break;
     case REEVE_FRAME_REJOIN: master_decide_rejoin(m, in, d); break;
-    case REEVE_FRAME_GOODBYE: master_add_event(d, REEVE_EVENT_WORKER_GONE)->worker = in->worker; break;
+    case REEVE_FRAME_GOODBYE: /* before the end it makes no sense: what that worker holds would be with nobody */
+        if (m->phase == REEVE_PHASE_DRAIN) master_add_event(d, REEVE_EVENT_WORKER_GONE)->worker = in->worker;
+        else d->effect = REEVE_EFFECT_MALFORMED;
+        break;
     case REEVE_FRAME_HEARTBEAT:
     case REEVE_FRAME_APPLIED: break;
     default: d->effect = REEVE_EFFECT_MALFORMED; break;

@@ -254,6 +254,29 @@ static void list_every_task_is_done_once_whatever_fails(void **state)
     }
 }
 
+/* Goal: no word of a worker leaves its tasks with nobody. Method: it says goodbye while it holds one, and works on; it says
+ * so again, and is lost. */
+static void list_goodbye_before_the_end_changes_nothing(void **state)
+{
+    struct sim s = {.random = fx_random_fresh()};
+    begin(&s, fx_list(6, NULL, 0), 2);
+    assert_true(s.worker[1].count > 0);
+    say(&s, 1, (struct reeve_frame){.kind = REEVE_FRAME_GOODBYE});
+    assert_true(reeve_master_worker_active(s.master, 1));
+    end_one(&s, 1, REEVE_FRAME_DONE, REEVE_OK);
+    tick(&s);
+    assert_true(s.worker[1].count > 0);
+    say(&s, 1, (struct reeve_frame){.kind = REEVE_FRAME_GOODBYE});
+    s.worker[1].count = 0;
+    give(&s, (struct reeve_master_input){.kind = REEVE_INPUT_WORKER_LOST, .worker = 1, .status = REEVE_WORKER_LOST});
+    work(&s, 1000);
+    assert_true(status_of(&s).ended);
+    for (uint32_t i = 0; i < 6; i++)
+        assert_int_equal(s.done[i], 1);
+    start(&s, 2); /* replay equals live */
+    finish(&s);
+}
+
 static void list_task_that_keeps_failing_is_dead_and_takes_its_dependents(void **state)
 {
     struct sim s = {.random = fx_random_fresh()};
@@ -481,6 +504,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(list_every_task_is_done_once_whatever_fails),
+        cmocka_unit_test(list_goodbye_before_the_end_changes_nothing),
         cmocka_unit_test(list_task_that_keeps_failing_is_dead_and_takes_its_dependents),
         cmocka_unit_test(list_retry_is_later_and_elsewhere),
         cmocka_unit_test(list_rejected_task_gets_no_second_attempt),
