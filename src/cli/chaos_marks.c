@@ -24,8 +24,9 @@ static void take_line(struct reeve_chaos_marks *m, const char *line)
 {
     json_t *o = json_loads(line, 0, NULL);
     const json_t *time = json_object_get(o, "time"), *step = json_object_get(o, "step");
-    if (json_is_number(time) && json_is_integer(step) && json_object_get(o, "event") == NULL)
-        add_mark(m, (int64_t)(json_number_value(time) * 1e9), (uint64_t)json_integer_value(step));
+    double time_s = json_number_value(time); /* 0: it is none. One beyond 64-bit nanoseconds is as good as none */
+    if (time_s > 0.0 && time_s < 9.0e9 && json_is_integer(step) && json_object_get(o, "event") == NULL)
+        add_mark(m, (int64_t)(time_s * 1e9), (uint64_t)json_integer_value(step));
     json_decref(o);
 }
 

@@ -86,12 +86,35 @@ static void chaos_recovery_ends_with_the_longest_gap(void **state)
     (void)rmdir(dir);
 }
 
+static void chaos_passes_times_over_that_cannot_be(void **state)
+{ /* Goal: no line of a file stops the reader or is undefined. Method: times beyond any clock, and none. */
+    (void)state;
+    struct reeve_chaos_marks m = {0};
+    char dir[] = "/tmp/reeve-chaos-XXXXXX", path[64];
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof(path), "%s/metrics.jsonl", dir);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    (void)fputs("{\"step\":1,\"time\":1e300}\n{\"step\":2,\"time\":-1e300}\n{\"step\":3,\"time\":9.9e9}\n"
+                "{\"step\":4,\"time\":\"10\"}\n{\"step\":5}\n{\"step\":6,\"time\":0}\n{\"step\":7,\"time\":12}\n",
+                file);
+    assert_int_equal(fclose(file), 0);
+    reeve_chaos_marks_read(&m, dir);
+    assert_int_equal(m.count, 1);
+    assert_int_equal(m.list[0].step, 7);
+    assert_int_equal(m.list[0].wall_ns, 12000 * MS);
+    reeve_chaos_marks_fini(&m);
+    (void)unlink(path);
+    (void)rmdir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(chaos_plan_is_a_function_of_its_seed),
         cmocka_unit_test(chaos_plan_has_the_kinds_that_were_asked_for),
         cmocka_unit_test(chaos_recovery_ends_with_the_longest_gap),
+        cmocka_unit_test(chaos_passes_times_over_that_cannot_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
