@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/path.h"
 #include "cli/listed.h"
 #include "cli/output.h"
@@ -27,6 +28,8 @@ static reeve_status open_data(const char *job_path, struct reeve_planned *p, str
     reeve_ticker_begin(&ticker, "measured");
     st = reeve_manifest_open(path, 0, reeve_ticker_shards, &ticker, &p->manifest, &p->from_lock, err);
     reeve_ticker_end(&ticker);
+    if (st != REEVE_OK && !reeve_path_exists(path))
+        return reeve_error_context(err, "%s, key 'data.manifest'", job_path);
     return st;
 }
 

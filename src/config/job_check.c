@@ -68,6 +68,23 @@ static reeve_status check_batch(const struct checker *c)
     return REEVE_OK;
 }
 
+/* A misspelt name must not become the name that a run was begun with. */
+static reeve_status check_workload(const struct checker *c)
+{
+    static const char *const names[] = {"gpt", "exec"};
+    const char *workload = c->job->workload;
+    for (size_t i = 0; i < 2; i++)
+        if (strcmp(workload, names[i]) == 0) return REEVE_OK;
+    if (reeve_job_is_plugin(c->job)) return REEVE_OK;
+    char text[160], hint[32] = "";
+    int near = reeve_scalar_nearest(workload, names, 2);
+    if (near >= 0) (void)snprintf(hint, sizeof(hint), "; did you mean '%s'?", names[near]);
+    (void)snprintf(text, sizeof(text), "expected gpt, exec, or a path that ends in .so, found '%.60s'%s", workload,
+                   hint);
+    const struct reeve_job_origin *at = origin_of(c, "", "workload");
+    return reeve_yaml_fail(at->tree, at->node, c->err, REEVE_INPUT_INVALID, "key 'workload': %s", text);
+}
+
 static reeve_status check_model(const struct checker *c)
 {
     char text[128];
@@ -144,6 +161,8 @@ reeve_status reeve_job_check_relations(const struct reeve_job *job, const struct
                                        struct reeve_error *err)
 {
     struct checker c = {job, origins, err};
+    reeve_status known = check_workload(&c);
+    if (known != REEVE_OK) return known;
     if (reeve_job_is_list(job)) {
         reeve_status list = check_exec(&c);
         return list == REEVE_OK ? check_faults(&c) : list;

@@ -1,4 +1,4 @@
-/* Collecting shard files; see manifest_paths.h. A manifest of 10^6 shards is a hash set of names, never a comparison of
+/* Collecting shard files; see manifest_paths.h. A manifest of 10^6 shards is a hash set of files, never a comparison of
  * each with all others. */
 #include "config/manifest_paths.h"
 
@@ -29,32 +29,12 @@ void reeve_manifest_paths_fini(struct reeve_manifest_paths *p)
 {
     if (p->base_fd >= 0) (void)close(p->base_fd);
     free(p->node);
-    free(p->hash);
+    free(p->file);
     free(p->slots);
     p->base_fd = -1;
     p->node = NULL;
-    p->hash = NULL;
+    p->file = NULL;
     p->slots = NULL;
-}
-
-/* The absolute name without "." and empty parts. ".." stays: what it means depends on links. Returns its bytes. */
-static size_t plain_name(const char *base_dir, const char *path, char out[2 * REEVE_PATH_BYTES_MAX])
-{
-    size_t used = 0;
-    const char *pieces[2] = {path[0] == '/' ? "" : base_dir, path};
-    for (int i = 0; i < 2; i++)
-        for (const char *at = pieces[i]; *at != '\0';) {
-            size_t part = strcspn(at, "/");
-            bool skipped = part == 0 || (part == 1 && at[0] == '.');
-            if (!skipped && used + part + 1 < 2 * REEVE_PATH_BYTES_MAX) {
-                out[used++] = '/';
-                memcpy(out + used, at, part);
-                used += part;
-            }
-            at += part;
-            if (*at == '/') at++;
-        }
-    return used;
 }
 
 static const char *path_of(const struct reeve_manifest_paths *p, uint32_t shard)
@@ -62,17 +42,19 @@ static const char *path_of(const struct reeve_manifest_paths *p, uint32_t shard)
     return p->manifest->paths + p->manifest->shards[shard].path_offset;
 }
 
-/* The slot of that name: the one that holds it, or the free one where it would go. */
-static uint32_t find_slot(const struct reeve_manifest_paths *p, const char *name, size_t name_bytes, uint64_t hash)
+static uint32_t first_slot(const struct reeve_manifest_paths *p, reeve_file_identity file)
 {
-    char other[2 * REEVE_PATH_BYTES_MAX];
-    uint32_t mask = p->slot_count - 1, slot = (uint32_t)hash & mask;
-    for (; p->slots[slot] != 0; slot = (slot + 1) & mask) {
-        uint32_t shard = p->slots[slot] - 1;
-        if (p->hash[shard] != hash) continue;
-        size_t other_bytes = plain_name(p->manifest->base_dir, path_of(p, shard), other);
-        if (other_bytes == name_bytes && memcmp(other, name, name_bytes) == 0) break;
-    }
+    uint32_t at;
+    memcpy(&at, file.bytes, sizeof(at));
+    return at & (p->slot_count - 1);
+}
+
+/* The slot of that file: the one that holds it, or the free one where it would go. */
+static uint32_t find_slot(const struct reeve_manifest_paths *p, reeve_file_identity file)
+{
+    uint32_t slot = first_slot(p, file);
+    while (p->slots[slot] != 0 && !reeve_digest_equal(p->file[p->slots[slot] - 1], file))
+        slot = (slot + 1) & (p->slot_count - 1);
     return slot;
 }
 
@@ -85,11 +67,8 @@ static bool grow_slots(struct reeve_manifest_paths *p)
     free(p->slots);
     p->slots = slots;
     p->slot_count = slot_count;
-    for (uint32_t shard = 0; shard < p->manifest->shard_count; shard++) { /* all names differ: look at hashes alone */
-        uint32_t slot = (uint32_t)p->hash[shard] & (slot_count - 1);
-        while (slots[slot] != 0) slot = (slot + 1) & (slot_count - 1);
-        slots[slot] = shard + 1;
-    }
+    for (uint32_t shard = 0; shard < p->manifest->shard_count; shard++)
+        slots[find_slot(p, p->file[shard])] = shard + 1;
     return true;
 }
 
@@ -102,9 +81,9 @@ static bool grow_shards(struct reeve_manifest_paths *p, size_t path_bytes)
         if (shards != NULL) m->shards = shards;
         void *node = realloc(p->node, (size_t)room * sizeof(p->node[0]));
         if (node != NULL) p->node = node;
-        void *hash = realloc(p->hash, (size_t)room * sizeof(p->hash[0]));
-        if (hash != NULL) p->hash = hash;
-        if (shards == NULL || node == NULL || hash == NULL) return false;
+        void *file = realloc(p->file, (size_t)room * sizeof(p->file[0]));
+        if (file != NULL) p->file = file;
+        if (shards == NULL || node == NULL || file == NULL) return false;
         p->shard_room = room;
     }
     if (m->paths_bytes + path_bytes + 1 > p->paths_room) {
@@ -117,8 +96,20 @@ static bool grow_shards(struct reeve_manifest_paths *p, size_t path_bytes)
     return true;
 }
 
+static reeve_file_identity identity_of(const struct stat *st)
+{
+    uint64_t words[] = {st->st_dev,
+                        st->st_ino,
+                        (uint64_t)st->st_size,
+                        (uint64_t)st->st_mtim.tv_sec,
+                        (uint64_t)st->st_mtim.tv_nsec,
+                        (uint64_t)st->st_ctim.tv_sec,
+                        (uint64_t)st->st_ctim.tv_nsec};
+    return reeve_digest_of(words, sizeof(words));
+}
+
 static reeve_status check_file(const struct reeve_manifest_paths *p, const char *path, uint32_t node,
-                               struct reeve_error *err)
+                               reeve_file_identity *file, struct reeve_error *err)
 {
     struct stat st;
     if (strlen(path) >= REEVE_PATH_BYTES_MAX - strlen(p->manifest->base_dir) - 1)
@@ -137,36 +128,44 @@ static reeve_status check_file(const struct reeve_manifest_paths *p, const char 
     if (st.st_size == 0)
         return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID,
                                "shard %.300s: empty; remove it here or fill it", path);
+    *file = identity_of(&st);
     return REEVE_OK;
+}
+
+static reeve_status fail_twice(const struct reeve_manifest_paths *p, const char *path, uint32_t node, uint32_t first,
+                               struct reeve_error *err)
+{
+    const char *other = path_of(p, first);
+    char as[320] = "";
+    if (strcmp(path, other) != 0) (void)snprintf(as, sizeof(as), " (as %.300s)", other);
+    return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID,
+                           "shard %.300s: named twice, first in line %" PRIu32
+                           "%s; keep one of them (`weight: 2` visits it twice in each epoch)",
+                           path, p->yaml->nodes[p->node[first]].line, as);
 }
 
 reeve_status reeve_manifest_paths_add(struct reeve_manifest_paths *p, const char *path, uint32_t node,
                                       const struct reeve_shard *like, struct reeve_error *err)
 {
     struct reeve_manifest *m = p->manifest;
-    char name[2 * REEVE_PATH_BYTES_MAX];
-    reeve_status st = check_file(p, path, node, err);
+    reeve_file_identity file;
+    reeve_status st = check_file(p, path, node, &file, err);
     if (st != REEVE_OK) return st;
     if (m->shard_count == REEVE_MANIFEST_SHARDS_MAX)
         return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID, "more than %" PRIu32 " shards; use larger ones",
                                REEVE_MANIFEST_SHARDS_MAX);
-    size_t path_bytes = strlen(path), name_bytes = plain_name(m->base_dir, path, name);
+    size_t path_bytes = strlen(path);
     if (!grow_shards(p, path_bytes) || !grow_slots(p))
         return reeve_fail(err, REEVE_JOB_NO_MEMORY, "%s: out of memory for %" PRIu32 " shards", p->yaml->name,
                           m->shard_count);
-    uint64_t hash = reeve_digest64(name, name_bytes, 0);
-    uint32_t slot = find_slot(p, name, name_bytes, hash), shard = m->shard_count;
-    if (p->slots[slot] != 0)
-        return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID,
-                               "shard %.300s: named twice, first in line %" PRIu32
-                               "; keep one of them (`weight: 2` visits it twice in each epoch)",
-                               path, p->yaml->nodes[p->node[p->slots[slot] - 1]].line);
+    uint32_t slot = find_slot(p, file), shard = m->shard_count;
+    if (p->slots[slot] != 0) return fail_twice(p, path, node, p->slots[slot] - 1, err);
     memcpy(m->paths + m->paths_bytes, path, path_bytes + 1);
     m->shards[shard] = *like;
     m->shards[shard].path_offset = m->paths_bytes;
     m->paths_bytes += path_bytes + 1;
     p->node[shard] = node;
-    p->hash[shard] = hash;
+    p->file[shard] = file;
     p->slots[slot] = shard + 1;
     m->shard_count++;
     return REEVE_OK;

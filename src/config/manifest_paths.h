@@ -2,10 +2,15 @@
 #ifndef REEVE_CONFIG_MANIFEST_PATHS_H
 #define REEVE_CONFIG_MANIFEST_PATHS_H
 
+#include "base/digest.h"
 #include "config/yaml_tree.h"
 #include "core/manifest.h"
 
 #define REEVE_MANIFEST_SHARDS_MAX ((uint32_t)1 << 24)
+
+/* Which file a name leads to, whatever the name: a digest of device, inode, size and times. Names alone would not do
+ * (`..`, links), nor the inode alone, which some file systems make up as they go. */
+typedef struct reeve_digest reeve_file_identity;
 
 /* A manifest that shards are being added to. */
 struct reeve_manifest_paths {
@@ -14,10 +19,10 @@ struct reeve_manifest_paths {
     int base_fd;                     /* the open folder base_dir */
     uint32_t shard_room;
     uint64_t paths_room;
-    uint32_t *node;      /* (shard_room,) owned: the node that named each shard */
-    uint64_t *hash;      /* (shard_room,) owned: of its name, absolute and without "." */
-    uint32_t *slots;     /* (slot_count,) owned: open hash table, shard + 1, 0 is free */
-    uint32_t slot_count; /* a power of two, more than twice the shards; or 0 */
+    uint32_t *node;            /* (shard_room,) owned: the node that named each shard */
+    reeve_file_identity *file; /* (shard_room,) owned */
+    uint32_t *slots;           /* (slot_count,) owned: open hash table, shard + 1, 0 is free */
+    uint32_t slot_count;       /* a power of two, more than twice the shards; or 0 */
 };
 
 /* Sets up *p. STORE_READ and the like: base_dir cannot be opened. */

@@ -59,10 +59,26 @@ static yaml_mark_t mark_of_offset(const char *source, size_t bytes, size_t offse
     return mark;
 }
 
+/* What people most often mean by what libyaml cannot read: a tab where a line begins, or blanks that do not fit. */
+static const char *parser_hint(const struct builder *b)
+{
+    size_t line = b->parser.problem_mark.line, at = 0;
+    for (; line > 0 && at < b->source_bytes; at++)
+        if (b->source[at] == '\n') line--;
+    for (; at < b->source_bytes && (b->source[at] == ' ' || b->source[at] == '\t'); at++)
+        if (b->source[at] == '\t') return "; a tab indents this line: use blanks";
+    const char *problem = b->parser.problem != NULL ? b->parser.problem : "";
+    if (strstr(problem, "mapping values") != NULL)
+        return "; is this line indented as its neighbours, and a text that holds ': ' in quotes?";
+    if (b->parser.error == YAML_PARSER_ERROR && strstr(problem, "did not find expected key") != NULL)
+        return "; is this line indented as its neighbours?";
+    return "";
+}
+
 static reeve_status fail_parser(struct builder *b)
 {
     const yaml_parser_t *p = &b->parser;
-    char text[256];
+    char text[384];
     if (p->error == YAML_MEMORY_ERROR)
         return reeve_fail(b->err, REEVE_JOB_NO_MEMORY, "%s: out of memory", b->tree->name);
     const char *problem = p->problem != NULL ? p->problem : "no YAML";
@@ -71,11 +87,11 @@ static reeve_status fail_parser(struct builder *b)
         return fail_mark(b, mark_of_offset(b->source, b->source_bytes, p->problem_offset), text);
     }
     if (p->context != NULL && p->context_mark.line != p->problem_mark.line)
-        (void)snprintf(text, sizeof(text), "not YAML: %s (%s from line %zu on)", problem, p->context,
-                       p->context_mark.line + 1);
+        (void)snprintf(text, sizeof(text), "not YAML: %s (%s from line %zu on)%s", problem, p->context,
+                       p->context_mark.line + 1, parser_hint(b));
     else
-        (void)snprintf(text, sizeof(text), "not YAML: %s%s%s", problem, p->context != NULL ? ", " : "",
-                       p->context != NULL ? p->context : "");
+        (void)snprintf(text, sizeof(text), "not YAML: %s%s%s%s", problem, p->context != NULL ? ", " : "",
+                       p->context != NULL ? p->context : "", parser_hint(b));
     return fail_mark(b, p->problem_mark, text);
 }
 

@@ -210,10 +210,12 @@ static reeve_status make_folders(const struct reeve_prepared *p, struct reeve_er
     return st;
 }
 
-static reeve_status make_training(struct reeve_prepared *p, struct reeve_error *err)
+static reeve_status make_training(struct reeve_prepared *p, const char *job_path, struct reeve_error *err)
 {
     char lock_path[REEVE_PATH_BYTES_MAX];
     reeve_status st = reeve_manifest_lock_progress(p->job.data.manifest, 0, tell_locking, NULL, &p->manifest, err);
+    if (st != REEVE_OK && !reeve_path_exists(p->job.data.manifest))
+        return reeve_error_context(err, "%s, key 'data.manifest'", job_path);
     reeve_plan *plan = NULL;
     struct reeve_plan_config plan_config;
     reeve_job_plan_config(&p->job, &plan_config);
@@ -235,7 +237,7 @@ static reeve_status make_list(struct reeve_prepared *p, const char *job_path, st
 static reeve_status make_fresh(struct reeve_prepared *p, const char *job_path, struct reeve_error *err)
 {
     p->fresh = true;
-    reeve_status st = reeve_job_is_list(&p->job) ? make_list(p, job_path, err) : make_training(p, err);
+    reeve_status st = reeve_job_is_list(&p->job) ? make_list(p, job_path, err) : make_training(p, job_path, err);
     return st == REEVE_OK ? write_job(p, err) : st; /* last: its presence says that the folder is a run */
 }
 

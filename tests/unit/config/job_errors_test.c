@@ -114,7 +114,8 @@ static const struct bad_line bad_lines[] = {
      "job.yaml:3:24: key 'resources.partition': expected a word of Slurm's such as gpu or long,short, found '--wrap'"},
     {3, "resources: {account: 'a b'}",
      "job.yaml:3:22: key 'resources.account': expected a word of Slurm's such as proj123, found 'a b'"},
-    {3, "resources: {launcher: ibrun}", "job.yaml:3:23: key 'resources.launcher': expected mpirun or srun, found 'ibrun'"},
+    {3, "resources: {launcher: ibrun}",
+     "job.yaml:3:23: key 'resources.launcher': expected mpirun or srun, found 'ibrun'"},
     {5, "train: {steps: 30, global_batch: 8, micro_batch: 4, precision: fp16}",
      "job.yaml:5:64: key 'train.precision': expected auto, bf16 or fp32, found 'fp16'"},
     {5, "train: {steps: 30, global_batch: 8, micro_batch: 4, precision: bf16}\nresources: {device: cpu}",
@@ -131,6 +132,9 @@ static const struct bad_line bad_lines[] = {
     {1, "",
      "job.yaml:2:1: key 'name': missing; expected a text of 1 to 63 bytes on one line: what people call this job"},
     {2, "", "job.yaml:1:1: key 'workload': missing"},
+    {2, "workload: gtp",
+     "job.yaml:2:11: key 'workload': expected gpt, exec, or a path that ends in .so, found 'gtp'; did you mean 'gpt'?"},
+    {2, "workload: ./model.py", "job.yaml:2:11: key 'workload': expected gpt, exec, or a path that ends in .so, found"},
     {4, "data: {sequence: 64}", "job.yaml:4:7: key 'data.manifest': missing; expected"},
     {4, "data:", "job.yaml:4:6: key 'data.manifest': missing; expected"},
     {5, "",
@@ -162,7 +166,15 @@ static const struct bad_line bad_lines[] = {
      "600 s"},
     /* no YAML, or more of it than is used here */
     {3, "seed: [7", "job.yaml:4:5: not YAML"},
-    {3, "seed: 7\n  more: 8", "job.yaml:4:7: not YAML: mapping values are not allowed in this context"},
+    {3, "seed: 7\n  more: 8",
+     "job.yaml:4:7: not YAML: mapping values are not allowed in this context; is this line indented as its neighbours, "
+     "and a text"},
+    {3, "seed: 7\njournal:\n\tsync: step",
+     "job.yaml:5:1: not YAML: found character that cannot start any token, while scanning for the next token; a tab "
+     "indents this line: use blanks"},
+    {3, "seed: 7\njournal:\n  sync: step\n next: 3",
+     "job.yaml:6:2: not YAML: did not find expected key (while parsing a block mapping from line 1 on); is this line "
+     "indented as its neighbours?"},
     {3, "seed: 'open",
      "job.yaml:9:1: not YAML: found unexpected end of stream (while scanning a quoted scalar from line 3 on)"},
     {3, "\tseed: 7", "job.yaml:3:1: not YAML: "},

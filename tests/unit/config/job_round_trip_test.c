@@ -138,8 +138,8 @@ static void settle(struct reeve_job *job)
         job->train.precision = REEVE_PRECISION_FP32;
     job->data.manifest[0] = '/';
     if (job->data.cache[0] != '\0') job->data.cache[0] = '/';
-    for (char *at = job->workload; *at != '\0'; at++)
-        if (*at == '/') *at = 'x';
+    memset(job->workload, 0, sizeof(job->workload));
+    memcpy(job->workload, "gpt", 3);
 }
 
 /* The same for a job of workload exec. */

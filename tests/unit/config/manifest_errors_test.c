@@ -101,8 +101,14 @@ static const struct bad bad_manifests[] = {
     {HEAD "shards:\n  - path: a\n  - path: b\n  - path: a\n", INVALID,
      "shards.yaml:6:11: shard a: named twice, first in line 4; keep one of them (`weight: 2` visits it twice in each "
      "epoch)"},
-    {HEAD "shards:\n  - path: a\n  - path: ./folder/..//a\n  - path: .//a\n", INVALID,
-     "shards.yaml:6:11: shard .//a: named twice, first in line 4"},
+    {HEAD "shards:\n  - path: a\n  - path: .//a\n", INVALID,
+     "shards.yaml:5:11: shard .//a: named twice, first in line 4 (as a)"},
+    {HEAD "shards:\n  - path: b\n  - path: a\n  - path: ./folder/..//a\n", INVALID,
+     "shards.yaml:6:11: shard ./folder/..//a: named twice, first in line 5 (as a)"},
+    {HEAD "shards:\n  - path: soft\n  - path: a\n", INVALID,
+     "shards.yaml:5:11: shard a: named twice, first in line 4 (as soft)"},
+    {HEAD "shards:\n  - path: hard\n  - glob: '[ab]'\n", INVALID,
+     "shards.yaml:5:11: shard a: named twice, first in line 4 (as hard)"},
     {HEAD "shards:\n  - glob: '[ab]'\n  - path: b\n", INVALID,
      "shards.yaml:5:11: shard b: named twice, first in line 4"},
     {HEAD "shards:\n  - path: b\n  - glob: '[ab]'\n", INVALID,
@@ -119,6 +125,7 @@ static int setup(void **state)
     fixture_write("b", "x");
     fixture_write("empty", "");
     fixture_write("strange\xFF", "x");
+    if (symlink("folder/../a", "soft") != 0 || link("a", "hard") != 0) return -1;
     return mkdir("folder", 0777);
 }
 
