@@ -25,7 +25,7 @@ reeve_status reeve_fail(struct reeve_error *err, reeve_status status, const char
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     flatten(text);
-    memcpy(err->text, text, sizeof(text));
+    memcpy(err->text, text, strlen(text) + 1); /* not what is behind it on this stack */
     err->status = status;
     errno = kept;
     return status;
@@ -45,7 +45,7 @@ reeve_status reeve_error_context(struct reeve_error *err, const char *format, ..
         (void)snprintf(text + n, sizeof(text) - (size_t)n, ": %.*s", room, err->text);
     }
     flatten(text);
-    memcpy(err->text, text, sizeof(text));
+    memcpy(err->text, text, strlen(text) + 1);
     return err->status;
 }
 
