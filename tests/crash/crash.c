@@ -287,11 +287,11 @@ static bool visit_power(const struct crash_case *c, const struct trace *t, const
     return true;
 }
 
-/* All prefixes, then as many torn writes as power cuts. */
+/* All prefixes, but not more than half of the states; of the rest as many torn writes as power cuts. */
 static void visit_all(const struct crash_case *c, const struct trace *t, const struct disk *d, uint64_t states,
                       uint64_t seed, bool loud, struct tally *tally)
 {
-    if (!visit_prefixes(c, t, d, states, seed, loud, tally)) return;
+    if (!visit_prefixes(c, t, d, states / 2, seed, loud, tally)) return;
     uint64_t left = states > tally->prefixes ? states - tally->prefixes : 0;
     if (!visit_torn(c, t, d, left / 2, seed, loud, tally)) return;
     left = states > tally->prefixes + tally->torn ? states - tally->prefixes - tally->torn : 0;
