@@ -98,10 +98,41 @@ bool reeve_slurm_parse_ended(const char *says, struct reeve_slurm_job *out)
     return true;
 }
 
+/* The value of " key" in a line of "Key=value" pairs, up to the next blank, into out. False: it is not there. */
+static bool take_value(const char *line, const char *key, char *out, size_t out_bytes)
+{
+    const char *at = strstr(line, key);
+    if (at == NULL) return false;
+    at += strlen(key);
+    (void)snprintf(out, out_bytes, "%.*s", (int)strcspn(at, " \n"), at);
+    return true;
+}
+
+bool reeve_slurm_parse_shown(const char *says, struct reeve_slurm_job *out)
+{
+    static const char *const goes_on[] = {"PENDING",     "RUNNING",  "SUSPENDED", "COMPLETING",
+                                          "CONFIGURING", "REQUEUED", "STAGE_OUT", "STOPPED"};
+    char exit[32];
+    struct reeve_slurm_job job = {.ended = true};
+    if (!take_value(says, " JobState=", job.state, sizeof(job.state)) || !isupper((unsigned char)job.state[0]) ||
+        !take_value(says, " ExitCode=", exit, sizeof(exit)) || !parse_exit(exit, &job))
+        return false;
+    for (size_t i = 0; i < sizeof(goes_on) / sizeof(goes_on[0]); i++)
+        if (strcmp(job.state, goes_on[i]) == 0) return false;
+    (void)take_value(says, " Reason=", job.reason, sizeof(job.reason));
+    (void)take_value(says, " NodeList=", job.nodes, sizeof(job.nodes));
+    if (strcmp(job.nodes, "(null)") == 0) job.nodes[0] = '\0';
+    *out = job;
+    return true;
+}
+
 bool reeve_slurm_find_ended(uint64_t job_id, struct reeve_slurm_job *out)
 {
     char job[24], says[REEVE_SLURM_SAYS_BYTES];
     (void)snprintf(job, sizeof(job), "%" PRIu64, job_id);
+    const char *const show[] = {"scontrol", "--oneliner", "show", "job", job, NULL};
+    if (reeve_command_run(show, DEADLINE_MS, says, sizeof(says)) == 0 && reeve_slurm_parse_shown(says, out))
+        return true;
     const char *const argv[] = {
         "sacct", "--noheader", "--parsable2", "--allocations", "--jobs", job, "--format=State,ExitCode,Reason,NodeList",
         NULL};

@@ -16,7 +16,7 @@ uint64_t reeve_slurm_own_job(uint32_t *restart_count);
 /* Is there a Slurm here at all? False: *err says what to do. */
 bool reeve_slurm_is_here(struct reeve_error *err);
 
-/* What squeue knows of a job that waits or runs, or sacct of one that has ended. */
+/* What squeue knows of a job that waits or runs, or scontrol or sacct of one that has ended. */
 struct reeve_slurm_job {
     char state[32];   /* "RUNNING", "NODE_FAIL" */
     char reason[128]; /* why it waits: "Priority", "BeginTime"; "None" */
@@ -29,8 +29,11 @@ enum reeve_slurm_answer { REEVE_SLURM_SILENT, REEVE_SLURM_GONE, REEVE_SLURM_FOUN
 /* SILENT: squeue does not answer (now); GONE: the job neither waits nor runs. */
 enum reeve_slurm_answer reeve_slurm_find_job(uint64_t job_id, struct reeve_slurm_job *out);
 
-/* A job that squeue does not know any more, asked of the accounting. False: there is none, or it does not know it either. */
+/* A job that squeue does not know any more, asked of the controller, which remembers it for some minutes (MinJobAge), then
+ * of the accounting. False: neither knows it, or it has not ended. */
 bool reeve_slurm_find_ended(uint64_t job_id, struct reeve_slurm_job *out);
+/* What `scontrol --oneliner show job` says of one job; false of one that has not ended. */
+bool reeve_slurm_parse_shown(const char *says, struct reeve_slurm_job *out);
 /* What sacct says of one job, "State|ExitCode|Reason|NodeList"; several lines: it was queued again, the last counts. */
 bool reeve_slurm_parse_ended(const char *says, struct reeve_slurm_job *out);
 

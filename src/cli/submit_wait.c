@@ -6,10 +6,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/path.h"
 #include "cli/output.h"
 #include "cli/slurm.h"
-#include "export/status_file.h"
+#include "export/starts_file.h"
 
 #define ASK_FIRST_NS REEVE_SECOND_NS
 #define ASK_LATER_NS (10 * REEVE_SECOND_NS) /* the longest pause; a controller serves others too */
@@ -30,16 +29,37 @@ static void tell(struct told *told, uint64_t job_id, const struct reeve_slurm_jo
     reeve_cli_note("%s", text);
 }
 
-/* How the run itself says it ended; a run that never wrote a word failed before it began. */
-static int last_word(const char *run_dir)
+/* A batch script ends with the exit code of its run, unless Slurm ended the script. */
+static bool script_said(const struct reeve_slurm_job *job)
 {
-    char path[REEVE_PATH_BYTES_MAX + 16];
-    struct reeve_status_report report;
-    struct reeve_error err = {0};
-    (void)snprintf(path, sizeof(path), "%s/status.json", run_dir);
-    if (reeve_status_file_read(path, &report, &err) == REEVE_OK && report.exit_code >= 0) return report.exit_code;
+    return job->signal == 0 && (strcmp(job->state, "COMPLETED") == 0 || strcmp(job->state, "FAILED") == 0);
+}
+
+/* What the run itself has on record for its last start, if a job of ours began it; -1: nothing. What stands in status.json
+ * may be of a start long before: a run that is refused does not get so far as to replace it. */
+static int start_said(const char *run_dir, const uint64_t *job_ids, uint32_t job_count)
+{
+    struct reeve_starts all;
+    int said = -1;
+    if (reeve_starts_read(run_dir, &all, NULL) != REEVE_OK) return -1;
+    const struct reeve_start *last = all.count > 0 ? &all.start[all.count - 1] : NULL;
+    for (uint32_t i = 0; last != NULL && i < job_count; i++)
+        if (last->job_id == job_ids[i] && last->ended) said = last->exit_code;
+    reeve_starts_fini(&all);
+    return said;
+}
+
+static int last_word(const char *run_dir, const uint64_t *job_ids, uint32_t job_count)
+{
+    struct reeve_slurm_job job = {0};
+    bool known = reeve_slurm_find_ended(job_ids[job_count - 1], &job);
+    if (known && script_said(&job)) return job.exit_code;
+    int said = start_said(run_dir, job_ids, job_count);
+    if (said >= 0) return said;
     return reeve_cli_fail_text(REEVE_EXIT_INTERNAL,
-                               "the job has ended, and the run had no last word: see %s/submit/slurm-*.out", run_dir);
+                               "the job has ended (Slurm says: %s), and the run had no last word: see "
+                               "%s/submit/slurm-*.out",
+                               known ? job.state : "nothing", run_dir);
 }
 
 int reeve_submit_wait(const char *run_dir, const uint64_t *job_ids, uint32_t job_count)
@@ -59,5 +79,5 @@ int reeve_submit_wait(const char *run_dir, const uint64_t *job_ids, uint32_t job
         reeve_clock_sleep(pause_ns);
         pause_ns = 2 * pause_ns < ASK_LATER_NS ? 2 * pause_ns : ASK_LATER_NS;
     }
-    return last_word(run_dir);
+    return last_word(run_dir, job_ids, job_count);
 }

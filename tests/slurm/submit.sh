@@ -35,6 +35,10 @@ expect_equal "hosts of two on two" "$(sed -n 's/.*"hosts":"\([^"]*\)".*/\1/p' "a
 expect_exit 0 slurm reeve submit job.yaml --run-dir "$PWD/a run's" --wait # complete: at once
 expect_text "a run's/submit/slurm-$(tail -n 1 stdout).out" 'is complete'
 
+# Refused by the run itself, on the node: its code, not that of the start that wrote status.json.
+expect_exit 65 slurm reeve submit job.yaml --run-dir "$PWD/a run's" --set seed=99 --wait --json
+expect_equal "exit code of a refused run in JSON" "$(json stdout exit_code)" 65
+
 # Refused: Slurm's words, ours, and the code.
 expect_exit 69 slurm reeve submit job.yaml --partition gpu
 expect_text stderr '[Ii]nvalid partition.*sinfo -s'

@@ -71,9 +71,40 @@ static void what_is_no_such_line_is_refused(void **state)
     assert_int_equal(strlen(job.reason), sizeof job.reason - 1);
 }
 
+static void only_a_job_that_has_ended_is_read_of_the_controller(void **state)
+{
+    (void)state;
+    struct reeve_slurm_job job = {.state = "as before"};
+    static const char *const says[] = {
+        "",
+        "JobState=FAILED ExitCode=1:0",
+        "JobId=7 JobState= ExitCode=1:0",
+        "JobId=7 JobState=FAILED",
+        "JobId=7 JobState=FAILED ExitCode=1",
+        "JobId=7 JobState=FAILED DerivedExitCode=1:0",
+        "JobId=7 JobState=PENDING Reason=BeginTime ExitCode=0:0 NodeList=(null)",
+        "JobId=7 JobState=RUNNING Reason=None ExitCode=0:0 NodeList=n1",
+        "JobId=7 JobState=COMPLETING Reason=None ExitCode=0:0 NodeList=n1",
+    };
+    for (size_t i = 0; i < sizeof says / sizeof says[0]; i++) {
+        if (reeve_slurm_parse_shown(says[i], &job)) fail_msg("read: %s", says[i]);
+        assert_string_equal(job.state, "as before");
+    }
+    assert_true(reeve_slurm_parse_shown("JobId=7 JobName=a JobState=FAILED Reason=NonZeroExitCode Restarts=2 "
+                                        "ExitCode=75:0 DerivedExitCode=0:0 ReqNodeList=n9 NodeList=n[1-4]\n",
+                                        &job));
+    assert_true(job.ended);
+    assert_string_equal(job.state, "FAILED");
+    assert_string_equal(job.reason, "NonZeroExitCode");
+    assert_string_equal(job.nodes, "n[1-4]");
+    assert_int_equal(job.exit_code, 75);
+    assert_int_equal(job.signal, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_a_job_that_has_ended_is_read_of_the_controller),
         cmocka_unit_test(ended_job_is_read_from_one_line),
         cmocka_unit_test(what_is_no_such_line_is_refused),
     };
