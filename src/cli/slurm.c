@@ -14,21 +14,6 @@
 
 #define DEADLINE_MS 60000 /* a controller with ten thousand jobs may take its time */
 
-static uint64_t number_in(const char *name)
-{
-    const char *text = getenv(name);
-    char *end = NULL;
-    errno = 0;
-    unsigned long long v = text != NULL ? strtoull(text, &end, 10) : 0;
-    return text != NULL && end != text && *end == '\0' && errno == 0 ? v : 0;
-}
-
-uint64_t reeve_slurm_own_job(uint32_t *restart_count)
-{
-    *restart_count = (uint32_t)number_in("SLURM_RESTART_COUNT");
-    return number_in("SLURM_JOB_ID");
-}
-
 bool reeve_slurm_is_here(struct reeve_error *err)
 {
     char path[REEVE_SLURM_SAYS_BYTES];

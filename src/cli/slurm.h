@@ -10,9 +10,6 @@
 
 #define REEVE_SLURM_SAYS_BYTES 4096
 
-/* Number of the batch job that this process runs in, and how often Slurm has started it again; 0: none. */
-uint64_t reeve_slurm_own_job(uint32_t *restart_count);
-
 /* Is there a Slurm here at all? False: *err says what to do. */
 bool reeve_slurm_is_here(struct reeve_error *err);
 

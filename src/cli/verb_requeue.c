@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/batch_job.h"
 #include "base/error.h"
 #include "cli/history.h"
 #include "cli/listed.h"
@@ -95,7 +96,7 @@ static int requeue_main(const struct reeve_verb *verb, int argc, char **argv)
     if (code != 0) return code;
     if (after > 255) return reeve_verb_usage(verb, "--after CODE is missing: the exit code of the run");
     uint32_t restart_count = 0;
-    uint64_t job_id = reeve_slurm_own_job(&restart_count);
+    uint64_t job_id = reeve_batch_job(&restart_count);
     if (job_id == 0)
         return reeve_verb_usage(verb, "this is no batch job (no SLURM_JOB_ID): it is for the end of a batch script");
 

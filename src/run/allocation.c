@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/batch_job.h"
 #include "base/clock.h"
 
 extern char **environ;
@@ -20,15 +21,6 @@ extern char **environ;
 #define ASK_MIN_NS (15 * REEVE_SECOND_NS)
 #define ASK_MAX_NS (300 * REEVE_SECOND_NS)
 #define PATIENCE_NS (30 * REEVE_SECOND_NS) /* with one answer; a busy controller may take long */
-
-static uint64_t number_in(const char *name)
-{
-    const char *text = getenv(name);
-    char *end = NULL;
-    errno = 0;
-    unsigned long long v = text != NULL ? strtoull(text, &end, 10) : 0;
-    return text != NULL && end != text && *end == '\0' && errno == 0 ? v : 0;
-}
 
 bool reeve_allocation_parse_end(const char *text, int64_t *end_wall_ns)
 {
@@ -54,10 +46,9 @@ void reeve_allocation_init(struct reeve_allocation *a, reeve_time_ns now_ns)
 {
     memset(a, 0, sizeof(*a));
     a->end_wall_ns = INT64_MAX;
-    a->job_id = number_in("SLURM_JOB_ID");
+    a->job_id = reeve_batch_job(&a->restart_count);
     a->next_ns = now_ns;
     if (a->job_id == 0) return;
-    a->restart_count = (uint32_t)number_in("SLURM_RESTART_COUNT");
     const char *end = getenv("SLURM_JOB_END_TIME");
     if (end != NULL) (void)reeve_allocation_parse_end(end, &a->end_wall_ns);
 }
