@@ -36,31 +36,47 @@ static __attribute__((noinline)) pid_t start_warden(const char *program, int lif
     return pid;
 }
 
+/* *fd: the memory's, for the warden; the caller's then. */
+static reeve_status map_groups(struct reeve_warden *w, int *fd, struct reeve_error *err)
+{
+    size_t bytes = w->count * sizeof(*w->groups);
+    *fd = memfd_create("reeve-groups", MFD_CLOEXEC);
+    if (*fd < 0) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "memfd_create: %m");
+    reeve_status st = REEVE_OK;
+    void *shared = MAP_FAILED;
+    if (ftruncate(*fd, (off_t)bytes) != 0) st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "ftruncate to %zu: %m", bytes);
+    else shared = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+    if (st == REEVE_OK && shared == MAP_FAILED)
+        st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "mmap of %zu bytes: %m", bytes);
+    if (st == REEVE_OK) w->groups = shared;
+    else (void)close(*fd);
+    return st;
+}
+
+static reeve_status start_program(struct reeve_warden *w, const char *program, int groups_fd, struct reeve_error *err)
+{
+    int line[2];
+    if (pipe2(line, O_CLOEXEC) != 0) return reeve_fail(err, REEVE_JOB_CONFIG, "pipe: %m");
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    w->pid = start_warden(program, line[0], groups_fd);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)close(line[0]);
+    w->life_fd = line[1];
+    return w->pid > 0 ? REEVE_OK : reeve_fail(err, REEVE_JOB_CONFIG, "cannot start a process: %m");
+}
+
 reeve_status reeve_warden_start(struct reeve_warden *w, uint32_t count, const char *program, struct reeve_error *err)
 {
-    int line[2] = {-1, -1};
-    size_t bytes = count * sizeof(*w->groups);
-    memset(w, 0, sizeof(*w));
-    w->count = count;
-    w->life_fd = -1;
-    int fd = memfd_create("reeve-groups", MFD_CLOEXEC);
-    if (fd < 0 || ftruncate(fd, (off_t)bytes) != 0) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "memfd_create: %m");
-    void *shared = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (shared == MAP_FAILED) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "mmap of %zu bytes: %m", bytes);
-    w->groups = shared;
-    if (program != NULL) {
-        if (pipe2(line, O_CLOEXEC) != 0) return reeve_fail(err, REEVE_JOB_CONFIG, "pipe: %m");
-        sigset_t all, before;
-        (void)sigfillset(&all);
-        (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-        w->pid = start_warden(program, line[0], fd);
-        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-        (void)close(line[0]);
-        w->life_fd = line[1];
-        if (w->pid < 0) return reeve_fail(err, REEVE_JOB_CONFIG, "cannot start a process: %m");
-    }
+    int fd = -1;
+    *w = (struct reeve_warden){.count = count, .life_fd = -1};
+    reeve_status st = map_groups(w, &fd, err);
+    if (st != REEVE_OK) return st;
+    if (program != NULL) st = start_program(w, program, fd, err);
     (void)close(fd);
-    return REEVE_OK;
+    if (st != REEVE_OK) reeve_warden_stop(w);
+    return st;
 }
 
 void reeve_warden_stop(struct reeve_warden *w)
