@@ -77,7 +77,7 @@ struct reeve_device_sum {
 struct reeve_device_result {
     double loss_sum;    /* as in gradient() */
     uint64_t nonfinite; /* elements of the gradient that were NaN or infinite; they added 0 */
-    uint64_t overflow;  /* finite elements of 2^8 or more; they added 0. With fp32 sums both stay 0. */
+    uint64_t overflow;  /* finite elements of 2^8 or more; they added 0. Of fp32 sums too. */
 };
 
 /* What apply() reports; filled with deterministic figures. */

@@ -103,6 +103,27 @@ void reeve_exact_add(int64_t *acc, const float *grad, size_t n, int unit_bits, s
 }
 
 FOR_EACH_WIDTH
+static bool add_unflagged(float *restrict acc, const float *restrict grad, size_t n)
+{
+    uint32_t flagged = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits, beyond = magnitude_bits(&grad[i]) >= F32_LIMIT_BITS ? UINT32_MAX : 0;
+        flagged |= beyond;
+        memcpy(&bits, &grad[i], sizeof(bits));
+        bits &= ~beyond;
+        float kept;
+        memcpy(&kept, &bits, sizeof(kept));
+        acc[i] += kept;
+    }
+    return flagged != 0;
+}
+
+void reeve_fast_add(float *acc, const float *grad, size_t n, struct reeve_exact_flags *flags)
+{
+    if (add_unflagged(acc, grad, n)) count_flagged(grad, n, flags);
+}
+
+FOR_EACH_WIDTH
 static void scale_to_f32(float *restrict grad_mean, const int64_t *restrict sum, size_t n, double unit, double scale)
 {
     for (size_t i = 0; i < n; i++)

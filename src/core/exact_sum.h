@@ -37,6 +37,10 @@ struct reeve_exact_flags { uint64_t nonfinite; uint64_t overflow; };
  * depend on vector width. Cost: memory bandwidth (12 B read, 8 B written an element). */
 void reeve_exact_add(int64_t *acc, const float *grad, size_t n, int unit_bits, struct reeve_exact_flags *flags);
 
+/* The same for sums in fp32 (train.reduce: fast), whose bits depend on their order: acc[i] += grad[i], with the same
+ * elements left out and counted, so no sum of a step can overflow, and the step is refused by the same rule. */
+void reeve_fast_add(float *acc, const float *grad, size_t n, struct reeve_exact_flags *flags);
+
 /* grad_mean[i] = (f32)(sum[i] * unit * scale), computed in f64, i < n; scale is 1 / micro-batches (each micro-batch's
  * gradient is already the mean over its own samples, and all have the same number). */
 void reeve_exact_mean(float *grad_mean, const int64_t *sum, size_t n, int unit_bits, double scale);

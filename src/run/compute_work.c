@@ -256,12 +256,8 @@ static reeve_status run_gradient(reeve_compute *c, const struct reeve_frame *com
     if (st != REEVE_OK) return compute_failed_at(c, "gradient", command, st, err);
     /* From here on nothing can fail: a micro-batch is added whole or not at all. */
     struct reeve_exact_flags flags = {0};
-    if (c->fast_acc != NULL) {
-        for (uint64_t i = 0; i < c->param_count; i++)
-            c->fast_acc[i] += c->grad[i];
-    } else {
-        reeve_exact_add(c->acc, c->grad, c->param_count, c->unit_bits, &flags);
-    }
+    if (c->fast_acc != NULL) reeve_fast_add(c->fast_acc, c->grad, c->param_count, &flags);
+    else reeve_exact_add(c->acc, c->grad, c->param_count, c->unit_bits, &flags);
     compute_count_micro(c, command, loss_sum, flags);
     return REEVE_OK;
 }

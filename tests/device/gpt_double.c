@@ -332,15 +332,11 @@ static reeve_status gpt_end(void *self, struct reeve_device_result *out, bool (*
     if (st == REEVE_OK)
         st = reeve_gpt_workload.gradient(g->inner, &g->batch, g->grad, &out->loss_sum, cancelled, cancelled_arg, err);
     if (st == REEVE_OK && fault("nan", g->batch.step, NULL) != REEVE_OK) g->grad[g->params / 2] = NAN;
-    if (st == REEVE_OK && g->unit_bits >= 0) {
-        struct reeve_exact_flags flags = {0};
-        reeve_exact_add(g->part, g->grad, g->params, g->unit_bits, &flags);
-        out->nonfinite = flags.nonfinite;
-        out->overflow = flags.overflow;
-    } else if (st == REEVE_OK) {
-        for (uint64_t i = 0; i < g->params; i++)
-            ((float *)g->part)[i] += g->grad[i];
-    }
+    struct reeve_exact_flags flags = {0};
+    if (st == REEVE_OK && g->unit_bits >= 0) reeve_exact_add(g->part, g->grad, g->params, g->unit_bits, &flags);
+    else if (st == REEVE_OK) reeve_fast_add(g->part, g->grad, g->params, &flags);
+    out->nonfinite = flags.nonfinite;
+    out->overflow = flags.overflow;
     put_part(g);
     leave(g);
     return st;

@@ -13,9 +13,9 @@ printf 'faults: {crash_limit: 2, attempts_max: 2, restart_wait_s: 1}\n' >>job.ya
 
 ulfm() { reeve version --json | grep -q '"ulfm": *true'; }
 
-ends() { # ends FAULT CODE PATTERN [WORKERS]
+ends() { # ends FAULT CODE PATTERN [WORKERS [ARGUMENT...]]
     export REEVE_TEST_FAULT=$1
-    must_run "$2" "${4:-1}" "$1-${4:-1}"
+    must_run "$2" "${4:-1}" "$1-${4:-1}" "${@:5}"
     expect_text run.out "$3"
     case $1 in
     crash | gradient-nan) ;; # a crash may come before the first checkpoint; a step that was refused is over
@@ -34,6 +34,8 @@ for workers in 1 2; do
     if [ "$workers" = 1 ] || ! ulfm; then expect_text run.out 'was killed by signal 11 \(SIGSEGV\)'
     else expect_text run.out 'worker [12] is lost'; fi
 done
+rm -r gradient-nan-2
+ends gradient-nan 65 'step 7 was refused: its gradient holds NaN' 2 --set train.reduce=fast
 ends gradient-silent 65 'gradient of step 7, batch [0-3]: returned 75, which is no status of a workload'
 ends apply 70 'workload ridge, apply of step 7: no step today'
 

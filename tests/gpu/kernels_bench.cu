@@ -161,7 +161,7 @@ void update_bench(bench &b)
     fill(grad, P), fill(weights, P);
     const struct adamw_update u = {0.9f, 0.1f, 0.95f, 0.05f, 6e-4f, 1.0f, 1e-8f, 1.0f, 1.0f};
     b.time("quantise_add", 20.0 * P, [&] { return quantise_add(sum.get(), grad.get(), flags.get(), P, 47, 0); });
-    b.time("add_f32", 12.0 * P, [&] { return add_f32(m.get(), grad.get(), P, 0); });
+    b.time("add_f32", 12.0 * P, [&] { return add_f32(m.get(), grad.get(), flags.get(), P, 0); });
     b.time("digest of int64", 8.0 * P, [&] { return digest(word.get(), sum.get(), P, 8, 0); });
     b.time("grad_square_sum of int64", 8.0 * P,
            [&] { return grad_square_sum<int64_t>(out.get(), sum.get(), scratch.get(), 0x1p-47, 0.125, P, 0); });

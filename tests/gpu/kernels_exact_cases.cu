@@ -89,19 +89,23 @@ void add_case(group &g, size_t n)
 {
     if (n > elements_max) return;
     g.at("n=%zu", n);
-    const std::vector<float> before = fresh<float>(n, 1.0f), grad = fresh<float>(n, 1.0f);
+    std::vector<float> expected = fresh<float>(n, 1.0f), grad = fresh<float>(n, 1.0f);
+    if (n > 5) grad = awkward(n, 40);
+    const std::vector<float> before = expected;
     const buffer<float> grad_there(grad);
     buffer<float> acc(n);
+    buffer<unsigned long long> flags(2);
     g.twice(
         [&] {
             acc.set(before);
-            return add_f32(acc.get(), grad_there.get(), n, 0);
+            flags.set({1000, 2000});
+            return add_f32(acc.get(), grad_there.get(), flags.get(), n, 0);
         },
-        {&acc});
-    std::vector<float> expected(n);
-    for (size_t i = 0; i < n; i++)
-        expected[i] = before[i] + grad[i];
+        {&acc, &flags});
+    struct reeve_exact_flags counted = {1000, 2000};
+    reeve_fast_add(expected.data(), grad.data(), n, &counted);
     g.same_bits("acc", acc.host(), expected);
+    g.same_bits("flags", flags.host(), std::vector<unsigned long long>{counted.nonfinite, counted.overflow});
 }
 
 uint64_t mix(uint64_t value, size_t index)

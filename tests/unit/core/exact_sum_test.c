@@ -115,6 +115,31 @@ static void exact_add_counts_what_it_refuses_and_adds_nothing_for_it(void **stat
     assert_int_equal(acc[9], (int64_t)2 << 40);
 }
 
+static void fast_add_leaves_out_and_counts_the_same_elements(void **state)
+{ /* Goal: a step is refused by one rule, however it is summed. Method: every length to 300, any exponent, borders, NaN. */
+    struct fx_random r = fx_random_fresh();
+    _Alignas(64) static float grad[N_MAX], acc[N_MAX + 1], before[N_MAX];
+    for (size_t n = 0; n <= N_MAX; n++) {
+        struct reeve_exact_flags flags = {.nonfinite = 10, .overflow = 20}, twin = flags;
+        for (size_t i = 0; i < n; i++) {
+            grad[i] = fx_f32(&r);
+            acc[i] = before[i] = (float)i - 100.5f;
+        }
+        acc[n] = 5.0f;
+        reeve_fast_add(acc, grad, n, &flags);
+        for (size_t i = 0; i < n; i++) {
+            bool good = isfinite(grad[i]) && fabsf(grad[i]) < 256.0f;
+            float expected = good ? before[i] + grad[i] : before[i];
+            (void)twin_quantise(grad[i], 40, &twin);
+            if (memcmp(&acc[i], &expected, sizeof(expected)) != 0)
+                fail_msg("%a at %zu of %zu: %a, not %a", (double)grad[i], i, n, (double)acc[i], (double)expected);
+        }
+        assert_true(acc[n] == 5.0f);
+        assert_int_equal(flags.nonfinite, twin.nonfinite);
+        assert_int_equal(flags.overflow, twin.overflow);
+    }
+}
+
 static void unit_leaves_room_for_every_micro_batch_of_a_step(void **state)
 { /* Goal: the sum of the largest gradients stays below 2^62. Method: borders of micro_batches, in 128 bits. */
     assert_int_equal(reeve_exact_unit_bits(1), 54);
@@ -270,6 +295,7 @@ int main(void)
         cmocka_unit_test(exact_add_is_right_on_every_exponent_and_unit),
         cmocka_unit_test(exact_add_rounds_ties_to_even),
         cmocka_unit_test(exact_add_counts_what_it_refuses_and_adds_nothing_for_it),
+        cmocka_unit_test(fast_add_leaves_out_and_counts_the_same_elements),
         cmocka_unit_test(unit_leaves_room_for_every_micro_batch_of_a_step),
         cmocka_unit_test(exact_sum_is_the_same_for_any_workers_order_and_partition),
         cmocka_unit_test(exact_mean_is_within_the_bound_of_the_document),

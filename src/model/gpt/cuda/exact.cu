@@ -17,13 +17,29 @@ struct exact_flags {
     uint32_t nonfinite, overflow;
 };
 
-static __device__ long long quantised(float g, double per_unit, struct exact_flags *flags)
+/* g, or 0 where it is counted instead. */
+static __device__ float unflagged(float g, struct exact_flags *flags)
 {
     const uint32_t magnitude = __float_as_uint(g) & 0x7fffffffu;
-    if (magnitude < LIMIT_BITS) return __double2ll_rn((double)g * per_unit);
+    if (magnitude < LIMIT_BITS) return g;
     if (magnitude >= INFINITY_BITS) flags->nonfinite++;
     else flags->overflow++;
-    return 0;
+    return 0.0f;
+}
+
+/* By all threads of the block. */
+static __device__ void count_flags(const struct exact_flags &mine, unsigned long long *flags)
+{
+    if (!__any_sync(ALL_LANES, mine.nonfinite + mine.overflow)) return;
+    const uint32_t nonfinite = warp_sum(mine.nonfinite), overflow = warp_sum(mine.overflow);
+    if (threadIdx.x % WARP != 0) return;
+    if (nonfinite != 0) atomicAdd(&flags[0], nonfinite);
+    if (overflow != 0) atomicAdd(&flags[1], overflow);
+}
+
+static __device__ long long quantised(float g, double per_unit, struct exact_flags *flags)
+{
+    return __double2ll_rn((double)unflagged(g, flags) * per_unit);
 }
 
 /* As unsigned numbers, whose sum may wrap. */
@@ -53,11 +69,7 @@ static __global__ void __launch_bounds__(EXACT_THREADS)
         for (size_t k = i; k < n; k++)
             acc[k] = added(acc[k], quantised(grad[k], per_unit, &mine));
     }
-    if (!__any_sync(ALL_LANES, mine.nonfinite + mine.overflow)) return;
-    const uint32_t nonfinite = warp_sum(mine.nonfinite), overflow = warp_sum(mine.overflow);
-    if (threadIdx.x % WARP != 0) return;
-    if (nonfinite != 0) atomicAdd(&flags[0], nonfinite);
-    if (overflow != 0) atomicAdd(&flags[1], overflow);
+    count_flags(mine, flags);
 }
 
 cudaError_t quantise_add(int64_t *acc, const float *grad, unsigned long long *flags, size_t n, int unit_bits,
@@ -70,26 +82,28 @@ cudaError_t quantise_add(int64_t *acc, const float *grad, unsigned long long *fl
 }
 
 static __global__ void __launch_bounds__(EXACT_THREADS)
-    add_elements(float *__restrict__ acc, const float *__restrict__ grad, size_t n)
+    add_elements(float *__restrict__ acc, const float *__restrict__ grad, unsigned long long *flags, size_t n)
 {
     const size_t i = ((size_t)blockIdx.x * EXACT_THREADS + threadIdx.x) * 4;
+    struct exact_flags mine = {0, 0};
     if (i + 4 <= n) {
         float a[4], g[4];
         load<4>(a, acc + i);
         load<4>(g, grad + i);
 #pragma unroll
         for (int k = 0; k < 4; k++)
-            a[k] += g[k];
+            a[k] += unflagged(g[k], &mine);
         store<4>(acc + i, a);
     } else {
         for (size_t k = i; k < n; k++)
-            acc[k] += grad[k];
+            acc[k] += unflagged(grad[k], &mine);
     }
+    count_flags(mine, flags);
 }
 
-cudaError_t add_f32(float *acc, const float *grad, size_t n, cudaStream_t stream)
+cudaError_t add_f32(float *acc, const float *grad, unsigned long long *flags, size_t n, cudaStream_t stream)
 {
-    add_elements<<<divide_up(n, EXACT_THREADS * 4), EXACT_THREADS, 0, stream>>>(acc, grad, n);
+    add_elements<<<divide_up(n, EXACT_THREADS * 4), EXACT_THREADS, 0, stream>>>(acc, grad, flags, n);
     return cudaGetLastError();
 }
 

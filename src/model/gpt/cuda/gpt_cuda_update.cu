@@ -7,9 +7,11 @@ using namespace reeve_cuda;
 
 reeve_status gpt_cuda_add_to_sum(reeve_gpt_cuda *g, struct reeve_error *err)
 {
-    cudaError_t e = g->config.exact ? quantise_add(static_cast<int64_t *>(g->sum_in), g->grad, g->result_device->flags,
-                                                   g->elements, g->unit_bits, g->stream)
-                                    : add_f32(static_cast<float *>(g->sum_in), g->grad, g->elements, g->stream);
+    unsigned long long *flags = g->result_device->flags;
+    cudaError_t e = g->config.exact
+                        ? quantise_add(static_cast<int64_t *>(g->sum_in), g->grad, flags, g->elements, g->unit_bits,
+                                       g->stream)
+                        : add_f32(static_cast<float *>(g->sum_in), g->grad, flags, g->elements, g->stream);
     LAUNCH(e, "add to the sum");
     gpt_cuda_mark(g, GPT_CUDA_PART_SUM);
     return REEVE_OK;

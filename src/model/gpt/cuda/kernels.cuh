@@ -86,8 +86,8 @@ cudaError_t sum_losses(double *out, const float *losses, double *scratch, size_t
  * flags[0] += nonfinite, flags[1] += overflow (device, 64 bit). */
 cudaError_t quantise_add(int64_t *acc, const float *grad, unsigned long long *flags, size_t n, int unit_bits,
                          cudaStream_t stream);
-/* acc[i] += grad[i] */
-cudaError_t add_f32(float *acc, const float *grad, size_t n, cudaStream_t stream);
+/* acc[i] += grad[i], with the same elements left out and counted. */
+cudaError_t add_f32(float *acc, const float *grad, unsigned long long *flags, size_t n, cudaStream_t stream);
 /* *out (device) = 64 bits that depend on every element of data (n,) of `bytes` 4 or 8 each, and its index: the same on
  * every device that holds the same. */
 cudaError_t digest(uint64_t *out, const void *data, size_t n, size_t bytes, cudaStream_t stream);
