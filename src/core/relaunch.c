@@ -48,13 +48,13 @@ void reeve_relaunch_event(struct reeve_relaunch_end *end, uint32_t epoch_before,
     }
 }
 
-/* Without a last word a process was lost; 70 covers a worker that fell silent. A launcher that misses a rank sends SIGTERM
- * to the others, and a master that is just between two steps takes that for a request to stop: 75, but a loss. What the
- * other codes name (bad input, no permission, a full disk, asked to stop ...) would be there again after a restart. */
+/* Without a last word a process was lost; 70 covers a worker that fell silent. What the other codes name (bad input, no
+ * permission, a full disk ...) would be there again after a restart. 75 is a stop that somebody asked for, and all is saved,
+ * whoever was lost while the others left: what mpirun sends to the survivors of a loss asks a watched rank for nothing
+ * (run/stop_signals.h). */
 static bool may_go_away(const struct reeve_relaunch_end *end)
 {
-    return end->last_word < 0 || end->last_word == REEVE_EXIT_INTERNAL ||
-           (end->last_word == REEVE_EXIT_AGAIN && end->lost);
+    return end->last_word < 0 || end->last_word == REEVE_EXIT_INTERNAL;
 }
 
 static void take_note(struct reeve_relaunch *r, const struct reeve_relaunch_end *end)
