@@ -22,8 +22,9 @@
 #include "store/owner.h"
 
 #define REFRESH_NS (10 * REEVE_SECOND_NS)
-#define IDLE_SLEEP_NS 500000    /* the longest sleep when there is nothing to do */
-#define REDUCING_SLEEP_NS 20000 /* and while others wait for this rank's part of a sum */
+#define ABSENCE_NS (2 * REEVE_SECOND_NS) /* a master that did not run for longer may have been given up meanwhile */
+#define IDLE_SLEEP_NS 500000             /* the longest sleep when there is nothing to do */
+#define REDUCING_SLEEP_NS 20000          /* and while others wait for this rank's part of a sum */
 #define MASTER_PATIENCE_NS (30 * REEVE_SECOND_NS)
 #define GOODBYE_NS (60 * REEVE_SECOND_NS) /* for the last messages to leave */
 
@@ -34,7 +35,7 @@ struct master_part {
     struct reeve_recovered recovered;
     char build[REEVE_CHECKPOINT_BUILD_BYTES];
     reeve_master_loop *loop;
-    reeve_time_ns refreshed_ns;
+    reeve_time_ns refreshed_ns, turned_ns;
 };
 
 struct worker_part {
@@ -97,7 +98,7 @@ static reeve_status master_init(struct master_part *m, const struct reeve_rank_c
     const struct reeve_prepared *p = config->prepared;
     reeve_status st = own_run(m, config, members, err);
     if (st != REEVE_OK) return st;
-    m->refreshed_ns = reeve_clock_now();
+    m->refreshed_ns = m->turned_ns = reeve_clock_now();
     uint32_t workers = transport->size - 1;
     st = p->tasks != NULL
              ? reeve_recover_list(p->run_dir, &p->job, p->tasks, workers, &m->recovered, err)
@@ -130,7 +131,9 @@ static reeve_status master_init(struct master_part *m, const struct reeve_rank_c
 static reeve_status master_turn(struct master_part *m, reeve_time_ns now_ns, bool *progress, bool *ended,
                                 struct reeve_error *err)
 {
-    if (now_ns - m->refreshed_ns >= REFRESH_NS) {
+    bool was_absent = now_ns - m->turned_ns > ABSENCE_NS;
+    m->turned_ns = now_ns;
+    if (was_absent || now_ns - m->refreshed_ns >= REFRESH_NS) {
         m->refreshed_ns = now_ns;
         reeve_status st = reeve_owner_refresh(m->owner, err);
         if (st != REEVE_OK) return st;
@@ -308,12 +311,24 @@ static reeve_status run(struct rank *r, bool regroup_first, struct reeve_error *
     }
 }
 
+/* A master that was given up and woke up: the run's files are another's, and not a word of this one belongs in them. */
+static bool was_taken_over(const struct master_part *m, struct reeve_error *err)
+{
+    struct reeve_error taken = {0};
+    taken.status = reeve_owner_refresh(m->owner, &taken);
+    if (taken.status != REEVE_STORE_IN_USE) return false;
+    *err = taken;
+    return true;
+}
+
 /* The last words: of a master to people, and then to its workers. While any of them is here somebody can take its place. */
 static int finish(struct rank *r, reeve_status st, struct reeve_rank_end *end, struct reeve_error *err)
 {
     int code = REEVE_EXIT_DONE;
+    bool leads = r->is_master && !was_taken_over(&r->master, err);
+    if (r->is_master && !leads) st = err->status;
     err->status = st;
-    if (r->is_master) code = reeve_master_loop_end(r->master.loop, err);
+    if (leads) code = reeve_master_loop_end(r->master.loop, err);
     else if (st != REEVE_OK) code = tell(err);
     if (st == REEVE_OK && r->is_master && r->config->membership != NULL) reeve_master_loop_release(r->master.loop);
     reeve_transport *transport = r->members.transport;
