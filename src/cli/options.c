@@ -146,6 +146,14 @@ int reeve_verb_number(const struct reeve_verb *verb, const char *option, const c
     return 0;
 }
 
+int reeve_verb_add(const struct reeve_verb *verb, const char *option, const char *value, struct reeve_verb_list *list)
+{
+    if (list->count == REEVE_VERB_LIST_MAX)
+        return reeve_verb_usage(verb, "%s can be given %d times at most", option, REEVE_VERB_LIST_MAX);
+    list->text[list->count++] = value;
+    return 0;
+}
+
 int reeve_verb_usage(const struct reeve_verb *verb, const char *format, ...)
 {
     char text[512];

@@ -4,6 +4,7 @@
 #define REEVE_CLI_VERB_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #define REEVE_VERB_OPTIONS_MAX 32
@@ -21,6 +22,30 @@ struct reeve_opt {
     {                                                                                                                  \
         REEVE_OPT_JSON_ID, "json", NULL, "print one JSON object on stdout; messages stay on stderr"                    \
     }
+
+/* The same for what verbs that take a job share. */
+#define REEVE_OPT_SET_ID 257
+#define REEVE_OPT_SET                                                                                                  \
+    {                                                                                                                  \
+        REEVE_OPT_SET_ID, "set", "KEY=VALUE", "replace a key of the job, e.g. train.steps=100; can be repeated"        \
+    }
+#define REEVE_OPT_RUN_DIR_ID 258
+#define REEVE_OPT_RUN_DIR                                                                                              \
+    {                                                                                                                  \
+        REEVE_OPT_RUN_DIR_ID, "run-dir", "DIR", "the run's folder (default: runs/<name of the job>)"                   \
+    }
+#define REEVE_OPT_WORKERS_ID 'n'
+#define REEVE_OPT_WORKERS                                                                                              \
+    {                                                                                                                  \
+        REEVE_OPT_WORKERS_ID, "workers", "N", "workers to train with (default: resources.workers of the job)"          \
+    }
+
+/* The values of an option that can be repeated. */
+#define REEVE_VERB_LIST_MAX 64
+struct reeve_verb_list {
+    const char *text[REEVE_VERB_LIST_MAX]; /* borrowed from argv */
+    uint32_t count;
+};
 
 struct reeve_verb {
     const char *name;             /* as typed */
@@ -48,6 +73,9 @@ int reeve_verb_operands(const struct reeve_verb *verb, int argc, char **argv, in
 /* A value of an option as a whole number in [min, max]: 0, or REEVE_EXIT_USAGE with a message. */
 int reeve_verb_number(const struct reeve_verb *verb, const char *option, const char *value, unsigned long long min,
                       unsigned long long max, unsigned long long *out);
+
+/* One more value of an option: 0, or REEVE_EXIT_USAGE with a message where there are too many. */
+int reeve_verb_add(const struct reeve_verb *verb, const char *option, const char *value, struct reeve_verb_list *list);
 
 /* Say what is wrong with the command line, and where to read more. Returns REEVE_EXIT_USAGE. */
 int reeve_verb_usage(const struct reeve_verb *verb, const char *format, ...) __attribute__((format(printf, 2, 3)));

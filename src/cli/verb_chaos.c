@@ -20,7 +20,6 @@
 enum {
     OPT_FIRST_KIND = 300,
     OPT_RUN_DIR = OPT_FIRST_KIND + REEVE_CHAOS_KINDS,
-    OPT_SET,
     OPT_KILLS,
     OPT_EVERY,
     OPT_SEED,
@@ -33,8 +32,8 @@ enum {
 
 struct chaos_options {
     unsigned long long kills, every, seed;
-    const char *run_dir, *sets[REEVE_CHAOS_WORDS_MAX];
-    uint32_t set_count;
+    const char *run_dir;
+    struct reeve_verb_list sets;
     bool json;
 };
 
@@ -57,13 +56,13 @@ static int parse(const struct reeve_verb *verb, int argc, char **argv, struct re
             continue;
         }
         switch (id) {
-        case 'n':
+        case REEVE_OPT_WORKERS_ID:
             code = reeve_verb_number(verb, "-n", value, 1, 65535, &workers);
             if (code == 0) code = take_word(verb, c, "--workers", value);
             break;
-        case OPT_SET:
-            code = take_word(verb, c, "--set", value);
-            o->sets[o->set_count++] = value;
+        case REEVE_OPT_SET_ID:
+            code = reeve_verb_add(verb, "--set", value, &o->sets);
+            if (code == 0) code = take_word(verb, c, "--set", value);
             break;
         case OPT_HOSTS: code = take_word(verb, c, "--hosts", value); break;
         case OPT_RUN_DIR: o->run_dir = value; break;
@@ -100,7 +99,7 @@ static int prepare(struct reeve_chaos *c, struct chaos_options *o)
 {
     static struct reeve_job job;
     struct reeve_error err = {0};
-    if (reeve_job_read(c->job, o->sets, o->set_count, &job, &err) != REEVE_OK) return reeve_cli_fail(&err);
+    if (reeve_job_read(c->job, o->sets.text, o->sets.count, &job, &err) != REEVE_OK) return reeve_cli_fail(&err);
     if (reeve_job_is_list(&job))
         return reeve_cli_fail_text(REEVE_EXIT_DATA,
                                    "%s: a list of commands has no weights to compare; `reeve chaos` is "
@@ -170,9 +169,9 @@ static int chaos_main(const struct reeve_verb *verb, int argc, char **argv)
 }
 
 static const struct reeve_opt chaos_opts[] = {
-    {'n', "workers", "N", "workers to train with (default: resources.workers of the job)"},
+    REEVE_OPT_WORKERS,
     {OPT_RUN_DIR, "run-dir", "DIR", "folder for both runs, a new one (default: runs/<name of the job>-chaos)"},
-    {OPT_SET, "set", "KEY=VALUE", "replace a key of the job, e.g. train.steps=5000; can be repeated"},
+    REEVE_OPT_SET,
     {OPT_HOSTS, "hosts", "LIST", "hosts for the ranks, as mpirun's --host takes them"},
     {OPT_KILLS, "kills", "N", "strikes in all, of whatever kind (default: 20)"},
     {OPT_EVERY, "every", "S", "seconds of training between two strikes, on average (default: 3)"},

@@ -16,13 +16,10 @@
 #include "export/status_file.h"
 #include "reeve/status.h"
 
-#define SETS_MAX 64
-
-enum { OPT_HELP_KEYS = 300, OPT_STOP_AT, OPT_RUN_DIR, OPT_SET, OPT_HOSTS, OPT_MAX_TIME };
+enum { OPT_HELP_KEYS = 300, OPT_STOP_AT, OPT_HOSTS, OPT_MAX_TIME };
 
 struct run_options {
-    const char *sets[SETS_MAX];
-    uint32_t set_count;
+    struct reeve_verb_list sets;
     const char *run_dir, *hosts;
     unsigned long long workers, stop_at;
     uint64_t end_at_s; /* seconds since 1970; 0: none */
@@ -46,16 +43,12 @@ static int parse(const struct reeve_verb *verb, int argc, char **argv, struct ru
     int code = 0;
     for (int id; code == 0 && (id = reeve_verb_option(verb, argc, argv, &value)) != -1;) {
         switch (id) {
-        case 'n': code = reeve_verb_number(verb, "-n", value, 1, 65535, &o->workers); break;
+        case REEVE_OPT_WORKERS_ID: code = reeve_verb_number(verb, "-n", value, 1, 65535, &o->workers); break;
         case OPT_STOP_AT: code = reeve_verb_number(verb, "--stop-at", value, 1, UINT64_MAX, &o->stop_at); break;
         case OPT_MAX_TIME: code = take_max_time(verb, value, &o->end_at_s); break;
-        case OPT_RUN_DIR: o->run_dir = value; break;
+        case REEVE_OPT_RUN_DIR_ID: o->run_dir = value; break;
         case OPT_HOSTS: o->hosts = value; break;
-        case OPT_SET:
-            if (o->set_count == SETS_MAX)
-                return reeve_verb_usage(verb, "--set can be given %d times at most", SETS_MAX);
-            o->sets[o->set_count++] = value;
-            break;
+        case REEVE_OPT_SET_ID: code = reeve_verb_add(verb, "--set", value, &o->sets); break;
         case 'q': o->quiet = true; break;
         case REEVE_OPT_JSON_ID: o->json = true; break;
         case OPT_HELP_KEYS: o->help_keys = true; break;
@@ -68,14 +61,14 @@ static int parse(const struct reeve_verb *verb, int argc, char **argv, struct ru
 /* Inside mpirun or srun every rank comes here; rank 0 of them will prepare. */
 static int become_rank(const struct run_options *o, const char *job)
 {
-    const char *argv[2 * SETS_MAX + 16];
+    const char *argv[2 * REEVE_VERB_LIST_MAX + 16];
     char number[32], moment[32];
     int n = 1;
     argv[n++] = "--job";
     argv[n++] = job;
-    for (uint32_t i = 0; i < o->set_count; i++) {
+    for (uint32_t i = 0; i < o->sets.count; i++) {
         argv[n++] = "--set";
-        argv[n++] = o->sets[i];
+        argv[n++] = o->sets.text[i];
     }
     if (o->run_dir != NULL) {
         argv[n++] = "--run-dir";
@@ -95,7 +88,8 @@ static int become_rank(const struct run_options *o, const char *job)
     argv[n] = NULL;
     /* A job that cannot be read is rank 0's to tell. */
     struct reeve_job read;
-    bool cuda = reeve_job_read(job, o->sets, o->set_count, &read, NULL) == REEVE_OK && reeve_launch_wants_cuda(&read);
+    bool cuda =
+        reeve_job_read(job, o->sets.text, o->sets.count, &read, NULL) == REEVE_OK && reeve_launch_wants_cuda(&read);
     return reeve_launch_exec_rank(cuda, argv);
 }
 
@@ -150,7 +144,7 @@ static int check_stop_at(const struct reeve_verb *verb, const struct run_options
     static struct reeve_job job;
     struct reeve_error err = {0};
     if (o->stop_at == 0) return 0;
-    if (reeve_job_read(job_path, o->sets, o->set_count, &job, &err) != REEVE_OK) return reeve_cli_fail(&err);
+    if (reeve_job_read(job_path, o->sets.text, o->sets.count, &job, &err) != REEVE_OK) return reeve_cli_fail(&err);
     if (!reeve_job_is_list(&job)) return 0;
     return reeve_verb_usage(verb,
                             "--stop-at counts steps, and a job of workload exec has none: `touch RUN/STOP` stops it");
@@ -176,7 +170,7 @@ static int run_main(const struct reeve_verb *verb, int argc, char **argv)
     }
     struct reeve_error err = {0};
     struct reeve_prepared p;
-    if (reeve_prepare(argv[optind], o.sets, o.set_count, o.run_dir, (uint32_t)o.workers, &p, &err) != REEVE_OK)
+    if (reeve_prepare(argv[optind], o.sets.text, o.sets.count, o.run_dir, (uint32_t)o.workers, &p, &err) != REEVE_OK)
         return reeve_cli_fail(&err);
     if (p.complete) {
         int dead = p.dead > 0 ? REEVE_EXIT_DEAD_TASKS : REEVE_EXIT_DONE;
@@ -209,10 +203,10 @@ static int run_main(const struct reeve_verb *verb, int argc, char **argv)
 }
 
 static const struct reeve_opt run_opts[] = {
-    {'n', "workers", "N", "workers to train with (default: resources.workers of the job)"},
-    {OPT_RUN_DIR, "run-dir", "DIR", "the run's folder (default: runs/<name of the job>)"},
+    REEVE_OPT_WORKERS,
+    REEVE_OPT_RUN_DIR,
     {OPT_HOSTS, "hosts", "LIST", "hosts for the ranks, as mpirun's --host takes them (default: mpirun finds out)"},
-    {OPT_SET, "set", "KEY=VALUE", "replace a key of the job, e.g. train.steps=100; can be repeated"},
+    REEVE_OPT_SET,
     {OPT_STOP_AT, "stop-at", "STEP", "checkpoint and stop (exit 75) once this step is committed; not of exec jobs"},
     {OPT_MAX_TIME, "max-time", "TIME",
      "checkpoint and stop (exit 75) before this much time is up, e.g. 11h or 0:45:00"},

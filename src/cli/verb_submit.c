@@ -17,7 +17,6 @@
 #include "config/job_file.h"
 #include "export/starts_file.h"
 
-#define LIST_MAX 64
 #define CHAIN_MAX 1000
 
 enum {
@@ -29,16 +28,13 @@ enum {
     OPT_ACCOUNT,
     OPT_CHAIN,
     OPT_LAUNCHER,
-    OPT_RUN_DIR,
-    OPT_SET,
     OPT_SBATCH,
     OPT_DRY_RUN,
     OPT_WAIT
 };
 
 struct submit_options {
-    const char *sets[LIST_MAX], *extras[LIST_MAX];
-    uint32_t set_count, extra_count;
+    struct reeve_verb_list sets, extras;
     unsigned long long nodes, tasks_per_node, gpus_per_node, chain;
     bool gpus_said, dry_run, wait, json;
     const char *time, *partition, *account, *launcher, *run_dir;
@@ -51,14 +47,6 @@ struct submitted {
     uint32_t job_count;
     char test[REEVE_SLURM_SAYS_BYTES]; /* what `sbatch --test-only` said; "" where nobody was asked */
 };
-
-static int add_to(const struct reeve_verb *verb, const char *option, const char **list, uint32_t *count,
-                  const char *value)
-{
-    if (*count == LIST_MAX) return reeve_verb_usage(verb, "%s can be given %d times at most", option, LIST_MAX);
-    list[(*count)++] = value;
-    return 0;
-}
 
 static int parse(const struct reeve_verb *verb, int argc, char **argv, struct submit_options *o)
 {
@@ -77,18 +65,18 @@ static int parse(const struct reeve_verb *verb, int argc, char **argv, struct su
         case OPT_PARTITION: o->partition = value; break;
         case OPT_ACCOUNT: o->account = value; break;
         case OPT_LAUNCHER: o->launcher = value; break;
-        case OPT_RUN_DIR: o->run_dir = value; break;
-        case OPT_SET: code = add_to(verb, "--set", o->sets, &o->set_count, value); break;
-        case OPT_SBATCH: code = add_to(verb, "--sbatch", o->extras, &o->extra_count, value); break;
+        case REEVE_OPT_RUN_DIR_ID: o->run_dir = value; break;
+        case REEVE_OPT_SET_ID: code = reeve_verb_add(verb, "--set", value, &o->sets); break;
+        case OPT_SBATCH: code = reeve_verb_add(verb, "--sbatch", value, &o->extras); break;
         case OPT_DRY_RUN: o->dry_run = true; break;
         case OPT_WAIT: o->wait = true; break;
         default: o->json = true;
         }
     }
-    for (uint32_t i = 0; code == 0 && i < o->extra_count; i++)
-        if (o->extras[i][0] != '-')
-            code =
-                reeve_verb_usage(verb, "--sbatch %s: expected options of sbatch, such as \"--qos=long\"", o->extras[i]);
+    for (uint32_t i = 0; code == 0 && i < o->extras.count; i++)
+        if (o->extras.text[i][0] != '-')
+            code = reeve_verb_usage(verb, "--sbatch %s: expected options of sbatch, such as \"--qos=long\"",
+                                    o->extras.text[i]);
     if (code == 0 && o->dry_run && o->wait) code = reeve_verb_usage(verb, "--dry-run leaves nothing to --wait for");
     return code;
 }
@@ -99,10 +87,10 @@ static reeve_status read_job(const char *path, const struct submit_options *o, s
 {
     static const char *const keys[] = {"time", "partition", "account", "launcher"};
     const char *const values[] = {o->time, o->partition, o->account, o->launcher};
-    const char *sets[LIST_MAX + 4];
+    const char *sets[REEVE_VERB_LIST_MAX + 4];
     char texts[4][256];
-    uint32_t count = o->set_count;
-    memcpy(sets, o->sets, sizeof(sets[0]) * count);
+    uint32_t count = o->sets.count;
+    memcpy(sets, o->sets.text, sizeof(sets[0]) * count);
     for (uint32_t i = 0; i < 4; i++) {
         if (values[i] == NULL) continue;
         int n = snprintf(texts[i], sizeof(texts[i]), "resources.%s=\"%s\"", keys[i], values[i]);
@@ -148,10 +136,10 @@ static reeve_status make_script(const struct submit_options *o, const struct ree
         .account = job->resources.account,
         .srun = job->resources.launcher == REEVE_LAUNCHER_SRUN,
         .chain = o->chain > 0,
-        .sets = o->sets,
-        .set_count = o->set_count,
-        .extras = o->extras,
-        .extra_count = o->extra_count,
+        .sets = o->sets.text,
+        .set_count = o->sets.count,
+        .extras = o->extras.text,
+        .extra_count = o->extras.count,
     };
     reeve_submission_cores(&s, job);
     const struct reeve_gpus_asked asked = {(uint32_t)o->nodes, (uint32_t)o->tasks_per_node, (uint32_t)o->gpus_per_node,
@@ -281,8 +269,8 @@ static const struct reeve_opt submit_opts[] = {
     {OPT_ACCOUNT, "account", "NAME", "account to charge"},
     {OPT_LAUNCHER, "launcher", "NAME", "mpirun (default) or srun"},
     {OPT_CHAIN, "chain", "N", "N jobs, one after the other, instead of one that is queued again"},
-    {OPT_RUN_DIR, "run-dir", "DIR", "the run's folder (default: runs/<name of the job>)"},
-    {OPT_SET, "set", "KEY=VALUE", "replace a key of the job, e.g. train.steps=100; can be repeated"},
+    REEVE_OPT_RUN_DIR,
+    REEVE_OPT_SET,
     {OPT_SBATCH, "sbatch", "OPTIONS", "more options of sbatch, e.g. \"--qos=long --exclusive\"; can be repeated"},
     {OPT_DRY_RUN, "dry-run", NULL, "print the script and what Slurm would say, and leave nothing behind"},
     {OPT_WAIT, "wait", NULL, "wait until the run has ended; the exit code is that of the run"},
