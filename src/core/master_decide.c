@@ -159,32 +159,45 @@ static void decide_reduce_end(const reeve_master *m, struct reeve_decision *d)
         master_add_event(d, REEVE_EVENT_STOP_ASKED)->arg = REEVE_JOB_DIVERGED;
 }
 
-static bool decide_lease(const reeve_master *m, reeve_time_ns now_ns, struct reeve_decision *d)
+bool master_pick(const reeve_master *m, uint32_t *worker, reeve_task_id *id)
 {
+    bool alone = master_active_workers(m) == 1;
     uint32_t w = m->hungry_head;
     for (uint32_t n = 0; w != 0 && n < PICK_LOOK_MAX; n++, w = m->workers[w].hungry_next) {
-        reeve_task_id id;
-        bool alone = master_active_workers(m) == 1;
-        if (reeve_queue_pick(m->queue, (reeve_worker_id){w}, m->workers[w].node, alone, &id) != REEVE_OK) continue;
-        const struct reeve_task *t = reeve_queue_task(m->queue, id);
-        struct reeve_event *ev = master_add_event(d, REEVE_EVENT_TASK_LEASED);
-        ev->task = id.v;
-        ev->worker = w;
-        ev->attempt = t->attempt + 1;
-        ev->step = t->step;
-        ev->arg = (uint32_t)t->key;
-        ev->a = t->kind;
-        ev->b = (uint64_t)(now_ns + m->config.lease_term_ns);
-        struct reeve_frame *f = master_add_frame(m, d, w, REEVE_FRAME_LEASE);
-        f->task = id.v;
-        f->attempt = ev->attempt;
-        f->step = t->step;
-        f->arg = (uint32_t)t->key;
-        f->a = t->kind;
-        f->c = t->sequence;
+        if (reeve_queue_pick(m->queue, (reeve_worker_id){w}, m->workers[w].node, alone, id) != REEVE_OK) continue;
+        *worker = w;
         return true;
     }
     return false;
+}
+
+struct reeve_frame *master_lease(const reeve_master *m, uint32_t worker, reeve_task_id id, reeve_time_ns now_ns,
+                                 struct reeve_decision *d)
+{
+    const struct reeve_task *t = reeve_queue_task(m->queue, id);
+    struct reeve_event *ev = master_add_event(d, REEVE_EVENT_TASK_LEASED);
+    ev->task = id.v;
+    ev->worker = worker;
+    ev->attempt = t->attempt + 1;
+    ev->step = t->step;
+    ev->arg = (uint32_t)t->key;
+    ev->a = t->kind;
+    ev->b = (uint64_t)(now_ns + m->config.lease_term_ns);
+    struct reeve_frame *f = master_add_frame(m, d, worker, REEVE_FRAME_LEASE);
+    f->task = id.v;
+    f->attempt = ev->attempt;
+    f->step = t->step;
+    f->arg = (uint32_t)t->key;
+    f->a = t->kind;
+    f->c = t->sequence;
+    return f;
+}
+
+static void decide_lease(const reeve_master *m, reeve_time_ns now_ns, struct reeve_decision *d)
+{
+    uint32_t worker;
+    reeve_task_id id;
+    if (master_pick(m, &worker, &id)) (void)master_lease(m, worker, id, now_ns, d);
 }
 
 /* All that a checkpoint needs is there: if the workers hold the same weights, the index can be written. */
@@ -277,7 +290,7 @@ static void decide_tick(const reeve_master *m, reeve_time_ns now_ns, struct reev
     }
     if (m->phase == REEVE_PHASE_DRAIN && master_active_workers(m) == 0)
         master_add_event(d, REEVE_EVENT_PHASE)->arg = REEVE_PHASE_ENDED;
-    if (d->event_count == 0 && m->phase < REEVE_PHASE_DRAIN) (void)decide_lease(m, now_ns, d);
+    if (d->event_count == 0 && m->phase < REEVE_PHASE_DRAIN) decide_lease(m, now_ns, d);
 }
 
 static void decide_ckpt_done(const reeve_master *m, const struct reeve_master_input *in, struct reeve_decision *d)

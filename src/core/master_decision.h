@@ -22,6 +22,10 @@ void master_decide_regrouped(const reeve_master *m, const struct reeve_master_in
 void master_decide_holding(const reeve_master *m, const struct reeve_master_input *in, struct reeve_decision *d);
 void master_decide_rejoin(const reeve_master *m, const struct reeve_master_input *in, struct reeve_decision *d);
 void master_decide_settling(const reeve_master *m, struct reeve_decision *d);
+/* The next worker that wants a task, and a task for it; false: there is none. A lease of it: its frame. */
+bool master_pick(const reeve_master *m, uint32_t *worker, reeve_task_id *id);
+struct reeve_frame *master_lease(const reeve_master *m, uint32_t worker, reeve_task_id id, reeve_time_ns now_ns,
+                                 struct reeve_decision *d);
 void master_decide_boundary(const reeve_master *m, struct reeve_decision *d);
 /* kind: RUN_ENDED or RUN_STOPPED. The workers are told to finish and to say goodbye. */
 void master_end_run(const reeve_master *m, uint16_t kind, struct reeve_decision *d);

@@ -6,7 +6,6 @@
 #include "core/task_list.h"
 
 #define RETRY_DOUBLINGS_MAX 6
-#define PICK_LOOK_MAX 16 /* hungry workers looked at per decision: bounds the work of a turn */
 
 static struct reeve_event *word_event(struct reeve_decision *d, uint16_t kind, const struct reeve_master_input *in)
 {
@@ -82,40 +81,22 @@ static bool decide_load(const reeve_master *m, struct reeve_decision *d)
     return true;
 }
 
-static bool decide_lease(const reeve_master *m, reeve_time_ns now_ns, struct reeve_decision *d)
+static void decide_lease(const reeve_master *m, reeve_time_ns now_ns, struct reeve_decision *d)
 {
-    uint32_t w = m->hungry_head;
-    bool alone = master_active_workers(m) == 1;
-    for (uint32_t n = 0; w != 0 && n < PICK_LOOK_MAX; n++, w = m->workers[w].hungry_next) {
-        reeve_task_id id;
-        if (reeve_queue_pick(m->queue, (reeve_worker_id){w}, m->workers[w].node, alone, &id) != REEVE_OK) continue;
-        const struct reeve_task *t = reeve_queue_task(m->queue, id);
-        if (t->crashes >= m->config.crash_limit) { /* wherever it ran, that worker was lost */
-            struct reeve_event *ev = master_add_event(d, REEVE_EVENT_TASK_DEAD);
-            ev->task = id.v;
-            ev->attempt = t->attempt;
-            ev->arg = REEVE_WORKER_LOST;
-            ev->a = t->kind;
-            d->sync = true;
-            return true;
-        }
-        struct reeve_event *ev = master_add_event(d, REEVE_EVENT_TASK_LEASED);
-        ev->task = id.v;
-        ev->worker = w;
-        ev->attempt = t->attempt + 1;
-        ev->arg = (uint32_t)t->key;
-        ev->a = t->kind;
-        ev->b = (uint64_t)(now_ns + m->config.lease_term_ns);
-        struct reeve_frame *f = master_add_frame(m, d, w, REEVE_FRAME_LEASE);
-        f->task = id.v;
-        f->attempt = ev->attempt;
-        f->arg = (uint32_t)t->key;
-        f->a = t->kind;
-        f->b = m->config.tasks->entries[t->key].time_limit_s;
-        f->c = t->sequence;
-        return true;
+    uint32_t worker;
+    reeve_task_id id;
+    if (!master_pick(m, &worker, &id)) return;
+    const struct reeve_task *t = reeve_queue_task(m->queue, id);
+    if (t->crashes < m->config.crash_limit) {
+        master_lease(m, worker, id, now_ns, d)->b = m->config.tasks->entries[t->key].time_limit_s;
+        return;
     }
-    return false;
+    struct reeve_event *ev = master_add_event(d, REEVE_EVENT_TASK_DEAD); /* wherever it ran, that worker was lost */
+    ev->task = id.v;
+    ev->attempt = t->attempt;
+    ev->arg = REEVE_WORKER_LOST;
+    ev->a = t->kind;
+    d->sync = true;
 }
 
 void master_list_tick(const reeve_master *m, reeve_time_ns now_ns, struct reeve_decision *d)
@@ -138,5 +119,5 @@ void master_list_tick(const reeve_master *m, reeve_time_ns now_ns, struct reeve_
     if (complete) master_end_run(m, REEVE_EVENT_RUN_ENDED, d);
     else if (stopping && reeve_queue_count(m->queue, REEVE_STATE_LEASED) == 0)
         master_end_run(m, REEVE_EVENT_RUN_STOPPED, d);
-    else if (!stopping && !decide_load(m, d)) (void)decide_lease(m, now_ns, d);
+    else if (!stopping && !decide_load(m, d)) decide_lease(m, now_ns, d);
 }
