@@ -18,7 +18,7 @@
 
 #define REEVE_CHECKPOINT_BLOCK_BYTES (1u << 20) /* one XXH3-64 per block */
 #define REEVE_CHECKPOINT_PARTS_MAX 65536u
-#define REEVE_CHECKPOINT_BUILD_BYTES 256u
+#define REEVE_CHECKPOINT_BUILD_BYTES 512u
 
 /* What a part file is known by; travels to the master in a frame (file name follows from `part`). */
 struct reeve_checkpoint_part {
