@@ -35,6 +35,8 @@ reeve_status master_loop_flush_outbox(reeve_master_loop *l, uint32_t worker, str
 void master_loop_put_frame(reeve_master_loop *l, uint32_t worker, const struct reeve_frame *frame)
 {
     struct outbox *o = &l->outbox[worker];
+    if (!o->listed) l->unsent[l->unsent_count++] = worker;
+    o->listed = true;
     /* A worker gets a bounded number of frames in a turn (credits, and a few words of each kind), so this fits. */
     bool fits = reeve_frame_push(o->message, sizeof(o->message), &o->bytes, frame, NULL);
     REEVE_ASSERT(fits);
@@ -58,8 +60,11 @@ static void put_outgoing(reeve_master_loop *l, const struct reeve_outgoing *out)
 reeve_status master_loop_send_all(reeve_master_loop *l, struct reeve_error *err)
 {
     reeve_status st = REEVE_OK;
-    for (uint32_t w = 1; w <= l->config.workers && st == REEVE_OK; w++)
+    while (l->unsent_count > 0 && st == REEVE_OK) {
+        uint32_t w = l->unsent[--l->unsent_count];
+        l->outbox[w].listed = false;
         st = master_loop_flush_outbox(l, w, err);
+    }
     return st;
 }
 
@@ -486,10 +491,12 @@ reeve_status reeve_master_loop_create(const struct reeve_master_loop_config *con
         reeve_time_limit_set_drain(&l->deadline.limit,
                                    (config->job->exec.drain_s + config->job->exec.grace_s) * REEVE_SECOND_NS);
     l->outbox = calloc((size_t)config->workers + 1, sizeof(*l->outbox));
+    l->unsent = calloc((size_t)config->workers + 1, sizeof(*l->unsent));
     l->here = calloc((size_t)config->workers + 1, sizeof(*l->here));
     l->hosts = reeve_host_watch_create(config->workers);
     reeve_status st = REEVE_OK;
-    if (l->outbox == NULL || l->here == NULL) st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "master: out of memory");
+    if (l->outbox == NULL || l->unsent == NULL || l->here == NULL)
+        st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "master: out of memory");
     if (st == REEVE_OK)
         st = reeve_report_create(config->run_dir, config->job, recovered->run_id,
                                  recovered->plan != NULL ? reeve_plan_epoch_samples(recovered->plan) : 0,
@@ -524,6 +531,7 @@ void reeve_master_loop_destroy(reeve_master_loop *l)
     reeve_host_watch_destroy(l->hosts);
     reeve_deadline_fini(&l->deadline);
     free(l->here);
+    free(l->unsent);
     free(l->outbox);
     free(l);
 }

@@ -13,6 +13,7 @@
 
 struct outbox {
     size_t bytes;
+    bool listed; /* in `unsent` */
     unsigned char message[OUTBOX_BYTES];
 };
 
@@ -28,6 +29,8 @@ struct reeve_master_loop {
     reeve_host_watch *hosts;           /* owned */
     struct reeve_deadline deadline;
     struct outbox *outbox;             /* (workers + 1,) owned */
+    uint32_t *unsent;                  /* (workers + 1,) owned; the first unsent_count have frames waiting, or had */
+    uint32_t unsent_count;
     bool *here;                        /* (workers + 1,) owned; not lost, whether they have joined or not */
     uint32_t epoch;                    /* membership epoch: of every frame */
     uint32_t ckpt_epoch;               /* in which the checkpoint under way was begun: part of its folder's name */
