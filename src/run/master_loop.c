@@ -31,13 +31,24 @@ reeve_status master_loop_flush_outbox(reeve_master_loop *l, uint32_t worker, str
     return l->transport->ops->send(l->transport, worker, o->message, n, err);
 }
 
+/* What justifies the frames that wait must be durable before they leave. What fails here, send_all() tells. */
+static void make_room(reeve_master_loop *l, uint32_t worker)
+{
+    struct reeve_error *err = &l->unsent_err;
+    if (err->status == REEVE_OK) err->status = master_loop_make_epoch_durable(l, err);
+    if (err->status == REEVE_OK) err->status = master_loop_flush_outbox(l, worker, err);
+    l->outbox[worker].bytes = 0;
+}
+
 /* Put a frame behind the others for this worker; they leave after the turn's sync. */
 void master_loop_put_frame(reeve_master_loop *l, uint32_t worker, const struct reeve_frame *frame)
 {
     struct outbox *o = &l->outbox[worker];
     if (!o->listed) l->unsent[l->unsent_count++] = worker;
     o->listed = true;
-    /* A worker gets a bounded number of frames in a turn (credits, and a few words of each kind), so this fits. */
+    if (reeve_frame_push(o->message, sizeof(o->message), &o->bytes, frame, NULL)) return;
+    /* A turn's words fill more than a message when a worker holds much that the journal does not know. */
+    make_room(l, worker);
     bool fits = reeve_frame_push(o->message, sizeof(o->message), &o->bytes, frame, NULL);
     REEVE_ASSERT(fits);
 }
@@ -59,7 +70,11 @@ static void put_outgoing(reeve_master_loop *l, const struct reeve_outgoing *out)
 
 reeve_status master_loop_send_all(reeve_master_loop *l, struct reeve_error *err)
 {
-    reeve_status st = REEVE_OK;
+    reeve_status st = l->unsent_err.status;
+    if (st != REEVE_OK) {
+        *err = l->unsent_err;
+        l->unsent_err = (struct reeve_error){0};
+    }
     while (l->unsent_count > 0 && st == REEVE_OK) {
         uint32_t w = l->unsent[--l->unsent_count];
         l->outbox[w].listed = false;

@@ -31,6 +31,7 @@ struct reeve_master_loop {
     struct outbox *outbox;             /* (workers + 1,) owned */
     uint32_t *unsent;                  /* (workers + 1,) owned; the first unsent_count have frames waiting, or had */
     uint32_t unsent_count;
+    struct reeve_error unsent_err;     /* of a message that had to leave before the turn's end */
     bool *here;                        /* (workers + 1,) owned; not lost, whether they have joined or not */
     uint32_t epoch;                    /* membership epoch: of every frame */
     uint32_t ckpt_epoch;               /* in which the checkpoint under way was begun: part of its folder's name */
