@@ -33,8 +33,7 @@ static void measure(struct reeve_stall *s, uint64_t step, reeve_time_ns now_ns)
 {
     if (step <= s->mark.step) return;
     if (s->stepped_ns != 0)
-        s->step_took_ns[s->step_count++ % REEVE_STALL_STEPS] =
-            (now_ns - s->stepped_ns) / (reeve_time_ns)(step - s->mark.step);
+        reeve_recent_add(&s->steps, (now_ns - s->stepped_ns) / (reeve_time_ns)(step - s->mark.step));
     s->stepped_ns = now_ns;
 }
 
@@ -52,22 +51,9 @@ void reeve_stall_look(struct reeve_stall *s, const struct reeve_stall_mark *mark
     s->mark = *mark;
 }
 
-static reeve_time_ns median_step(const struct reeve_stall *s)
-{
-    reeve_time_ns sorted[REEVE_STALL_STEPS];
-    uint32_t count = s->step_count < REEVE_STALL_STEPS ? s->step_count : REEVE_STALL_STEPS;
-    for (uint32_t i = 0; i < count; i++) { /* insertion: there are few */
-        uint32_t at = i;
-        for (; at > 0 && sorted[at - 1] > s->step_took_ns[i]; at--)
-            sorted[at] = sorted[at - 1];
-        sorted[at] = s->step_took_ns[i];
-    }
-    return count > 0 ? sorted[count / 2] : 0;
-}
-
 reeve_time_ns reeve_stall_patience(const struct reeve_stall *s)
 {
-    reeve_time_ns patience = STEPS_OF_PATIENCE * median_step(s);
+    reeve_time_ns patience = STEPS_OF_PATIENCE * reeve_recent_median(&s->steps);
     if (patience < s->floor_ns) patience = s->floor_ns;
     return s->mark.work == REEVE_STALL_STEPPING ? patience : LONGER_WORK * patience;
 }

@@ -7,9 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/recent.h"
 #include "reeve/ids.h"
-
-#define REEVE_STALL_STEPS 31u /* the median is taken over so many of the last figures */
 
 /* What the job is seen to be doing. All but STEPPING takes as long as it takes: the patience is longer then. */
 enum reeve_stall_work { REEVE_STALL_STARTING, REEVE_STALL_STEPPING, REEVE_STALL_EVALUATING, REEVE_STALL_SAVING };
@@ -30,9 +29,8 @@ struct reeve_stall_mark {
 struct reeve_stall {
     reeve_time_ns floor_ns;
     reeve_time_ns looked_ns, moved_ns;
-    reeve_time_ns stepped_ns;                      /* when the step was last seen to change; 0: not in this launch */
-    reeve_time_ns step_took_ns[REEVE_STALL_STEPS]; /* a ring; kept from launch to launch */
-    uint32_t step_count;                           /* figures ever put into it */
+    reeve_time_ns stepped_ns;  /* when the step was last seen to change; 0: not in this launch */
+    struct reeve_recent steps; /* what each took; kept from launch to launch */
     struct reeve_stall_mark mark;
 };
 

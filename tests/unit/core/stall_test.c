@@ -161,7 +161,7 @@ static void stall_never_cries_over_any_steady_run(void **state)
                 next_ns += base_ns + (reeve_time_ns)fx_below(&r, 9 * (uint64_t)base_ns);
             }
             reeve_stall_look(&o.stall, &o.mark, o.now_ns);
-            if (o.stall.step_count >= 5 || 10 * base_ns < FLOOR_NS) assert_false(reeve_stall_is_hung(&o.stall));
+            if (o.stall.steps.count >= 5 || 10 * base_ns < FLOOR_NS) assert_false(reeve_stall_is_hung(&o.stall));
         }
     }
 }
