@@ -22,7 +22,7 @@ for victim in worker master worker all; do
     sleep "0.$((RANDOM % 10))$((RANDOM % 10))"
     mapfile -t ranks < <(ranks_of run)
     case $victim in
-    worker) kill -KILL "${ranks[RANDOM % (${#ranks[@]} - 1) + 1]:-${ranks[0]}}" ;;
+    worker) kill -KILL "$(worker_of run)" ;;
     master) kill -KILL "${ranks[0]}" ;;
     all) kill -KILL "${ranks[@]}" ;;
     esac 2>/dev/null

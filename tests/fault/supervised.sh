@@ -24,6 +24,9 @@ end_run() {
 # The ranks of a run, the master first: those whose command line names its folder.
 ranks_of() { pgrep -f -- "^[^ ]*reeve-rank(-cuda)? --run-dir $PWD/$1 " | sort -n; }
 
+# worker_of RUN: one of its workers, at random; while they are being started perhaps the master, or nobody.
+worker_of() { ranks_of "$1" | sed 1d | shuf -n 1 --random-source=<(yes "$RANDOM") | grep . || ranks_of "$1" | head -n 1; }
+
 # The launcher; with one worker there is none.
 launcher_of() { pgrep -P "$run" -f -- "(mpirun|prterun) .*--run-dir $PWD/$1 "; }
 

@@ -30,7 +30,7 @@ for ((k = 1; k <= kills; k++)); do
     0 | 1) launcher_kills=$((launcher_kills + 1)); kill -KILL "$(launcher_of run)" ;;
     2) all_kills=$((all_kills + 1)); kill -KILL "${ranks[@]}" "$(launcher_of run)" ;;
     3 | 4) master_kills=$((master_kills + 1)); kill -KILL "${ranks[0]}" ;;
-    *) worker_kills=$((worker_kills + 1)); kill -KILL "${ranks[RANDOM % (${#ranks[@]} - 1) + 1]:-${ranks[0]}}" ;;
+    *) worker_kills=$((worker_kills + 1)); kill -KILL "$(worker_of run)" ;;
     esac 2>/dev/null
     wait_for 60 more_restarts run "$before" || { tail run.out; fail "kill $k was not followed by a restart"; }
     kill -0 "$run" 2>/dev/null || { tail run.out; fail "the supervisor ended after kill $k"; }
