@@ -8,7 +8,8 @@
 need_ulfm
 
 tasks=600
-seq "$tasks" | sed 's|.*|sleep 0.02; echo done >>effects/$REEVE_TASK|' >list.txt
+# The second half waits until both are lost, so that the run cannot end before.
+seq "$tasks" | sed 's|.*|[ & -le 300 ] \|\| until [ -e lost ]; do sleep 0.05; done; sleep 0.02; echo done >>effects/$REEVE_TASK|' >list.txt
 mkdir effects
 exec_job <<<'  list.txt'
 effects() { find effects -type f | wc -l; }
@@ -19,6 +20,7 @@ wait_for 60 more_effects 50 || fail "no command ended"
 kill_ranks "$PWD/run" "$(worker_pids "$PWD/run" | head -n 1)"
 wait_for 60 more_effects 200 || fail "the run stands still without a worker"
 kill_ranks "$PWD/run" "$(master_pid "$PWD/run")"
+touch lost
 end_run 0 "$PWD/run"
 expect_equal "killed" "$kills" 2
 exactly_once run "$tasks"
@@ -34,6 +36,6 @@ wait_for 60 taken || fail "STOP was not heard"
 sleep 1.5 # the workers know of it by now; on a machine that is slower than that it is asked once more
 kill_ranks "$PWD/stop" "$(master_pid "$PWD/stop")"
 over() { ! kill -0 "$run" 2>/dev/null; }
-wait_for 30 over || touch stop/STOP
+wait_for 10 over || touch stop/STOP
 end_run 75 "$PWD/stop"
 expect_text stop/starts.jsonl '"event":"end".*"cause":"asked","exit_code":75'
