@@ -11,7 +11,7 @@ sed -i -e 's|\./libridge.so|faulty.so|; s/steps: 60/steps: 12/; s/every: 20,/eve
     -e 's/eval_every: 20/eval_every: 0, refused_max: 2/' job.yaml
 printf 'faults: {crash_limit: 2, attempts_max: 2, restart_wait_s: 1}\n' >>job.yaml
 
-ulfm() { reeve version --json | grep -q '"ulfm": *true'; }
+ulfm() { reeve version --json | grep '"ulfm": *true' >/dev/null; }
 
 ends() { # ends FAULT CODE PATTERN [WORKERS [ARGUMENT...]]
     export REEVE_TEST_FAULT=$1

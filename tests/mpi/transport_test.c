@@ -9,7 +9,7 @@
 #include "net/mpi_transport.h"
 #include "rig.h"
 
-#define STORM_MESSAGES 100000u /* in all, in each direction */
+#define STORM_MESSAGES 50000u /* in all, in each direction */
 
 static reeve_transport *transport_create(void)
 {
