@@ -87,7 +87,7 @@ start_host() { # start_host HOST ADDRESS
     setsid timeout --signal=KILL "${REEVE_CLUSTER_SECONDS:-1200}" \
         unshare --net --uts --mount --pid --fork --kill-child=KILL bash "$self" live "$dir" "$1" "$2" \
         </dev/null >>"$dir/log/host.$1" 2>&1 &
-    for _ in $(seq 200); do
+    for _ in $(seq 1200); do # a minute: a host is there in a tenth of a second, where the machine has time for it
         [ ! -s "$dir/host.$1" ] || break
         sleep 0.05
     done
@@ -116,7 +116,7 @@ stop_host() { # stop_host HOST: at once, with all that runs on it
     pid=$(pid_of "$1")
     rm -f "$dir/host.$1"
     kill -KILL "$pid" 2>/dev/null || return 0
-    for _ in $(seq 200); do
+    for _ in $(seq 1200); do
         kill -0 "$pid" 2>/dev/null || return 0
         sleep 0.05
     done
@@ -212,7 +212,7 @@ up() { # up N
         --log-file="$dir/log/munged" --seed-file="$dir/munge.seed" 2>/dev/null
     enter ctl slurmctld
     for ((i = 1; i <= $1; i++)); do start_node "$i"; done
-    for _ in $(seq 150); do
+    for _ in $(seq 600); do
         [ "$(idle_hosts)" != "$1" ] || return 0
         sleep 0.2
     done
