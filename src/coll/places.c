@@ -79,6 +79,7 @@ static int find(struct places *p, MPI_Comm comm, uint32_t host_size, struct shar
     int rc = MPI_Comm_rank(comm, &rank);
     if (rc == MPI_SUCCESS) rc = MPI_Comm_size(comm, &size);
     if (rc == MPI_SUCCESS) rc = split_hosts(comm, host_size, rank, &host);
+    if (rc != MPI_SUCCESS) host = MPI_COMM_NULL; /* Open MPI 5.0 hands out one half made: to revoke it is a crash */
     if (rc == MPI_SUCCESS) rc = MPI_Comm_rank(host, &local_rank);
     if (rc == MPI_SUCCESS) rc = MPI_Comm_size(host, &local_size);
     first_rank = rank;

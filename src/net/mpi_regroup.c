@@ -71,6 +71,8 @@ static int make(struct group *g, uint32_t member, bool works)
     if (g->members == NULL) return MPI_ERR_NO_MEM;
     rc = MPI_Allgather(&member, 1, MPI_UINT32_T, g->members, 1, MPI_UINT32_T, g->control);
     if (rc == MPI_SUCCESS) rc = MPI_Comm_split(g->control, works ? 0 : MPI_UNDEFINED, g->rank, &g->workers);
+    if (rc != MPI_SUCCESS)
+        g->workers = MPI_COMM_NULL; /* Open MPI 5.0 hands out one half made: to revoke it is a crash */
     if (rc == MPI_SUCCESS && g->workers != MPI_COMM_NULL) rc = MPI_Comm_set_errhandler(g->workers, MPI_ERRORS_RETURN);
     return rc;
 }
@@ -80,9 +82,11 @@ static bool try_round(MPI_Comm old, uint32_t member, bool works, struct group *g
 {
     *g = (struct group){.control = MPI_COMM_NULL, .workers = MPI_COMM_NULL};
     *rc = MPIX_Comm_shrink(old, &g->control);
+    if (*rc != MPI_SUCCESS) g->control = MPI_COMM_NULL; /* half made, as in make() */
     if (*rc != MPI_SUCCESS) return false;
     *rc = make(g, member, works);
     int all_well = *rc == MPI_SUCCESS;
+    if (!all_well) (void)MPIX_Comm_revoke(g->control); /* others may still wait for us in one of its collectives */
     int agreed = MPIX_Comm_agree(g->control, &all_well);
     if (*rc == MPI_SUCCESS) *rc = agreed;
     return agreed == MPI_SUCCESS && all_well;

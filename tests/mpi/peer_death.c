@@ -2,12 +2,15 @@
  *   death       the last rank kills itself in the middle of a conversation; the others are told, and go on
  *   sum         the last worker kills itself in the middle of a sum; the others give it up (workers share memory)
  *   sum-ring    the same, with messages only
+ *   regroup SEED   one after the other dies while they come together after the one before, each at another moment; the
+ *               last two go on
  *   absent      rank 1 never comes to the end; rank 0 leaves with code 5 at its deadline */
 #include <mpi.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #if defined(OPEN_MPI) || defined(MPICH)
@@ -160,6 +163,28 @@ static void die_in_a_sum(uint32_t host_size)
     go_on(t, &h, rig.size - 1);
 }
 
+/* The kernel ends this process at some moment of what comes next. */
+static void die_within_us(uint64_t us)
+{
+    struct itimerval timer = {.it_value = {.tv_usec = (suseconds_t)us + 1}};
+    (void)signal(SIGALRM, SIG_DFL);
+    RIG_CHECK(setitimer(ITIMER_REAL, &timer, NULL) == 0);
+}
+
+/* Who was to die and has not is killed behind the regrouping: then the next one is about that. */
+static void regroup_while_others_die(uint64_t seed)
+{
+    struct reeve_error err = {.text = ""};
+    for (uint64_t round = 0; rig.size > 2; round++) {
+        bool last = rig.rank == rig.size - 1;
+        uint64_t us = reeve_random_below(seed, round, 0, round % 2 == 0 ? 1000 : 20000);
+        if (last) die_within_us(us);
+        RIG_OK(reeve_mpi_session_regroup(&rig, rig.member != 0, RIG_WAIT_NS / 2, 70, &err), err);
+        if (last) (void)kill(getpid(), SIGKILL);
+    }
+    (void)printf("rank %u goes on\n", rig.rank);
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "death";
@@ -170,6 +195,7 @@ int main(int argc, char **argv)
     if (strcmp(what, "death") == 0) die_in_a_conversation();
     else if (strcmp(what, "sum") == 0) die_in_a_sum(0);
     else if (strcmp(what, "sum-ring") == 0) die_in_a_sum(1);
+    else if (strcmp(what, "regroup") == 0) regroup_while_others_die(argc > 2 ? strtoull(argv[2], NULL, 10) : 1);
     else if (absent && rig.rank == 1) (void)sleep(ABSENT_SECONDS);
     reeve_time_ns deadline_ns = reeve_clock_now() + (absent ? REEVE_SECOND_NS / 2 : RIG_WAIT_NS);
     (void)reeve_mpi_session_close(&rig, deadline_ns, absent ? 5 : 0);

@@ -39,6 +39,12 @@ if mpirun --version | grep 'Open MPI) [5-9]' >/dev/null; then # not -q: mpirun w
         survive 4 "$how"
         expect_equal "$how: workers that gave it up" "$(grep -c 'gave the sum up$' stdout)" 2
     done
+    # Goal: they come together whenever another one dies meanwhile. Method: all but two die, one in each regrouping.
+    seed=${REEVE_TEST_SEED:-$$}
+    echo "seed $seed"
+    run 8 --with-ft ulfm "$program" regroup "$seed"
+    expect_no_text stderr 'FAILED|Caught signal|did not come together'
+    expect_equal "ranks left of 8" "$(grep -c 'goes on$' stdout)" 2
     echo "with ULFM: told and survived"
 else
     echo "no ULFM here: the death of a rank ends the job"
