@@ -40,7 +40,8 @@ reeve_status reeve_metrics_append(reeve_metrics_file *m, const struct reeve_metr
         o != NULL && set(o, "step", json_integer((json_int_t)row->step)) &&
         set(o, "time", json_real(seconds_of(row->wall_ns))) && set(o, "epoch", json_integer((json_int_t)row->epoch)) &&
         set(o, "samples", json_integer((json_int_t)row->samples)) && set(o, "workers", json_integer(row->workers)) &&
-        set(o, "loss", real_or_null(row->loss)) && set(o, "learning_rate", real_or_null(row->learning_rate)) &&
+        set(o, "membership_epoch", json_integer(row->membership_epoch)) && set(o, "loss", real_or_null(row->loss)) &&
+        set(o, "learning_rate", real_or_null(row->learning_rate)) &&
         set(o, "grad_norm", real_or_null(row->grad_norm)) && set(o, "tokens_per_s", real_or_null(row->tokens_per_s)) &&
         set(o, "step_seconds", real_or_null(row->step_seconds));
     if (complete && isfinite(row->eval_loss)) complete = set(o, "eval_loss", json_real(row->eval_loss));

@@ -16,9 +16,10 @@ struct reeve_metrics_row {
     uint64_t epoch;   /* epoch of the data of the step's first sample */
     uint64_t samples; /* that entered the model up to and with this step */
     uint32_t workers;
-    bool refused;     /* the weights did not change: NaN, infinity or overflow */
-    double loss;      /* nats per token; NaN: none (null in the file) */
-    double eval_loss; /* NaN unless it was measured after this step */
+    uint32_t membership_epoch; /* which membership of the job committed it */
+    bool refused;              /* the weights did not change: NaN, infinity or overflow */
+    double loss;               /* nats per token; NaN: none (null in the file) */
+    double eval_loss;          /* NaN unless it was measured after this step */
     double learning_rate, grad_norm;
     double tokens_per_s;
     double step_seconds; /* from the commit before to this one */

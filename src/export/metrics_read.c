@@ -47,7 +47,7 @@ static bool rows_push(struct rows *rows, const struct reeve_metrics_row *row)
 
 static bool take_row(const json_t *object, struct reeve_metrics_row *row)
 {
-    uint64_t workers = 0;
+    uint64_t workers = 0, membership = 0;
     *row = (struct reeve_metrics_row){0};
     bool whole = take_u64(object, "step", &row->step) && take_u64(object, "epoch", &row->epoch) &&
                  take_u64(object, "samples", &row->samples) && take_u64(object, "workers", &workers);
@@ -55,6 +55,8 @@ static bool take_row(const json_t *object, struct reeve_metrics_row *row)
     /* a time outside the range of 64-bit nanoseconds is as good as none */
     row->wall_ns = time_s > 0.0 && time_s < 9.0e9 ? (int64_t)(time_s * 1e9) : 0;
     row->workers = (uint32_t)workers;
+    if (take_u64(object, "membership_epoch", &membership) && membership <= UINT32_MAX)
+        row->membership_epoch = (uint32_t)membership; /* older files have none */
     row->refused = json_is_true(json_object_get(object, "refused"));
     row->loss = take_real(object, "loss");
     row->eval_loss = take_real(object, "eval_loss");

@@ -126,6 +126,7 @@ static void step_committed(reeve_report *r, const reeve_master *m, const struct 
         .epoch = (samples - r->job->train.global_batch) / r->epoch_samples,
         .samples = samples,
         .workers = s.workers,
+        .membership_epoch = s.epoch,
         .refused = refused,
         .loss = r->status.loss,
         .eval_loss = NAN,

@@ -22,6 +22,7 @@ static struct reeve_metrics_row row_of(uint64_t step, double loss)
                                       .epoch = step / 10,
                                       .samples = step * 32,
                                       .workers = 2,
+                                      .membership_epoch = 1 + (uint32_t)(step / 7),
                                       .loss = loss,
                                       .eval_loss = NAN,
                                       .learning_rate = 1e-3,
@@ -62,6 +63,7 @@ static void rows_written_are_rows_read(void **state)
         assert_true(rows[i].loss == 1.0 / 3.0);
         assert_true(isnan(rows[i].eval_loss));
         assert_int_equal(rows[i].samples, (i + 1) * 32);
+        assert_int_equal(rows[i].membership_epoch, 1 + (i + 1) / 7);
         assert_false(rows[i].refused);
     }
     free(rows);
