@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -90,6 +91,31 @@ size_t reeve_launch_shared_count(const char *id)
     if (dir == NULL) return 0;
     for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
         count += strncmp(entry->d_name, match, (size_t)n) == 0;
+    (void)closedir(dir);
+    return count;
+}
+
+size_t reeve_launch_shared_files(const char *id, uint64_t *bytes)
+{
+    char match[sizeof(PREFIX) + REEVE_LAUNCH_ID_BYTES], path[REEVE_PATH_BYTES_MAX];
+    int n = snprintf(match, sizeof(match), PREFIX "%.*s", (int)REEVE_LAUNCH_RUN_CHARS, id);
+    size_t count = 0;
+    *bytes = 0;
+    DIR *dir = opendir(SHARED);
+    if (dir == NULL) return 0;
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        if (strncmp(entry->d_name, match, (size_t)n) != 0) continue;
+        DIR *folder =
+            reeve_path_join(path, sizeof(path), SHARED, entry->d_name, NULL) == REEVE_OK ? opendir(path) : NULL;
+        struct stat file;
+        for (const struct dirent *inner; folder != NULL && (inner = readdir(folder)) != NULL;) {
+            if (fstatat(dirfd(folder), inner->d_name, &file, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(file.st_mode))
+                continue;
+            count++;
+            *bytes += (uint64_t)file.st_blocks * 512;
+        }
+        if (folder != NULL) (void)closedir(folder);
+    }
     (void)closedir(dir);
     return count;
 }

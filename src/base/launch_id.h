@@ -25,6 +25,8 @@ void reeve_launch_shared_end(void);
 void reeve_launch_shared_sweep(const char *id);
 /* How many names there are now in /dev/shm of any launch of this run (the first REEVE_LAUNCH_RUN_CHARS of an id). */
 size_t reeve_launch_shared_count(const char *id);
+/* Files in the folders of a run's launches, and their bytes: what its ranks share now. */
+size_t reeve_launch_shared_files(const char *id, uint64_t *bytes);
 /* Remove the folder of sockets and tables that Open MPI's launcher, which was this process, keeps among the temporary
  * files of this host. Only after it has ended: then it was killed, or the folder is gone. */
 void reeve_launch_session_sweep(pid_t launcher);

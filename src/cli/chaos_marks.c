@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "cli/chaos.h"
 
-static void add_mark(struct reeve_chaos_marks *m, int64_t wall_ns, uint64_t step)
+static void add_mark(struct reeve_chaos_marks *m, const struct reeve_chaos_mark *mark)
 {
     if (m->count == m->room) {
         size_t room = m->room == 0 ? 1024 : 2 * m->room;
@@ -15,8 +15,7 @@ static void add_mark(struct reeve_chaos_marks *m, int64_t wall_ns, uint64_t step
         m->list = grown;
         m->room = room;
     }
-    m->list[m->count].wall_ns = wall_ns;
-    m->list[m->count++].step = step;
+    m->list[m->count++] = *mark;
 }
 
 /* A line without "event" is a committed step. */
@@ -26,7 +25,12 @@ static void take_line(struct reeve_chaos_marks *m, const char *line)
     const json_t *time = json_object_get(o, "time"), *step = json_object_get(o, "step");
     double time_s = json_number_value(time); /* 0: it is none. One beyond 64-bit nanoseconds is as good as none */
     if (time_s > 0.0 && time_s < 9.0e9 && json_is_integer(step) && json_object_get(o, "event") == NULL)
-        add_mark(m, (int64_t)(time_s * 1e9), (uint64_t)json_integer_value(step));
+        add_mark(m, &(struct reeve_chaos_mark){
+                        .wall_ns = (int64_t)(time_s * 1e9),
+                        .step = (uint64_t)json_integer_value(step),
+                        .epoch = (uint32_t)json_integer_value(json_object_get(o, "membership_epoch")),
+                        .workers = (uint32_t)json_integer_value(json_object_get(o, "workers")),
+                    });
     json_decref(o);
 }
 
@@ -56,18 +60,12 @@ void reeve_chaos_marks_fini(struct reeve_chaos_marks *m)
 
 int64_t reeve_chaos_marks_back(const struct reeve_chaos_marks *m, int64_t from_wall_ns, int64_t end_wall_ns)
 {
-    int64_t before = from_wall_ns, longest = 0, back = 0;
-    for (size_t i = 0; i < m->count; i++) {
-        int64_t at = m->list[i].wall_ns;
-        bool in_time = at < end_wall_ns;
-        if (at <= from_wall_ns) continue;
-        if (!in_time) at = end_wall_ns;
-        if (at - before > longest) {
-            longest = at - before;
-            back = in_time ? at : 0;
-        }
-        if (!in_time) break;
-        before = at;
+    int64_t back = 0;
+    for (size_t i = 0; i < m->count && m->list[i].wall_ns < end_wall_ns; i++) {
+        const struct reeve_chaos_mark *mark = &m->list[i], *before = i > 0 ? mark - 1 : NULL;
+        if (mark->wall_ns <= from_wall_ns || (before != NULL && mark->epoch <= before->epoch)) continue;
+        bool joined = before != NULL && mark->workers > before->workers;
+        if (back == 0 || !joined) back = mark->wall_ns;
     }
     return back;
 }

@@ -2,7 +2,7 @@
 #include "base/random.h"
 #include "cli/chaos.h"
 
-enum { STREAM_KIND = 1, STREAM_WAIT, STREAM_PICK, STREAM_PAIR };
+enum { STREAM_KIND = 1, STREAM_WAIT, STREAM_PICK, STREAM_AGAIN, STREAM_PAIR, STREAM_OTHER };
 
 /* How often each kind comes, where all are wanted. */
 static const uint32_t weight[REEVE_CHAOS_KINDS] = {
@@ -38,8 +38,10 @@ struct reeve_chaos_strike reeve_chaos_plan(uint64_t seed, uint32_t index, uint32
         .kind = draw_kind(seed, index, kinds),
         .wait_ns = (reeve_time_ns)wait,
         .pick = reeve_random_u64(seed, STREAM_PICK, index),
+        .pick_other = reeve_random_u64(seed, STREAM_OTHER, index),
     };
     bool kill = s.kind <= REEVE_CHAOS_KILL_LAUNCHER;
-    s.at_once = index > 0 && kill && reeve_random_below(seed, STREAM_PAIR, index, 8) == 0;
+    s.at_once = index > 0 && kill && reeve_random_below(seed, STREAM_AGAIN, index, 8) == 0;
+    s.pair = s.kind <= REEVE_CHAOS_KILL_MASTER && reeve_random_below(seed, STREAM_PAIR, index, 8) == 0;
     return s;
 }

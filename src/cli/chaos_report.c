@@ -13,12 +13,22 @@
 #include "cli/processes.h"
 #include "reeve/status.h"
 
+/* A row of the table: strikes of one kind at one victim, those at two, or all. */
+enum { ROW_PAIRS = REEVE_CHAOS_KINDS, ROW_ALL, ROWS };
+
+/* Recoveries, less a step; NaN: there was none. */
+struct row {
+    uint32_t strikes, killed, back;
+    double median_s, p99_s, longest_s;
+};
+
 struct verdict {
     struct reeve_audit_result audit;
     struct reeve_digest broken, whole; /* of the weights at the end */
     bool digests_equal, exactly_once, nothing_left, struck, kept;
-    double step_s, median_s, p99_s, longest_s; /* of the recoveries, less a step; NaN: there was none */
-    uint32_t recoveries;
+    double step_s; /* median */
+    struct row rows[ROWS];
+    struct reeve_chaos_growth growth;
     uint64_t steps, micro_batches_again;
 };
 
@@ -39,27 +49,48 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* From a strike to the next committed step, less the step itself. Strikes that hit nobody, and those that another one
- * overtook, have no time of their own. */
-static void measure(struct reeve_chaos *c, struct verdict *v)
+/* From each strike to the next committed step. Strikes that hit nobody, that nothing was lost by, and those that another
+ * one overtook, have no time of their own. */
+static void find_back(struct reeve_chaos *c)
 {
-    double *took = calloc((size_t)c->struck + 1, sizeof(*took));
-    v->step_s = reeve_chaos_marks_step_s(&c->marks);
-    v->median_s = v->p99_s = v->longest_s = NAN;
-    for (uint32_t i = 0; i < c->struck && took != NULL; i++) {
+    for (uint32_t i = 0; i < c->struck; i++) {
         struct reeve_chaos_blow *b = &c->blows[i];
         int64_t end = i + 1 < c->struck ? c->blows[i + 1].struck_wall_ns : INT64_MAX;
-        if (b->victim[0] == '\0') continue;
+        if (b->victim[0] == '\0' || b->outlived) continue;
         b->back_wall_ns = reeve_chaos_marks_back(&c->marks, b->struck_wall_ns, end);
-        if (b->back_wall_ns == 0) continue;
-        double seconds = (double)(b->back_wall_ns - b->struck_wall_ns) * 1e-9 - v->step_s;
-        took[v->recoveries++] = seconds > 0.0 ? seconds : 0.0;
     }
-    if (v->recoveries > 0) {
-        qsort(took, v->recoveries, sizeof(*took), by_value);
-        v->median_s = took[v->recoveries / 2];
-        v->p99_s = took[(uint32_t)ceil(0.99 * v->recoveries) - 1];
-        v->longest_s = took[v->recoveries - 1];
+}
+
+/* Less the step that would have been computed in that time anyway. */
+static double recovery_s(const struct reeve_chaos_blow *b, double step_s)
+{
+    if (b->back_wall_ns == 0) return NAN;
+    return fmax(0.0, (double)(b->back_wall_ns - b->struck_wall_ns) * 1e-9 - step_s);
+}
+
+static const char *row_name(uint32_t row)
+{
+    if (row == ROW_PAIRS) return "two at once";
+    return row == ROW_ALL ? "all" : reeve_chaos_kind_name((enum reeve_chaos_kind)row);
+}
+
+static void sum_row(const struct reeve_chaos *c, uint32_t row, double step_s, struct row *t)
+{
+    double *took = calloc((size_t)c->struck + 1, sizeof(*took));
+    *t = (struct row){.median_s = NAN, .p99_s = NAN, .longest_s = NAN};
+    for (uint32_t i = 0; i < c->struck && took != NULL; i++) {
+        const struct reeve_chaos_blow *b = &c->blows[i];
+        if (b->victim[0] == '\0' || (row != ROW_ALL && row != (b->killed > 1 ? ROW_PAIRS : (uint32_t)b->kind)))
+            continue;
+        t->strikes++;
+        t->killed += b->killed;
+        if (b->back_wall_ns != 0) took[t->back++] = recovery_s(b, step_s);
+    }
+    if (t->back > 0) {
+        qsort(took, t->back, sizeof(*took), by_value);
+        t->median_s = took[t->back / 2];
+        t->p99_s = took[(uint32_t)ceil(0.99 * t->back) - 1];
+        t->longest_s = took[t->back - 1];
     }
     free(took);
 }
@@ -83,7 +114,11 @@ static int judge(struct reeve_chaos *c, struct verdict *v)
     for (uint32_t i = 0; i < c->struck; i++)
         v->struck = v->struck || c->blows[i].victim[0] != '\0';
     v->kept = v->digests_equal && v->exactly_once && v->nothing_left && v->struck;
-    measure(c, v);
+    find_back(c);
+    v->step_s = reeve_chaos_marks_step_s(&c->marks);
+    for (uint32_t row = 0; row < ROWS; row++)
+        sum_row(c, row, v->step_s, &v->rows[row]);
+    reeve_chaos_lives_sum(&c->lives, &v->growth);
     return 0;
 }
 
@@ -95,41 +130,45 @@ static void print_row(const char *what, bool good, const char *text)
                  good ? "ok" : "BAD", reeve_cli_style(stdout, REEVE_STYLE_PLAIN), what, text);
 }
 
-static void print_kinds(const struct reeve_chaos *c)
+static void print_rows(const struct verdict *v)
 {
-    (void)printf("\n%s%-14s %7s %7s %12s%s\n", reeve_cli_style(stdout, REEVE_STYLE_BOLD), "strike", "struck", "back",
-                 "median", reeve_cli_style(stdout, REEVE_STYLE_PLAIN));
-    for (uint32_t k = 0; k < REEVE_CHAOS_KINDS; k++) {
-        double *took = calloc((size_t)c->struck + 1, sizeof(*took));
-        uint32_t struck = 0, back = 0;
-        for (uint32_t i = 0; i < c->struck && took != NULL; i++) {
-            const struct reeve_chaos_blow *b = &c->blows[i];
-            if (b->kind != k || b->victim[0] == '\0') continue;
-            struck++;
-            if (b->back_wall_ns != 0) took[back++] = (double)(b->back_wall_ns - b->struck_wall_ns) * 1e-9;
-        }
-        if (back > 0) qsort(took, back, sizeof(*took), by_value);
-        char median[32] = "-";
-        if (back > 0) (void)snprintf(median, sizeof(median), "%.2f s", took[back / 2]);
-        if (struck > 0)
-            (void)printf("%-14s %7u %7u %12s\n", reeve_chaos_kind_name((enum reeve_chaos_kind)k), struck, back, median);
-        free(took);
+    (void)printf("\n%s%-14s %7s %7s %7s %9s %9s %9s%s\n", reeve_cli_style(stdout, REEVE_STYLE_BOLD), "strike",
+                 "strikes", "killed", "back", "median", "p99", "longest", reeve_cli_style(stdout, REEVE_STYLE_PLAIN));
+    for (uint32_t row = 0; row < ROWS; row++) {
+        const struct row *t = &v->rows[row];
+        if (t->strikes == 0) continue;
+        (void)printf("%-14s %7u %7u %7u", row_name(row), t->strikes, t->killed, t->back);
+        if (t->back > 0) (void)printf(" %7.3f s %7.3f s %7.3f s", t->median_s, t->p99_s, t->longest_s);
+        (void)printf("\n");
     }
+    (void)printf(
+        "killed: ranks; back: strikes after which the run had committed a step before the next one. A time is from\n"
+        "the strike to that step, less a step of %.3f s\n\n",
+        v->step_s);
+}
+
+/* What a loss costs those who outlive it, for good. */
+static void print_growth(const struct reeve_chaos_growth *g)
+{
+    char bytes[32], shared[32];
+    if (g->lives == 0) return;
+    const char *sign = g->bytes_per_loss < 0 ? "-" : "+";
+    (void)printf("survivors      at most %+.2f descriptors and %s%s for each loss, in the %u that outlived most, up to "
+                 "%u; %" PRIu64 " files of shared memory, %s, at most\n",
+                 g->descriptors_per_loss, sign, reeve_cli_format_bytes((uint64_t)fabs(g->bytes_per_loss), bytes),
+                 g->lives, g->losses_max, g->shared_files_max, reeve_cli_format_bytes(g->shared_bytes_max, shared));
 }
 
 static int print_text(const struct reeve_chaos *c, const struct verdict *v)
 {
     char text[512], a[32], b[32];
-    print_kinds(c);
-    if (v->recoveries > 0)
-        (void)printf("\nrecovery       %.2f s median, %.2f s p99, %.2f s longest (from a strike to the next committed "
-                     "step, less a step of %.3f s)\n",
-                     v->median_s, v->p99_s, v->longest_s, v->step_s);
+    print_rows(v);
     (void)printf("restarts       %" PRIu64 " on record, %u of them typed again (torn write, disk full)\n",
                  v->audit.restarts, c->starts_by_hand);
     (void)printf("computed again %s steps, %s micro-batches in all\n",
                  reeve_cli_format_count(v->audit.rolled_back_steps, a),
                  reeve_cli_format_count(v->micro_batches_again, b));
+    print_growth(&v->growth);
     if (c->torn_records > 0) (void)printf("torn           %" PRIu64 " records of the journal\n", c->torn_records);
     (void)printf("\n");
     (void)snprintf(text, sizeof(text), "%s the undisturbed run, after %s steps",
@@ -162,28 +201,58 @@ static json_t *blows_json(const struct reeve_chaos *c, const struct verdict *v)
     json_t *list = json_array();
     for (uint32_t i = 0; i < c->struck; i++) {
         const struct reeve_chaos_blow *b = &c->blows[i];
-        double seconds = b->back_wall_ns != 0 ? (double)(b->back_wall_ns - b->struck_wall_ns) * 1e-9 : NAN;
         json_t *o = json_object();
         reeve_cli_json_set(o, "kind", json_string(reeve_chaos_kind_name(b->kind)));
         reeve_cli_json_set(o, "victim", b->victim[0] != '\0' ? reeve_cli_json_text(b->victim) : json_null());
         reeve_cli_json_set(o, "step", reeve_cli_json_u64(b->step));
-        reeve_cli_json_set(o, "recovery_s", reeve_cli_json_real(seconds - v->step_s));
+        reeve_cli_json_set(o, "recovery_s", reeve_cli_json_real(recovery_s(b, v->step_s)));
+        reeve_cli_json_set(o, "killed", json_integer(b->killed));
         reeve_cli_json_append(list, o);
     }
     return list;
 }
 
+static json_t *life_json(const struct reeve_chaos_life *life)
+{
+    json_t *o = json_object();
+    reeve_cli_json_set(o, "process", json_integer((json_int_t)life->pid));
+    reeve_cli_json_set(o, "master", json_boolean(life->master));
+    reeve_cli_json_set(o, "losses", json_integer(life->losses));
+    reeve_cli_json_set(o, "descriptors_first", json_integer(life->first.descriptors));
+    reeve_cli_json_set(o, "descriptors", json_integer(life->last.descriptors));
+    reeve_cli_json_set(o, "bytes_first", reeve_cli_json_u64(life->first.memory_bytes));
+    reeve_cli_json_set(o, "bytes", reeve_cli_json_u64(life->last.memory_bytes));
+    return o;
+}
+
+static json_t *growth_json(const struct reeve_chaos_growth *g, const struct reeve_chaos_lives *lives)
+{
+    json_t *o = json_object(), *ranks = json_array();
+    for (size_t i = 0; i < lives->count; i++)
+        if (lives->list[i].losses > 0) reeve_cli_json_append(ranks, life_json(&lives->list[i]));
+    reeve_cli_json_set(o, "count", json_integer(g->lives));
+    reeve_cli_json_set(o, "ranks", ranks);
+    reeve_cli_json_set(o, "losses_outlived_max", json_integer(g->losses_max));
+    reeve_cli_json_set(o, "descriptors_per_loss", reeve_cli_json_real(g->lives > 0 ? g->descriptors_per_loss : NAN));
+    reeve_cli_json_set(o, "bytes_per_loss", reeve_cli_json_real(g->lives > 0 ? g->bytes_per_loss : NAN));
+    reeve_cli_json_set(o, "shared_files_max", reeve_cli_json_u64(g->shared_files_max));
+    reeve_cli_json_set(o, "shared_bytes_max", reeve_cli_json_u64(g->shared_bytes_max));
+    return o;
+}
+
 static int print_json(const struct reeve_chaos *c, const struct verdict *v)
 {
+    const struct row *all = &v->rows[ROW_ALL];
     json_t *o = reeve_cli_json_object();
     reeve_cli_json_set(o, "kept", json_boolean(v->kept));
     reeve_cli_json_set(o, "seed", reeve_cli_json_u64(c->seed));
     reeve_cli_json_set(o, "strikes_asked", json_integer(c->strikes));
     reeve_cli_json_set(o, "strikes", blows_json(c, v));
-    reeve_cli_json_set(o, "recoveries", json_integer(v->recoveries));
-    reeve_cli_json_set(o, "recovery_median_s", reeve_cli_json_real(v->median_s));
-    reeve_cli_json_set(o, "recovery_p99_s", reeve_cli_json_real(v->p99_s));
-    reeve_cli_json_set(o, "recovery_longest_s", reeve_cli_json_real(v->longest_s));
+    reeve_cli_json_set(o, "killed", json_integer(c->killed));
+    reeve_cli_json_set(o, "recoveries", json_integer(all->back));
+    reeve_cli_json_set(o, "recovery_median_s", reeve_cli_json_real(all->median_s));
+    reeve_cli_json_set(o, "recovery_p99_s", reeve_cli_json_real(all->p99_s));
+    reeve_cli_json_set(o, "recovery_longest_s", reeve_cli_json_real(all->longest_s));
     reeve_cli_json_set(o, "step_s", reeve_cli_json_real(v->step_s));
     reeve_cli_json_set(o, "steps", reeve_cli_json_u64(v->steps));
     reeve_cli_json_set(o, "restarts", reeve_cli_json_u64(v->audit.restarts));
@@ -197,6 +266,7 @@ static int print_json(const struct reeve_chaos *c, const struct verdict *v)
     reeve_cli_json_set(o, "exactly_once", json_boolean(v->exactly_once));
     reeve_cli_json_set(o, "processes_left", json_integer((json_int_t)c->processes_left));
     reeve_cli_json_set(o, "segments_left", json_integer((json_int_t)c->segments_left));
+    reeve_cli_json_set(o, "survivors", growth_json(&v->growth, &c->lives));
     reeve_cli_json_set(o, "dir", reeve_cli_json_text(c->dir));
     int printed = reeve_cli_print_json(o);
     return printed != 0 ? printed : v->kept ? REEVE_EXIT_DONE : REEVE_EXIT_DATA;

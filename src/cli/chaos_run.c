@@ -20,7 +20,7 @@
 #define LOOK_NS (20 * REEVE_MILLISECOND_NS)
 #define BACK_NS (600 * REEVE_SECOND_NS) /* a run that is not back by then is not coming back */
 #define STOP_NS (30 * REEVE_SECOND_NS)
-#define UNDER_WAY_NS (250 * REEVE_MILLISECOND_NS) /* a step that was all but committed may still come through */
+#define SETTLE_NS (250 * REEVE_MILLISECOND_NS) /* before it is looked what the survivors hold */
 
 static void become_run(const struct reeve_chaos *c, const char *run_dir, pid_t parent)
 {
@@ -84,13 +84,23 @@ static int leave(struct reeve_chaos *c)
 
 enum wait_end { WAIT_DONE, WAIT_ENDED, WAIT_INTERRUPTED };
 
-/* Until the time has come, or (from_wall_ns not 0) a step was committed after that. */
-static enum wait_end wait_until(struct reeve_chaos *c, reeve_time_ns until_ns, int64_t from_wall_ns, int *code)
+/* Is the run back from it? NULL: has it begun? Where nobody was lost any later step will do. */
+static bool is_back(const struct reeve_chaos *c, const struct reeve_chaos_blow *blow)
+{
+    const struct reeve_chaos_marks *m = &c->marks;
+    if (blow == NULL) return m->count > 0;
+    if (blow->victim[0] != '\0' && !blow->outlived)
+        return reeve_chaos_marks_back(m, blow->struck_wall_ns, INT64_MAX) != 0;
+    return m->count > 0 && m->list[m->count - 1].wall_ns > blow->struck_wall_ns;
+}
+
+/* Until the time has come, or (`back`) the run is back from that blow. */
+static enum wait_end wait_until(struct reeve_chaos *c, reeve_time_ns until_ns, bool back,
+                                const struct reeve_chaos_blow *blow, int *code)
 {
     while (reeve_clock_now() < until_ns) {
         reeve_chaos_marks_read(&c->marks, c->broken);
-        if (from_wall_ns != 0 && c->marks.count > 0 && c->marks.list[c->marks.count - 1].wall_ns > from_wall_ns)
-            return WAIT_DONE;
+        if (back && is_back(c, blow)) return WAIT_DONE;
         if (reeve_chaos_ended(c->child, code)) {
             c->child = 0;
             return WAIT_ENDED;
@@ -117,58 +127,57 @@ static void tell_blow(const struct reeve_chaos *c, const struct reeve_chaos_blow
     (void)fflush(c->out);
 }
 
-static void tell_back(const struct reeve_chaos *c, int64_t struck_wall_ns)
+static void tell_back(const struct reeve_chaos *c, const struct reeve_chaos_blow *blow)
 {
-    int64_t back = reeve_chaos_marks_back(&c->marks, struck_wall_ns, INT64_MAX);
-    if (c->struck == 0) return;
-    if (back != 0) (void)fprintf(c->out, ": back in %.1f s\n", (double)(back - struck_wall_ns) * 1e-9);
+    if (blow == NULL) return;
+    int64_t back = reeve_chaos_marks_back(&c->marks, blow->struck_wall_ns, INT64_MAX);
+    if (back != 0) (void)fprintf(c->out, ": back in %.2f s\n", (double)(back - blow->struck_wall_ns) * 1e-9);
+    else if (is_back(c, blow)) (void)fprintf(c->out, "\n");
     else (void)fprintf(c->out, ": not back in %lld s\n", (long long)(BACK_NS / REEVE_SECOND_NS));
     (void)fflush(c->out);
 }
 
-/* When a committed step says that the run is back from what happened then. */
-static int64_t back_after(const struct reeve_chaos *c, int64_t struck_wall_ns)
-{
-    int64_t steps_ns = (int64_t)(3e9 * reeve_chaos_marks_step_s(&c->marks));
-    return struck_wall_ns + (steps_ns > UNDER_WAY_NS ? steps_ns : UNDER_WAY_NS);
-}
-
-/* Wait for a strike's moment. */
-static enum wait_end wait_for_strike(struct reeve_chaos *c, const struct reeve_chaos_strike *s, int64_t struck_wall_ns,
-                                     int *code)
+/* Wait for a strike's moment; `last`: the one before, NULL for the first. */
+static enum wait_end wait_for_strike(struct reeve_chaos *c, const struct reeve_chaos_strike *s,
+                                     const struct reeve_chaos_blow *last, int *code)
 {
     if (s->at_once) {
         (void)fprintf(c->out, ": struck again while it recovers\n");
-        return wait_until(c, reeve_clock_now() + s->wait_ns / 8, 0, code);
+        return wait_until(c, reeve_clock_now() + s->wait_ns / 8, false, NULL, code);
     }
-    enum wait_end end = wait_until(c, reeve_clock_now() + BACK_NS, back_after(c, struck_wall_ns), code);
+    enum wait_end end = wait_until(c, reeve_clock_now() + BACK_NS, true, last, code);
     if (end != WAIT_DONE) return end;
-    tell_back(c, struck_wall_ns);
-    return wait_until(c, reeve_clock_now() + s->wait_ns, 0, code);
+    tell_back(c, last);
+    end = wait_until(c, reeve_clock_now() + s->wait_ns, false, NULL, code);
+    if (end == WAIT_DONE) reeve_chaos_lives_look(c);
+    return end;
 }
 
 int reeve_chaos_break(struct reeve_chaos *c)
 {
     int code = reeve_chaos_start(c, c->broken, &c->child);
-    int64_t struck_wall_ns = 0; /* at first any committed step will do */
+    struct reeve_chaos_blow *blow = NULL; /* the last one */
     for (uint32_t i = 0; code == 0 && i < c->strikes; i++) {
         struct reeve_chaos_strike s = reeve_chaos_plan(c->seed, i, c->kinds, c->every_ns);
         int ended = 0;
-        enum wait_end end = wait_for_strike(c, &s, struck_wall_ns, &ended);
+        enum wait_end end = wait_for_strike(c, &s, blow, &ended);
         if (end == WAIT_INTERRUPTED) return leave(c);
         if (end == WAIT_ENDED) return end_of_run(c, ended);
-        struct reeve_chaos_blow *blow = &c->blows[c->struck++];
+        blow = &c->blows[c->struck++];
         code = reeve_chaos_strike(c, &s, blow);
         if (code == 0) tell_blow(c, blow);
-        struck_wall_ns = blow->struck_wall_ns;
+        c->killed += blow->killed;
     }
     if (code != 0) return code;
     int ended = 0;
-    enum wait_end end = wait_until(c, reeve_clock_now() + BACK_NS, back_after(c, struck_wall_ns), &ended);
-    tell_back(c, struck_wall_ns);
+    enum wait_end end = wait_until(c, reeve_clock_now() + BACK_NS, true, blow, &ended);
+    if (end == WAIT_DONE) tell_back(c, blow);
+    else (void)fprintf(c->out, "\n");
+    if (end == WAIT_DONE) end = wait_until(c, reeve_clock_now() + SETTLE_NS, false, NULL, &ended);
+    if (end == WAIT_DONE) reeve_chaos_lives_look(c);
     (void)fprintf(c->out, "all strikes are done; the run goes on to its end\n");
     while (end == WAIT_DONE)
-        end = wait_until(c, reeve_clock_now() + BACK_NS, 0, &ended);
+        end = wait_until(c, reeve_clock_now() + BACK_NS, false, NULL, &ended);
     return end == WAIT_ENDED ? end_of_run(c, ended) : leave(c);
 }
 

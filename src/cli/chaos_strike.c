@@ -27,6 +27,10 @@ static bool is_master(const struct reeve_process *p, int64_t master)
 
 static void name_victim(const struct reeve_process *p, int64_t master, char *text, size_t text_bytes)
 {
+    size_t used = strlen(text);
+    if (used > 0) used += (size_t)snprintf(text + used, text_bytes - used, " and ");
+    text += used;
+    text_bytes -= used;
     if (p->role == REEVE_PROCESS_LAUNCHER) (void)snprintf(text, text_bytes, "mpirun (process %ld)", (long)p->pid);
     else if (is_master(p, master)) (void)snprintf(text, text_bytes, "the master (process %ld)", (long)p->pid);
     else (void)snprintf(text, text_bytes, "worker %d (process %ld)", p->rank, (long)p->pid);
@@ -40,19 +44,46 @@ static bool suits(const struct reeve_process *p, int64_t master, enum reeve_chao
     return is_master(p, master) == (kind == REEVE_CHAOS_KILL_MASTER);
 }
 
-/* One process of the kind, as the plan picks it. Nobody is there while the run is between two launches. */
-static void hit_one(const struct reeve_chaos *c, const struct reeve_chaos_strike *s, struct reeve_chaos_blow *blow)
+/* The victim is told of only if the signal reached it. */
+static void hit(const struct reeve_chaos *c, const struct reeve_process *p, int64_t master, enum reeve_chaos_kind kind,
+                struct reeve_chaos_blow *blow)
+{
+    if (!reeve_process_signal(p, c->id, kind == REEVE_CHAOS_STOP ? SIGSTOP : SIGKILL)) return;
+    name_victim(p, master, blow->victim, sizeof(blow->victim));
+    blow->killed += p->role == REEVE_PROCESS_RANK && kind != REEVE_CHAOS_STOP;
+}
+
+/* A launch's rank 0 never works; who succeeds it as master does. */
+static bool works(const struct reeve_process *p)
+{
+    return p->role == REEVE_PROCESS_RANK && p->rank != 0;
+}
+
+/* One process of the kind, as the plan picks it, and with a pair any other rank in the same instant. Nobody is there
+ * while the run is between two launches, or if too few workers would be left. */
+static void hit_some(const struct reeve_chaos *c, const struct reeve_chaos_strike *s, struct reeve_chaos_blow *blow)
 {
     struct reeve_process *list = malloc(PROCESSES_MAX * sizeof(*list));
-    size_t count = list != NULL ? reeve_processes_find(c->id, list, PROCESSES_MAX) : 0, suited = 0;
+    size_t count = list != NULL ? reeve_processes_find(c->id, list, PROCESSES_MAX) : 0, suited = 0, workers = 0;
     bool alone = count == 1;
     int64_t master = reeve_owner_master_pid(c->broken);
-    for (size_t i = 0; i < count; i++)
-        if (suits(&list[i], master, s->kind, alone)) list[suited++] = list[i];
-    if (suited > 0) {
-        const struct reeve_process *p = &list[s->pick % suited];
-        if (reeve_process_signal(p, c->id, s->kind == REEVE_CHAOS_STOP ? SIGSTOP : SIGKILL))
-            name_victim(p, master, blow->victim, sizeof(blow->victim));
+    for (size_t i = 0; i < count; i++) {
+        workers += works(&list[i]);
+        if (!suits(&list[i], master, s->kind, alone)) continue;
+        struct reeve_process p = list[i];
+        list[i] = list[suited];
+        list[suited++] = p;
+    }
+    struct reeve_process first = {.pid = 0};
+    if (suited > 0) first = list[s->pick % suited];
+    if (first.pid != 0 && workers >= c->leave + works(&first)) {
+        hit(c, &first, master, s->kind, blow);
+        workers -= works(&first);
+        size_t others = 0;
+        for (size_t i = 0; i < count; i++)
+            if (list[i].role == REEVE_PROCESS_RANK && list[i].pid != first.pid) list[others++] = list[i];
+        const struct reeve_process *other = others > 0 ? &list[s->pick_other % others] : NULL;
+        if (s->pair && other != NULL && workers >= c->leave + works(other)) hit(c, other, master, s->kind, blow);
     }
     free(list);
 }
@@ -96,6 +127,7 @@ static int fill_disk(struct reeve_chaos *c, struct reeve_chaos_blow *blow)
     if (code < 0) {
         (void)snprintf(blow->victim, sizeof(blow->victim), "the disk, for %d s; the run went on",
                        (int)(FULL_NS / REEVE_SECOND_NS));
+        blow->outlived = true;
         return 0;
     }
     (void)snprintf(blow->victim, sizeof(blow->victim), "the disk; the run ended with %d", code);
@@ -111,6 +143,6 @@ int reeve_chaos_strike(struct reeve_chaos *c, const struct reeve_chaos_strike *s
     switch (s->kind) {
     case REEVE_CHAOS_TORN_WRITE: return cut_power(c, s, blow);
     case REEVE_CHAOS_DISK_FULL: return fill_disk(c, blow);
-    default: hit_one(c, s, blow); return 0;
+    default: hit_some(c, s, blow); return 0;
     }
 }

@@ -12,6 +12,7 @@
 #include "cli/chaos.h"
 #include "cli/launch.h"
 #include "cli/output.h"
+#include "cli/run_folder.h"
 #include "cli/verb.h"
 #include "config/job_file.h"
 #include "reeve/status.h"
@@ -20,7 +21,9 @@
 enum {
     OPT_FIRST_KIND = 300,
     OPT_RUN_DIR = OPT_FIRST_KIND + REEVE_CHAOS_KINDS,
+    OPT_AGAINST,
     OPT_KILLS,
+    OPT_LEAVE,
     OPT_EVERY,
     OPT_SEED,
     OPT_HOSTS
@@ -30,12 +33,28 @@ enum {
     (1u << REEVE_CHAOS_KILL_WORKER | 1u << REEVE_CHAOS_KILL_MASTER | 1u << REEVE_CHAOS_KILL_LAUNCHER |                 \
      1u << REEVE_CHAOS_STOP | 1u << REEVE_CHAOS_TORN_WRITE)
 
+#define IDENTITY_BYTES 65536
+
 struct chaos_options {
-    unsigned long long kills, every, seed;
-    const char *run_dir;
+    unsigned long long kills, leave, seed;
+    reeve_time_ns every_ns;
+    const char *run_dir, *against;
     struct reeve_verb_list sets;
     bool json;
 };
+
+/* "3", "0.25": seconds between strikes. */
+static int take_seconds(const struct reeve_verb *verb, const char *option, const char *value, reeve_time_ns *out)
+{
+    char *end = NULL;
+    double seconds = strtod(value, &end);
+    /* strtod takes blanks, signs, hexadecimal and words; a number of ours is digits and a point */
+    bool plain = *value != '\0' && value[strspn(value, "0123456789.")] == '\0' && *end == '\0';
+    if (!plain || !(seconds >= 0.01 && seconds <= 86400.0))
+        return reeve_verb_usage(verb, "%s %s: expected seconds, from 0.01 to 86400", option, value);
+    *out = (reeve_time_ns)(seconds * 1e9);
+    return 0;
+}
 
 static int take_word(const struct reeve_verb *verb, struct reeve_chaos *c, const char *option, const char *value)
 {
@@ -67,7 +86,9 @@ static int parse(const struct reeve_verb *verb, int argc, char **argv, struct re
         case OPT_HOSTS: code = take_word(verb, c, "--hosts", value); break;
         case OPT_RUN_DIR: o->run_dir = value; break;
         case OPT_KILLS: code = reeve_verb_number(verb, "--kills", value, 1, REEVE_CHAOS_STRIKES_MAX, &o->kills); break;
-        case OPT_EVERY: code = reeve_verb_number(verb, "--every", value, 1, 86400, &o->every); break;
+        case OPT_AGAINST: o->against = value; break;
+        case OPT_LEAVE: code = reeve_verb_number(verb, "--leave", value, 0, 65535, &o->leave); break;
+        case OPT_EVERY: code = take_seconds(verb, "--every", value, &o->every_ns); break;
         case OPT_SEED: code = reeve_verb_number(verb, "--seed", value, 0, UINT64_MAX, &o->seed); break;
         case REEVE_OPT_JSON_ID: o->json = true; break;
         default: return reeve_verb_usage(verb, "unknown option");
@@ -76,22 +97,45 @@ static int parse(const struct reeve_verb *verb, int argc, char **argv, struct re
     return code;
 }
 
+/* Another training would have other bits, and be called a broken promise. */
+static int check_against(const struct reeve_chaos *c, const struct reeve_job *job)
+{
+    static struct reeve_job theirs;
+    static char a[IDENTITY_BYTES], b[IDENTITY_BYTES];
+    struct reeve_error err = {0};
+    if (reeve_run_folder_check(c->whole, &err) != REEVE_OK ||
+        reeve_run_folder_read(c->whole, &theirs, NULL, &err) != REEVE_OK)
+        return reeve_cli_fail(&err);
+    (void)reeve_job_identity(job, a, sizeof(a));
+    (void)reeve_job_identity(&theirs, b, sizeof(b));
+    if (strcmp(a, b) == 0 && job->train.steps == theirs.train.steps) return 0;
+    return reeve_cli_fail_text(REEVE_EXIT_DATA,
+                               "--against %s: that was another training (its job.yaml says in what); give the run of "
+                               "the same job, or leave --against out",
+                               c->whole);
+}
+
 /* Folders: those of the two runs must be new, so that all that is found in them came from here. */
-static int make_folders(struct reeve_chaos *c, const struct chaos_options *o, const char *job_name)
+static int make_folders(struct reeve_chaos *c, const struct chaos_options *o, const struct reeve_job *job)
 {
     char here[REEVE_PATH_BYTES_MAX], relative[REEVE_PATH_BYTES_MAX];
     struct reeve_error err = {0};
     if (o->run_dir != NULL) (void)snprintf(relative, sizeof(relative), "%s", o->run_dir);
-    else (void)snprintf(relative, sizeof(relative), "runs/%s-chaos", job_name);
+    else (void)snprintf(relative, sizeof(relative), "runs/%s-chaos", job->name);
     if (getcwd(here, sizeof(here)) == NULL) return reeve_cli_fail_text(REEVE_EXIT_IO, "current folder: %m");
     reeve_status st = reeve_path_join(c->dir, sizeof(c->dir), here, relative, &err);
     if (st == REEVE_OK) st = reeve_path_join(c->broken, sizeof(c->broken), c->dir, "broken", &err);
-    if (st == REEVE_OK) st = reeve_path_join(c->whole, sizeof(c->whole), c->dir, "undisturbed", &err);
-    if (st == REEVE_OK && (reeve_path_exists(c->broken) || reeve_path_exists(c->whole)))
+    c->whole_is_given = o->against != NULL;
+    if (st == REEVE_OK && c->whole_is_given) st = reeve_path_join(c->whole, sizeof(c->whole), here, o->against, &err);
+    if (st == REEVE_OK && !c->whole_is_given)
+        st = reeve_path_join(c->whole, sizeof(c->whole), c->dir, "undisturbed", &err);
+    if (st == REEVE_OK && (reeve_path_exists(c->broken) || (!c->whole_is_given && reeve_path_exists(c->whole))))
         st =
             reeve_fail(&err, REEVE_STORE_CREATE,
                        "%s holds the runs of an earlier `reeve chaos`: remove it, or choose another --run-dir", c->dir);
-    if (st == REEVE_OK) st = reeve_mkdir_parents(c->broken, &err);
+    int code = st != REEVE_OK ? reeve_cli_fail(&err) : c->whole_is_given ? check_against(c, job) : 0;
+    if (code != 0) return code;
+    st = reeve_mkdir_parents(c->broken, &err);
     return st == REEVE_OK ? 0 : reeve_cli_fail(&err);
 }
 
@@ -107,14 +151,15 @@ static int prepare(struct reeve_chaos *c, struct chaos_options *o)
                                    c->job);
     c->sync = (enum reeve_sync)job.journal.sync;
     c->strikes = (uint32_t)o->kills;
-    c->every_ns = (reeve_time_ns)o->every * REEVE_SECOND_NS;
+    c->every_ns = o->every_ns;
+    c->leave = (uint32_t)o->leave;
     c->seed = o->seed;
     if (c->kinds == 0) c->kinds = EVERYWHERE;
     c->blows = calloc(c->strikes, sizeof(*c->blows));
     if (c->blows == NULL) return reeve_cli_fail_text(REEVE_EXIT_INTERNAL, "out of memory");
     ssize_t n = readlink("/proc/self/exe", c->program, sizeof(c->program) - 1);
     if (n <= 0) return reeve_cli_fail_text(REEVE_EXIT_INTERNAL, "where this program is: %m");
-    int code = make_folders(c, o, job.name);
+    int code = make_folders(c, o, &job);
     if (code != 0) return code;
     reeve_launch_id_make(c->broken, 0, c->id);
     c->id[REEVE_LAUNCH_RUN_CHARS] = '\0';
@@ -134,8 +179,8 @@ static void hurry(struct reeve_chaos *c)
 
 static void say_plan(const struct reeve_chaos *c)
 {
-    (void)fprintf(c->out, "%u strikes, one about every %lld s, seed %" PRIu64 ":", c->strikes,
-                  (long long)(c->every_ns / REEVE_SECOND_NS), c->seed);
+    (void)fprintf(c->out, "%u strikes, one about every %g s, seed %" PRIu64 ":", c->strikes, (double)c->every_ns * 1e-9,
+                  c->seed);
     for (uint32_t k = 0, n = 0; k < REEVE_CHAOS_KINDS; k++)
         if ((c->kinds & 1u << k) != 0)
             (void)fprintf(c->out, "%s %s", n++ > 0 ? "," : "", reeve_chaos_kind_name((enum reeve_chaos_kind)k));
@@ -146,7 +191,8 @@ static void say_plan(const struct reeve_chaos *c)
 static int chaos_main(const struct reeve_verb *verb, int argc, char **argv)
 {
     static struct reeve_chaos c;
-    struct chaos_options o = {.kills = 20, .every = 3, .seed = (unsigned long long)reeve_clock_wall_ns() / 1000000};
+    struct chaos_options o = {
+        .kills = 20, .every_ns = 3 * REEVE_SECOND_NS, .seed = (unsigned long long)reeve_clock_wall_ns() / 1000000};
     int code = parse(verb, argc, argv, &c, &o);
     if (code == 0) code = reeve_verb_operands(verb, argc, argv, 1, 1);
     if (code != 0) return code;
@@ -161,9 +207,10 @@ static int chaos_main(const struct reeve_verb *verb, int argc, char **argv)
         reeve_stop_signals_install(0);
         code = reeve_chaos_break(&c);
     }
-    if (code == 0) code = reeve_chaos_run_whole(&c);
+    if (code == 0 && !c.whole_is_given) code = reeve_chaos_run_whole(&c);
     if (code == 0) code = reeve_chaos_report(&c, o.json);
     reeve_chaos_marks_fini(&c.marks);
+    free(c.lives.list);
     free(c.blows);
     return code;
 }
@@ -172,9 +219,11 @@ static const struct reeve_opt chaos_opts[] = {
     REEVE_OPT_WORKERS,
     {OPT_RUN_DIR, "run-dir", "DIR", "folder for both runs, a new one (default: runs/<name of the job>-chaos)"},
     REEVE_OPT_SET,
+    {OPT_AGAINST, "against", "RUN", "compare with this run, which is done, instead of running the job undisturbed"},
     {OPT_HOSTS, "hosts", "LIST", "hosts for the ranks, as mpirun's --host takes them"},
     {OPT_KILLS, "kills", "N", "strikes in all, of whatever kind (default: 20)"},
-    {OPT_EVERY, "every", "S", "seconds of training between two strikes, on average (default: 3)"},
+    {OPT_LEAVE, "leave", "N", "no kill leaves fewer workers than N (default: 0): 1 for a job that outlives losses"},
+    {OPT_EVERY, "every", "S", "seconds of training between two strikes, on average, e.g. 0.5 (default: 3)"},
     {OPT_SEED, "seed", "N", "plan the same strikes again (default: another one each time; it is printed)"},
     {OPT_FIRST_KIND + REEVE_CHAOS_KILL_WORKER, "kill-worker", NULL, "kill -9 of a worker"},
     {OPT_FIRST_KIND + REEVE_CHAOS_KILL_MASTER, "kill-master", NULL, "kill -9 of the master"},

@@ -1,13 +1,10 @@
 #!/usr/bin/env bash
 # `reeve chaos` on a real run: every kind of strike, the promises kept, and the figures of its report as they were; it
 # refuses a folder that is not new; and it says so, with its exit code, when a promise is broken.
-# shellcheck source=tests/fault/tiny.sh
-. "$REEVE_SOURCE/tests/fault/tiny.sh"
+# shellcheck source=tests/fault/chaos_job.sh
+. "$REEVE_SOURCE/tests/fault/chaos_job.sh"
 export REEVE_IN_JOB=off # it counts restarts, and what a job survives by itself is none
-make_tiny
-# Steps that take long enough for a strike a second, and a disk of its own where that is allowed.
-sed -i 's/steps: 40/steps: 4000/; s/every: 10,/every: 50,/; s/eval_every: 20/eval_every: 1000/' job.yaml
-sed -i 's/global_batch: 8/global_batch: 32/; s/width: 16/width: 32/' job.yaml
+make_chaos_job # and a disk of its own where that is allowed
 kinds=(--kill-worker --kill-master --kill-launcher --stop --torn-write)
 if [ "$(id -u)" = 0 ] && unshare --mount mount -t tmpfs none /mnt 2>/dev/null; then kinds+=(--disk-full); fi
 
@@ -25,16 +22,22 @@ expect_equal "left behind" "$(json chaos.json processes_left) $(json chaos.json 
 [ "$(json chaos.json restarts)" -ge 1 ] || fail "no restart on record"
 [ "$(json chaos.json recoveries)" -ge 1 ] || fail "no recovery was measured"
 
-# Where the job outlives its master (Open MPI 5), another process is the master then, and is what is struck.
+# Where the job outlives losses (Open MPI 5): whoever is the master at that time is struck, no step is computed again, and
+# an undisturbed run of the same job is not needed twice.
 reeve version --json >version.json
 if [ "$(json version.json ulfm)" = true ]; then
     code=0
-    REEVE_IN_JOB=on within 120 reeve chaos job.yaml -n 3 --kills 2 --every 1 --seed 5 --run-dir succeeded --kill-master --json \
-        >succeeded.json 2>succeeded.err || code=$?
-    [ "$code" = 0 ] || { cat succeeded.json succeeded.err; fail "exit code $code where masters are succeeded"; }
-    expect_equal "masters struck" "$(grep -c '"victim": "the master' succeeded.json)" 2
-    expect_equal "restarts" "$(json succeeded.json restarts)" 0
+    REEVE_IN_JOB=on within 120 reeve chaos job.yaml -n 5 --kills 4 --every 0.5 --seed 5 --run-dir outlived --kill-master \
+        --kill-worker --leave 1 --against c/undisturbed --json >outlived.json 2>outlived.err || code=$?
+    [ "$code" = 0 ] || { cat outlived.json outlived.err; tail -n 20 outlived/broken.log; fail "exit code $code where losses are outlived"; }
+    expect_equal "restarts, steps computed again" "$(json outlived.json restarts) $(json outlived.json steps_again)" "0 0"
+    [ "$(json outlived.json killed)" -ge 2 ] || fail "too few ranks were killed"
+    expect_text outlived.json '"victim": "(.* and )?the master'
+    expect_text outlived.json '"victim": "(.* and )?worker'
 fi
+expect_exit 65 reeve chaos job.yaml --run-dir other --against c/undisturbed --kills 1 --set seed=8
+expect_text stderr 'another training'
+[ ! -e other ] || fail "a refused run has left a folder"
 
 # The folder is not new.
 expect_exit 73 reeve chaos job.yaml --run-dir c --kills 1
