@@ -15,6 +15,7 @@
 #define LOOK_NS (5 * REEVE_MILLISECOND_NS)
 #define ASK_AGAIN_NS (30 * REEVE_SECOND_NS) /* a node that is there, and still silent */
 #define UNSURE_NS (5 * REEVE_SECOND_NS)     /* Slurm does not answer: nothing is known */
+#define TIMES_OWN 10                        /* a node that needs so many times as long as this one is gone, not slow */
 #define LOST_NS (10 * REEVE_SECOND_NS) /* a node that was found lost is not asked again for the launch that follows */
 
 bool reeve_allocation_hosts_init(struct reeve_allocation_hosts *h, uint32_t workers, uint32_t min_workers)
@@ -86,6 +87,15 @@ static bool is_asking(const struct reeve_allocation_hosts *h)
     return h->suspect.child != 0 || h->control.child != 0;
 }
 
+/* How long Slurm and a node need today is seen on this one: nobody has to wait for the longest time that there may be. */
+static void measure_patience(struct reeve_allocation_hosts *h)
+{
+    reeve_time_ns patience_ns = TIMES_OWN * h->control.took_ns;
+    if (h->control.answer != REEVE_HOST_STARTS || h->suspect.child == 0) return;
+    if (patience_ns < REEVE_HOST_PROBE_NS_MIN) patience_ns = REEVE_HOST_PROBE_NS_MIN;
+    if (patience_ns < h->suspect.patience_ns) h->suspect.patience_ns = patience_ns;
+}
+
 bool reeve_allocation_hosts_is_lost(void *arg, const char *host, reeve_time_ns now_ns)
 {
     struct reeve_allocation_hosts *h = arg;
@@ -97,8 +107,9 @@ bool reeve_allocation_hosts_is_lost(void *arg, const char *host, reeve_time_ns n
         ask(h, node, now_ns);
     }
     bool asked = is_asking(h);
-    enum reeve_host_answer suspect = reeve_host_probe_look(&h->suspect, now_ns);
     enum reeve_host_answer control = reeve_host_probe_look(&h->control, now_ns);
+    measure_patience(h);
+    enum reeve_host_answer suspect = reeve_host_probe_look(&h->suspect, now_ns);
     if (!asked || is_asking(h) || suspect == REEVE_HOST_STARTS) return false;
     if (control != REEVE_HOST_STARTS) {
         h->ask_again_ns = now_ns + UNSURE_NS;

@@ -27,8 +27,8 @@ struct reeve_allocation_hosts {
  * Also has mpirun's daemons share the cores of daemons that Slurm still counts (SLURM_OVERLAP in the environment). */
 bool reeve_allocation_hosts_init(struct reeve_allocation_hosts *h, uint32_t workers, uint32_t min_workers);
 
-/* An `is_lost` of struct reeve_launch; arg is the struct above. Lost is a node that starts no process within 5 s while this
- * one does. One that is not, or of which Slurm cannot say it, is asked again after a while. */
+/* An `is_lost` of struct reeve_launch; arg is the struct above. Lost is a node that starts no process while this one does,
+ * within ten times as long (2 s at least, 5 s at most). One that is not, or of which Slurm cannot say it, is asked again after a while. */
 bool reeve_allocation_hosts_is_lost(void *arg, const char *host, reeve_time_ns now_ns);
 
 /* A `find_lost` of struct reeve_launch; arg is the struct above. Lost as above; of the nodes of the launch that runs. */

@@ -39,7 +39,7 @@ static _Noreturn void become_srun(const char *node, int output)
 void reeve_host_probe_start(struct reeve_host_probe *p, const char *node, reeve_time_ns now_ns)
 {
     int ends[2];
-    *p = (struct reeve_host_probe){.asked_ns = now_ns, .answer = REEVE_HOST_SILENT};
+    *p = (struct reeve_host_probe){.asked_ns = now_ns, .patience_ns = REEVE_HOST_PROBE_NS, .answer = REEVE_HOST_SILENT};
     if (pipe2(ends, O_CLOEXEC) != 0) return;
     p->child = fork();
     if (p->child == 0) become_srun(node, ends[1]);
@@ -70,7 +70,7 @@ static bool hear(struct reeve_host_probe *p)
 enum reeve_host_answer reeve_host_probe_look(struct reeve_host_probe *p, reeve_time_ns now_ns)
 {
     if (p->child == 0) return p->answer;
-    bool late = now_ns - p->asked_ns > REEVE_HOST_PROBE_NS;
+    bool late = now_ns - p->asked_ns > p->patience_ns;
     if (!hear(p) && !late) return REEVE_HOST_ASKED;
     pid_t got = waitpid(p->child, NULL, WNOHANG);
     if (got == 0 && !late) return REEVE_HOST_ASKED;
@@ -81,6 +81,7 @@ enum reeve_host_answer reeve_host_probe_look(struct reeve_host_probe *p, reeve_t
     }
     (void)close(p->fd);
     p->child = 0;
+    p->took_ns = now_ns - p->asked_ns;
     p->answer = strstr(p->said, WORD) != NULL ? REEVE_HOST_STARTS : REEVE_HOST_SILENT;
     return p->answer;
 }

@@ -8,8 +8,9 @@
 
 #include "reeve/ids.h"
 
-/* Usually a node needs a tenth of a second. */
+/* Usually a node needs a tenth of a second: so long does it have at most, and at least. */
 #define REEVE_HOST_PROBE_NS (5 * (reeve_time_ns)1000000000)
+#define REEVE_HOST_PROBE_NS_MIN (2 * (reeve_time_ns)1000000000)
 
 enum reeve_host_answer {
     REEVE_HOST_ASKED,  /* the answer is not there yet */
@@ -20,8 +21,9 @@ enum reeve_host_answer {
 struct reeve_host_probe {
     pid_t child; /* 0: none runs */
     int fd;      /* what it says */
-    reeve_time_ns asked_ns;
-    char said[512]; /* a cluster may put words of its own around ours */
+    reeve_time_ns asked_ns, patience_ns;
+    reeve_time_ns took_ns; /* until it had answered */
+    char said[512];        /* a cluster may put words of its own around ours */
     size_t said_bytes;
     enum reeve_host_answer answer;
 };

@@ -123,7 +123,7 @@ static const struct reeve_key keys[] = {
         "without a word of a worker before it is named in a warning"),
     U32("faults", "silence_stop_s", faults.silence_stop_s, 1, 604800, "600", "s",
         "without a word of a worker before the run stops; at least silence_warn_s"),
-    U32("faults", "host_silence_s", faults.host_silence_s, 0, 604800, "5", "s",
+    U32("faults", "host_silence_s", faults.host_silence_s, 0, 604800, "3", "s",
         "without a word of any worker of a host before `reeve run` asks Slurm whether the host still starts a process; "
         "0: "
         "it never asks"),

@@ -153,6 +153,7 @@ void reeve_report_applied(reeve_report *r, uint64_t step, double learning_rate, 
 
 void reeve_report_silent(reeve_report *r, const char *host, double silent_s)
 {
+    if (strcmp(r->status.silent_host, host) != 0) r->written_ns = 0; /* told at once: somebody waits for it */
     (void)snprintf(r->status.silent_host, sizeof(r->status.silent_host), "%s", host);
     r->status.silent_s = silent_s;
 }

@@ -141,6 +141,25 @@ static void node_that_hangs_is_lost_when_its_time_is_up(void **state)
     set_node("up", "n2");
 }
 
+static void deadline_of_a_node_follows_from_what_this_one_needs(void **state)
+{ /* Own answers after 0.3 s: the other has 3 s, not 5. After a thousandth of a second: 2 s, not a hundredth. */
+    (void)state;
+    const reeve_time_ns own_ns[] = {300 * REEVE_MILLISECOND_NS, REEVE_MILLISECOND_NS};
+    const reeve_time_ns patience_ns[] = {3 * REEVE_SECOND_NS, REEVE_HOST_PROBE_NS_MIN};
+    for (int i = 0; i < 2; i++) {
+        allocate(4, 1);
+        set_node("slow", "n2");
+        assert_false(reeve_allocation_hosts_is_lost(&hosts, "n2", 0));
+        while (hosts.control.child != 0) {
+            assert_false(reeve_allocation_hosts_is_lost(&hosts, "n2", own_ns[i]));
+            reeve_clock_sleep(REEVE_MILLISECOND_NS);
+        }
+        assert_false(reeve_allocation_hosts_is_lost(&hosts, "n2", patience_ns[i]));
+        assert_true(reeve_allocation_hosts_is_lost(&hosts, "n2", patience_ns[i] + 1));
+        set_node("up", "n2");
+    }
+}
+
 static void stopped_worker_on_a_living_node_does_not_condemn_it(void **state)
 {
     (void)state;
@@ -260,6 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(node_that_starts_no_process_is_lost),
         cmocka_unit_test(node_that_hangs_is_lost_when_its_time_is_up),
+        cmocka_unit_test(deadline_of_a_node_follows_from_what_this_one_needs),
         cmocka_unit_test(stopped_worker_on_a_living_node_does_not_condemn_it),
         cmocka_unit_test(nobody_is_lost_while_slurm_does_not_answer),
         cmocka_unit_test(same_nodes_are_tried_while_slurm_does_not_answer),
