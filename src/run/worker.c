@@ -447,7 +447,8 @@ reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *prog
         st = reeve_fail(err, REEVE_JOB_DEADLINE, "worker %u: no word from the master for %lld s; giving up",
                         w->config.id, (long long)((now_ns - w->heard_ns) / REEVE_SECOND_NS));
     *ended = w->config.stays ? w->run_over : w->said_goodbye;
-    return st;
+    /* Whoever is lost once the run is over is lost after its work: the master, usually, which told so and left. */
+    return w->run_over && st == REEVE_WORKER_LOST ? REEVE_OK : st;
 }
 
 void reeve_worker_regroup(reeve_worker *w, reeve_transport *transport, struct reeve_collectives collectives)

@@ -68,7 +68,7 @@ static void finish(struct pair *p)
     reeve_worker_destroy(p->worker);
     reeve_executor_destroy(p->executor);
     p->near->ops->destroy(p->near);
-    p->far->ops->destroy(p->far);
+    if (p->far != NULL) p->far->ops->destroy(p->far);
     reeve_task_list_destroy(p->list);
 }
 
@@ -221,6 +221,22 @@ static int close_gate(void **state)
     return 0;
 }
 
+static void who_is_lost_after_the_end_is_not_missed(void **state)
+{ /* Goal: END, and in the same turn the end of the master that said it: this worker leaves, and takes nobody's place. */
+    (void)state;
+    struct pair p;
+    begin(&p);
+    expect(&p, REEVE_FRAME_HELLO, 0);
+    tell(&p, (struct reeve_frame){.kind = REEVE_FRAME_WELCOME, .epoch = 1});
+    tell(&p, (struct reeve_frame){.kind = REEVE_FRAME_END, .epoch = 1});
+    p.far->ops->destroy(p.far);
+    p.far = NULL;
+    bool progress = false, ended = false;
+    assert_int_equal(reeve_worker_turn(p.worker, reeve_clock_now(), &progress, &ended, &p.err), REEVE_OK);
+    assert_true(ended);
+    finish(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +244,7 @@ int main(void)
         cmocka_unit_test_setup(a_stop_and_its_cause_are_known_to_a_successor, close_gate),
         cmocka_unit_test_setup(an_ending_that_was_on_its_way_is_told_again, close_gate),
         cmocka_unit_test_setup(what_ended_meanwhile_is_told_once_the_epoch_is_named, close_gate),
+        cmocka_unit_test_setup(who_is_lost_after_the_end_is_not_missed, close_gate),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
