@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,30 +217,6 @@ static reeve_status take(const reeve_owner *o, const char *path, int depth, bool
         }
     }
     return in_use(o, &h, err);
-}
-
-/* --- processes -------------------------------------------------------------------------------------------------- */
-
-void reeve_owner_process_self(struct reeve_owner_process *out)
-{
-    struct reeve_owner_record r;
-    reeve_owner_record_make(&r);
-    memset(out, 0, sizeof(*out));
-    memcpy(out->boot, r.boot, sizeof(out->boot));
-    out->pid = r.pid;
-    out->start = r.start;
-}
-
-bool reeve_owner_process_end(const struct reeve_owner_process *p)
-{
-    struct reeve_owner_record r;
-    memset(&r, 0, sizeof(r));
-    memcpy(r.boot, p->boot, sizeof(r.boot));
-    r.boot[sizeof(r.boot) - 1] = '\0';
-    r.pid = (long)p->pid;
-    r.start = p->start;
-    if (r.pid <= 1 || r.start == 0 || reeve_owner_record_life(&r) != REEVE_OWNER_LIVES) return false;
-    return kill((pid_t)r.pid, SIGKILL) == 0;
 }
 
 /* --- the interface ---------------------------------------------------------------------------------------------- */

@@ -23,6 +23,17 @@ struct reeve_owner_process {
     uint64_t start;
 };
 void reeve_owner_process_self(struct reeve_owner_process *out);
+/* What a process that hangs is seen to do. In doubt (another host, another pid name space, a /proc that hides it)
+ * UNSEEN. */
+enum reeve_owner_look {
+    REEVE_OWNER_PROCESS_UNSEEN,
+    REEVE_OWNER_PROCESS_GONE,
+    REEVE_OWNER_PROCESS_RUNS,    /* or sleeps */
+    REEVE_OWNER_PROCESS_STOPPED, /* by a signal, as a whole */
+    REEVE_OWNER_PROCESS_TRACED,  /* somebody looks at it with a debugger */
+    REEVE_OWNER_PROCESS_ON_DISK, /* a thread of it waits for a disk or a file system, and no signal ends that */
+};
+enum reeve_owner_look reeve_owner_process_look(const struct reeve_owner_process *p);
 /* End a process that was given up (SIGKILL), if it can be seen from here and still runs, so that it can do no harm when
  * it wakes up. False: nothing to end, or not ours to see. */
 bool reeve_owner_process_end(const struct reeve_owner_process *p);

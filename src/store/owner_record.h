@@ -1,5 +1,5 @@
 /* What RUN/LOCK says: one line of JSON that names the process that owns the run, and whether that process still lives.
- * Only owner.c, owner_record.c and their test include this. */
+ * Only owner.c, owner_process.c, owner_record.c and their test include this. */
 #ifndef REEVE_STORE_OWNER_RECORD_H
 #define REEVE_STORE_OWNER_RECORD_H
 

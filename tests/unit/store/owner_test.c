@@ -2,6 +2,7 @@
 #include "store_fixture.h"
 
 #include <dirent.h>
+#include <sys/ptrace.h>
 
 #include "store/owner.h"
 #include "store/owner_record.h"
@@ -515,6 +516,75 @@ static void owner_gives_way_to_a_member_of_its_own_job(void **state)
     assert_false(reeve_owner_process_end(&lost)); /* gone: there is nothing to end */
 }
 
+/* A process that waits in a pipe until it is told to end: ready when this returns. */
+static pid_t start_waiter(int *end, struct reeve_owner_process *out)
+{
+    int ready[2], go[2];
+    assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(go), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct reeve_owner_process self;
+        char c;
+        (void)close(go[1]);
+        reeve_owner_process_self(&self);
+        (void)!write(ready[1], &self, sizeof(self));
+        (void)!read(go[0], &c, 1);
+        _exit(0);
+    }
+    assert_true(pid > 0);
+    assert_int_equal(read(ready[0], out, sizeof(*out)), sizeof(*out));
+    (void)close(ready[0]);
+    (void)close(ready[1]);
+    (void)close(go[0]);
+    *end = go[1];
+    return pid;
+}
+
+static enum reeve_owner_look look_until(const struct reeve_owner_process *p, enum reeve_owner_look expected)
+{
+    enum reeve_owner_look look = reeve_owner_process_look(p);
+    for (int i = 0; i < 2000 && look != expected; i++) {
+        (void)usleep(5000);
+        look = reeve_owner_process_look(p);
+    }
+    return look;
+}
+
+static void process_is_seen_as_it_is(void **state)
+{ /* Goal: running, stopped, held by a debugger, gone, or not to be seen from here. Method: a child, to which each of that
+     is done; ptrace is the debugger. */
+    (void)state;
+    int end = -1, status = 0;
+    struct reeve_owner_process p;
+    pid_t pid = start_waiter(&end, &p);
+    assert_int_equal(look_until(&p, REEVE_OWNER_PROCESS_RUNS), REEVE_OWNER_PROCESS_RUNS);
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    assert_int_equal(look_until(&p, REEVE_OWNER_PROCESS_STOPPED), REEVE_OWNER_PROCESS_STOPPED);
+    assert_int_equal(kill(pid, SIGCONT), 0);
+    assert_int_equal(look_until(&p, REEVE_OWNER_PROCESS_RUNS), REEVE_OWNER_PROCESS_RUNS);
+    if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) == 0) { /* a sandbox may forbid it */
+        assert_int_equal(reeve_owner_process_look(&p), REEVE_OWNER_PROCESS_TRACED);
+        assert_int_equal(ptrace(PTRACE_INTERRUPT, pid, NULL, NULL), 0);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(ptrace(PTRACE_DETACH, pid, NULL, NULL), 0);
+        assert_int_equal(look_until(&p, REEVE_OWNER_PROCESS_RUNS), REEVE_OWNER_PROCESS_RUNS);
+    }
+    struct reeve_owner_process elsewhere = p, later = p;
+    (void)strcpy(elsewhere.boot, "0f8d7a52-1111-4222-8333-944445555666/4026531836");
+    later.start++;
+    assert_int_equal(reeve_owner_process_look(&elsewhere), REEVE_OWNER_PROCESS_UNSEEN);
+    assert_false(reeve_owner_process_end(&elsewhere));
+    assert_int_equal(reeve_owner_process_look(&later), REEVE_OWNER_PROCESS_GONE);
+    assert_false(reeve_owner_process_end(&later)); /* the number is another process's now */
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    assert_true(reeve_owner_process_end(&p)); /* also who is stopped */
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    assert_int_equal(reeve_owner_process_look(&p), REEVE_OWNER_PROCESS_GONE);
+    (void)close(end);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -526,6 +596,7 @@ int main(void)
         TEST(run_of_a_stopped_owner_is_not_taken_over),
         TEST(owner_gives_way_to_a_member_of_its_own_job),
         TEST(owner_on_another_machine_is_judged_by_its_silence),
+        TEST(process_is_seen_as_it_is),
         cmocka_unit_test_setup_teardown(record_names_the_job_of_slurm, fixture_setup, leave_slurm),
         cmocka_unit_test_setup_teardown(earlier_life_of_the_same_job_is_over, fixture_setup, leave_slurm),
         TEST(owner_learns_that_it_was_replaced),
