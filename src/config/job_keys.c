@@ -123,6 +123,9 @@ static const struct reeve_key keys[] = {
         "without a word of a worker before it is named in a warning"),
     U32("faults", "silence_stop_s", faults.silence_stop_s, 1, 604800, "600", "s",
         "without a word of a worker before the run stops; at least silence_warn_s"),
+    U32("faults", "evict_min_s", faults.evict_min_s, 0, 604800, "15", "s",
+        "without a word of a rank, or without the end of what it computes, at least, before a job that outlives losses "
+        "goes on without it; 0: it waits"),
     U32("faults", "host_silence_s", faults.host_silence_s, 0, 604800, "3", "s",
         "without a word of any worker of a host before `reeve run` asks Slurm whether the host still starts a process; "
         "0: "

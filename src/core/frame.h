@@ -15,7 +15,7 @@
 enum reeve_frame_kind {
     /* worker -> master */
     REEVE_FRAME_HELLO = 1,          /* arg: credits; a: host digest; text: host name */
-    REEVE_FRAME_READY = 2,          /* step; a, b: weights digest: initialised or restored */
+    REEVE_FRAME_READY = 2,          /* step; a, b: weights digest: initialised or restored; c: ns that took */
     REEVE_FRAME_RESTORE_FAILED = 3, /* step; arg: status; text: why */
     REEVE_FRAME_COMPUTED = 4,       /* task, attempt, step; arg: micro-batch; a: compute ns */
     REEVE_FRAME_DONE = 5,           /* task, attempt; a: result word; b: wall clock ns (listed); text: result */
@@ -24,11 +24,12 @@ enum reeve_frame_kind {
         7, /* step; a: digest of the sum; b: coverage; c: loss; d: samples | tokens << 32; arg: members;
                                   attempt: non-finite + overflow elements, saturated */
     REEVE_FRAME_REDUCE_FAILED = 8,     /* step; arg: status; text */
-    REEVE_FRAME_APPLIED = 9,           /* step; a: learning rate (f64 bits); b: grad norm (f64 bits) */
+    REEVE_FRAME_APPLIED = 9,           /* step; a: learning rate (f64 bits); b: grad norm (f64 bits); c: apply ns */
     REEVE_FRAME_WEIGHTS = 10,          /* step; a, b: weights digest */
     REEVE_FRAME_CKPT_PART = 11,        /* step; arg: part; a: file bytes; b: digest; c: tensors; d: write ns */
     REEVE_FRAME_CKPT_PART_FAILED = 12, /* step; arg: part; a: status; text */
-    REEVE_FRAME_HEARTBEAT = 13,        /* b: tasks waiting here. Of a master, arg: why a stop was asked */
+    REEVE_FRAME_HEARTBEAT = 13, /* b: tasks waiting here; arg, a: what is computed, and for how long, ns
+                                 * (core/eviction.h). Of a master, arg: why a stop was asked */
     REEVE_FRAME_GOODBYE = 14,          /* arg: status; text */
     REEVE_FRAME_RELEASED = 15,         /* task, attempt: not begun, or ended on request; b: wall clock ns */
     REEVE_FRAME_HOLDING = 20, /* task, attempt, step; arg: key; a: kind; b: sequence; c: 1: computed; d: compute ns */

@@ -62,6 +62,7 @@ struct reeve_job {
         uint32_t crash_limit;       /* workers lost in a row with the same task */
         uint32_t silence_warn_s;    /* a worker this silent is named in a warning */
         uint32_t silence_stop_s;    /* and after this long the run stops */
+        uint32_t evict_min_s;       /* a member of a job that hangs for so long, at least, is put out of it; 0: never */
         uint32_t host_silence_s;    /* without a word of any worker of a host: then it may be lost; 0: never */
         uint32_t credits;           /* tasks a worker holds ahead */
         uint32_t restarts_max;      /* by `reeve run`, in a row and without progress; 0: never */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "core/task.h"
 #include "run/compute_state.h"
@@ -34,11 +35,15 @@ static void *compute_main(void *arg)
         struct reeve_frame command = c->commands[c->command_head];
         c->command_head = (c->command_head + 1) % COMPUTE_COMMANDS_MAX;
         c->command_count--;
+        c->hand.command = command;
+        c->hand.since_ns = reeve_clock_now();
+        c->hand.any = true;
         pthread_mutex_unlock(&c->lock);
         compute_execute(c, &command);
-        if (!touches_sums(c, &command)) continue;
         pthread_mutex_lock(&c->lock);
-        c->unsettled--;
+        c->hand.any = false;
+        c->hand.paces_seen |= 1u << reeve_pace_of(&command);
+        c->unsettled -= touches_sums(c, &command);
         pthread_mutex_unlock(&c->lock);
     }
     compute_checkpoint_join(c);
@@ -211,6 +216,16 @@ uint32_t reeve_compute_waiting(reeve_compute *c)
     uint32_t n = c->command_count;
     pthread_mutex_unlock(&c->lock);
     return n;
+}
+
+enum reeve_pace reeve_compute_pace(reeve_compute *c, bool *first, reeve_time_ns *since_ns)
+{
+    pthread_mutex_lock(&c->lock);
+    enum reeve_pace pace = c->hand.any ? reeve_pace_of(&c->hand.command) : REEVE_PACE_NONE;
+    *first = (c->hand.paces_seen >> pace & 1u) == 0;
+    *since_ns = c->hand.since_ns;
+    pthread_mutex_unlock(&c->lock);
+    return pace;
 }
 
 bool reeve_compute_is_settled(reeve_compute *c)

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "core/eviction.h"
 #include "core/frame.h"
 #include "core/job.h"
 #include "core/manifest.h"
@@ -41,6 +42,8 @@ bool reeve_compute_revoke(reeve_compute *c, uint32_t task, uint32_t attempt);
 /* Remove all gradient and evaluation leases that have not been started; then post DISCARD. */
 void reeve_compute_drop_waiting(reeve_compute *c);
 uint32_t reeve_compute_waiting(reeve_compute *c);
+/* The pace of what it does now, and since when; NONE: nothing. *first: no command of that kind has ended here yet. */
+enum reeve_pace reeve_compute_pace(reeve_compute *c, bool *first, reeve_time_ns *since_ns);
 
 /* True when no command that touches the sums (a summed lease, APPLY, DISCARD; on a GPU any that calls the workload) is
  * waiting or running. A worker that got no lease of a step may still be applying the one before when the others are

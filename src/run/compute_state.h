@@ -49,6 +49,12 @@ struct reeve_compute {
     struct reeve_frame commands[COMPUTE_COMMANDS_MAX]; /* ring, under lock */
     uint32_t command_head, command_count;
     uint32_t unsettled; /* commands posted and not finished that touch the sums; under lock */
+    struct {            /* the command in hand; under lock */
+        bool any;
+        struct reeve_frame command;
+        reeve_time_ns since_ns;
+        uint32_t paces_seen; /* bit: enum reeve_pace of a command that has ended */
+    } hand;
     struct compute_answer answers[COMPUTE_ANSWERS_MAX]; /* ring, under lock */
     uint32_t answer_head, answer_count;
     pthread_cond_t room;

@@ -142,6 +142,7 @@ static void answer_ready(reeve_compute *c, const struct reeve_frame *command, st
     struct reeve_frame f = answer_to(command, REEVE_FRAME_READY);
     memcpy(&f.a, digest.bytes, 8);
     memcpy(&f.b, digest.bytes + 8, 8);
+    f.c = (uint64_t)(reeve_clock_now() - c->hand.since_ns);
     compute_answer(c, &f, NULL);
 }
 
@@ -361,6 +362,7 @@ static void execute_apply(reeve_compute *c, const struct reeve_frame *command)
     struct reeve_frame f = answer_to(command, REEVE_FRAME_APPLIED);
     memcpy(&f.a, &info.learning_rate, 8);
     memcpy(&f.b, &info.grad_norm, 8);
+    f.c = (uint64_t)(reeve_clock_now() - c->hand.since_ns);
     compute_answer(c, &f, NULL);
 }
 

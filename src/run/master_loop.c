@@ -169,11 +169,12 @@ static void tell_poison(reeve_master_loop *l, const struct reeve_event *ev)
         return;
     }
     l->problem.status = REEVE_WORKER_LOST;
-    (void)snprintf(
-        l->problem.text, sizeof(l->problem.text),
-        "%s task %" PRIu64 " of step %" PRIu64 " lost its worker %u times in a row (faults.crash_limit): see "
-        "what it reads, and the workers' logs in %s/log",
-        reeve_task_kind_name((uint8_t)ev->a), ev->b, ev->step, l->config.job->faults.crash_limit, l->config.run_dir);
+    (void)snprintf(l->problem.text, sizeof(l->problem.text),
+                   "%s task %" PRIu64 " of step %" PRIu64
+                   " lost its worker %u times in a row (faults.crash_limit)%s%s: "
+                   "see what it reads, and the workers' logs in %s/log",
+                   reeve_task_kind_name((uint8_t)ev->a), ev->b, ev->step, l->config.job->faults.crash_limit,
+                   l->put_out[0] != '\0' ? "; the last to be put out was " : "", l->put_out, l->config.run_dir);
     reeve_log(REEVE_LOG_WARN, "%s", l->problem.text);
 }
 
@@ -181,6 +182,7 @@ static void tell_event(reeve_master_loop *l, const struct reeve_event *ev, reeve
 {
     reeve_report_event(l->report, l->master, ev, now_ns);
     reeve_deadline_event(&l->deadline, ev, now_ns);
+    master_loop_watch_event(l, ev, now_ns);
     if (ev->kind == REEVE_EVENT_TASK_LEASED) reeve_start_record_joined(l->start);
     if (ev->kind == REEVE_EVENT_CKPT_COMMIT) {
         reeve_log(REEVE_LOG_DEBUG, "checkpoint of step %" PRIu64 " committed", ev->step);
@@ -203,7 +205,8 @@ static void tell_event(reeve_master_loop *l, const struct reeve_event *ev, reeve
         reeve_log(REEVE_LOG_WARN, "step %" PRIu64 " was thrown away before its commit: %s", ev->step,
                   reeve_status_text((reeve_status)ev->arg));
     } else if (ev->kind == REEVE_EVENT_WORKER_LOST) {
-        reeve_log(REEVE_LOG_WARN, "worker %u is lost; what it held is given to others", ev->worker);
+        reeve_log(REEVE_LOG_WARN, "worker %u is %s; what it held is given to others", ev->worker,
+                  ev->arg == REEVE_JOB_DEADLINE ? "put out" : "lost");
     } else if (ev->kind == REEVE_EVENT_REGROUPED) {
         struct reeve_master_status s;
         reeve_master_get_status(l->master, &s);
@@ -258,6 +261,7 @@ static reeve_status take_message(reeve_master_loop *l, uint32_t peer, size_t byt
             return REEVE_OK;
         }
         if (end) return REEVE_OK;
+        master_loop_watch_word(l, peer, &frame, now_ns);
         reeve_status st = master_loop_give(l, &in, now_ns, err);
         if (st != REEVE_OK) return st;
         if (frame.kind == REEVE_FRAME_HELLO) {
@@ -268,10 +272,6 @@ static reeve_status take_message(reeve_master_loop *l, uint32_t peer, size_t byt
             double figures[2];
             memcpy(figures, &frame.a, sizeof(figures));
             reeve_report_applied(l->report, frame.step, figures[0], figures[1]);
-        }
-        if (peer == l->silent_named) {
-            reeve_log(REEVE_LOG_INFO, "worker %u is back", peer);
-            l->silent_named = 0;
         }
     }
 }
@@ -382,48 +382,16 @@ static void note_presence(reeve_master_loop *l, reeve_time_ns now_ns)
     l->turn_ns = now_ns;
 }
 
-/* A host of which nobody says anything: `reeve run` reads of it in status.json, and finds out whether it is there. */
-static void watch_hosts(reeve_master_loop *l, reeve_time_ns now_ns)
-{
-    uint32_t limit_s = l->config.job->faults.host_silence_s;
-    if (limit_s == 0) return;
-    reeve_time_ns silence = 0;
-    const char *host =
-        reeve_host_watch_silent(l->hosts, l->master, now_ns, l->present_ns, limit_s * REEVE_SECOND_NS, &silence);
-    reeve_report_silent(l->report, host != NULL ? host : "", (double)silence * 1e-9);
-}
-
-/* A worker that says nothing: first a warning, much later the end. Nobody is given its work meanwhile, and a worker that
- * was only stopped goes on where it was. */
-static reeve_status watch_silence(reeve_master_loop *l, reeve_time_ns now_ns, struct reeve_error *err)
-{
-    if (now_ns - l->silence_ns < REEVE_SECOND_NS) return REEVE_OK;
-    l->silence_ns = now_ns;
-    watch_hosts(l, now_ns);
-    reeve_time_ns silence = 0;
-    uint32_t worker = reeve_master_silent_worker(l->master, now_ns, l->present_ns, &silence);
-    if (worker == 0 || silence < l->config.job->faults.silence_warn_s * REEVE_SECOND_NS) return REEVE_OK;
-    long long seconds = (long long)(silence / REEVE_SECOND_NS);
-    if (silence >= l->config.job->faults.silence_stop_s * REEVE_SECOND_NS)
-        return reeve_fail(
-            err, REEVE_JOB_DEADLINE, /* not WORKER_LOST: MPI misses nobody, and would wait for it in a regrouping */
-            "worker %u has said nothing for %lld s (faults.silence_stop_s); giving up. Run the same command "
-            "again to go on from the last checkpoint",
-            worker, seconds);
-    if (worker != l->silent_named)
-        reeve_log(REEVE_LOG_WARN, "worker %u has said nothing for %lld s; waiting for it until %u s have passed",
-                  worker, seconds, l->config.job->faults.silence_stop_s);
-    l->silent_named = worker;
-    return REEVE_OK;
-}
-
 static void say_we_live(reeve_master_loop *l, reeve_time_ns now_ns)
 {
     if (now_ns - l->heartbeat_ns < HEARTBEAT_NS) return;
     l->heartbeat_ns = now_ns;
     enum reeve_cause why = l->stop_sent ? l->deadline.cause : REEVE_CAUSE_NONE; /* a successor must know */
-    struct reeve_outgoing out = {.frame = {.kind = REEVE_FRAME_HEARTBEAT, .epoch = l->epoch, .arg = (uint32_t)why}};
-    put_outgoing(l, &out);
+    struct reeve_frame alive = {.kind = REEVE_FRAME_HEARTBEAT, .epoch = l->epoch, .arg = (uint32_t)why};
+    for (uint32_t w = 1; w <= l->config.workers; w++) { /* who has said goodbye may yet have to take this one's place */
+        bool listens = l->config.regroups ? l->here[w] : reeve_master_worker_active(l->master, w);
+        if (listens) master_loop_put_frame(l, w, &alive);
+    }
 }
 
 static reeve_status make_durable(reeve_master_loop *l, bool always, struct reeve_error *err)
@@ -454,7 +422,7 @@ reeve_status reeve_master_loop_turn(reeve_master_loop *l, reeve_time_ns now_ns, 
     if (st == REEVE_OK) st = make_durable(l, false, err);
     if (st == REEVE_OK && l->retain_due) retain(l);
     if (st == REEVE_OK) st = master_loop_send_all(l, err);
-    if (st == REEVE_OK) st = watch_silence(l, now_ns, err);
+    if (st == REEVE_OK) st = master_loop_watch(l, now_ns, err);
     reeve_report_turn(l->report, l->master, now_ns);
     *ended = st == REEVE_OK && reeve_master_get_phase(l->master) == REEVE_PHASE_ENDED;
     return st;
@@ -508,9 +476,11 @@ reeve_status reeve_master_loop_create(const struct reeve_master_loop_config *con
     l->outbox = calloc((size_t)config->workers + 1, sizeof(*l->outbox));
     l->unsent = calloc((size_t)config->workers + 1, sizeof(*l->unsent));
     l->here = calloc((size_t)config->workers + 1, sizeof(*l->here));
+    l->seen = calloc((size_t)config->workers + 1, sizeof(*l->seen));
+    reeve_eviction_init(&l->eviction, config->job->faults.evict_min_s * REEVE_SECOND_NS);
     l->hosts = reeve_host_watch_create(config->workers);
     reeve_status st = REEVE_OK;
-    if (l->outbox == NULL || l->unsent == NULL || l->here == NULL)
+    if (l->outbox == NULL || l->unsent == NULL || l->here == NULL || l->seen == NULL)
         st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "master: out of memory");
     if (st == REEVE_OK)
         st = reeve_report_create(config->run_dir, config->job, recovered->run_id,
@@ -545,6 +515,7 @@ void reeve_master_loop_destroy(reeve_master_loop *l)
     reeve_start_record_destroy(l->start);
     reeve_host_watch_destroy(l->hosts);
     reeve_deadline_fini(&l->deadline);
+    free(l->seen);
     free(l->here);
     free(l->unsent);
     free(l->outbox);

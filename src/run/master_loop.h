@@ -9,6 +9,7 @@
 #include "core/requeue.h"
 #include "port/membership.h"
 #include "port/transport.h"
+#include "run/evict.h"
 #include "run/recover.h"
 #include "run/report.h"
 #include "run/stop_signals.h"
@@ -24,6 +25,7 @@ struct reeve_master_loop_config {
     uint32_t workers;                      /* expected: peers 1..workers */
     FILE *progress;                        /* borrowed; NULL: none */
     int64_t end_wall_ns;                   /* of --max-time; INT64_MAX: none */
+    struct reeve_evictor *evictor;         /* borrowed until destroy; NULL: a worker that hangs ends the run */
     bool regroups;                         /* losses are survived: workers wait for the word that the run is over */
     enum reeve_cause stop_cause;           /* why the master before this one was asked to stop; NONE: it was not */
 };
@@ -42,7 +44,8 @@ reeve_status reeve_master_loop_regroup(reeve_master_loop *l, reeve_transport *tr
                                        const struct reeve_members *members, struct reeve_error *err);
 
 /* One turn; never waits but for the journal. *ended: nothing is left to do; reeve_master_loop_end() says how it went.
- * An error means that the run cannot go on in this process (journal, lost worker, silence). */
+ * An error means that the run cannot go on in this process (journal, lost worker, silence); WORKER_LOST where losses are
+ * survived: all regroup. */
 reeve_status reeve_master_loop_turn(reeve_master_loop *l, reeve_time_ns now_ns, bool *progress, bool *ended,
                                     struct reeve_error *err);
 

@@ -14,7 +14,9 @@ reeve_status reeve_master_loop_regroup(reeve_master_loop *l, reeve_transport *tr
         l->outbox[w].bytes = 0;
         l->here[w] = members->here[w];
         left += l->here[w];
-        struct reeve_master_input lost = {.kind = REEVE_INPUT_WORKER_LOST, .worker = w, .status = REEVE_WORKER_LOST};
+        bool put_out = l->config.evictor != NULL && reeve_evictor_has_ended(l->config.evictor, w);
+        struct reeve_master_input lost = {
+            .kind = REEVE_INPUT_WORKER_LOST, .worker = w, .status = put_out ? REEVE_JOB_DEADLINE : REEVE_WORKER_LOST};
         if (!l->here[w] && st == REEVE_OK) st = master_loop_give(l, &lost, now_ns, err);
     }
     struct reeve_master_input regrouped = {.kind = REEVE_INPUT_REGROUPED, .worker = members->master};
@@ -23,6 +25,7 @@ reeve_status reeve_master_loop_regroup(reeve_master_loop *l, reeve_transport *tr
     reeve_master_get_status(l->master, &s);
     l->epoch = s.epoch;
     l->present_ns = now_ns;
+    master_loop_watch_regrouped(l);
     if (st == REEVE_OK) st = master_loop_make_epoch_durable(l, err);
     if (st == REEVE_OK) st = master_loop_send_all(l, err);
     if (st == REEVE_OK && left == 0 && s.phase < REEVE_PHASE_DRAIN)

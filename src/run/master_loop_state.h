@@ -1,7 +1,9 @@
-/* Private to the master's loop: its state, shared by master_loop.c (the turn) and master_loop_members.c (who is there). */
+/* Private to the master's loop: its state, shared by master_loop.c (the turn), master_loop_members.c (who is there) and
+ * master_loop_watch.c (who hangs). */
 #ifndef REEVE_RUN_MASTER_LOOP_STATE_H
 #define REEVE_RUN_MASTER_LOOP_STATE_H
 
+#include "core/eviction.h"
 #include "run/master_loop.h"
 #include "run/checkpointer.h"
 #include "run/deadline.h"
@@ -40,6 +42,11 @@ struct reeve_master_loop {
     reeve_time_ns looked_ns, heartbeat_ns, silence_ns;
     reeve_time_ns turn_ns, present_ns;   /* of the last turn; since when turns have come without a long gap */
     uint32_t silent_named;               /* the worker whose silence was already told; 0: none */
+    struct reeve_eviction eviction;      /* what was measured in this process */
+    struct reeve_eviction_worker *seen;  /* (workers + 1,) owned; by worker, as of its last word */
+    reeve_time_ns sum_began_ns;          /* the sum under way; 0: there is none */
+    uint32_t sums_stuck;                 /* times in a row that nobody could be blamed for one */
+    char put_out[128];                   /* who was put out last, and why; "": nobody was */
     struct reeve_error problem;          /* the last failure that a worker worded */
     char text[REEVE_FRAME_TEXT_MAX + 1]; /* sampled from the model */
     bool has_text;
@@ -55,5 +62,12 @@ reeve_status master_loop_make_epoch_durable(reeve_master_loop *l, struct reeve_e
 void master_loop_put_frame(reeve_master_loop *l, uint32_t worker, const struct reeve_frame *frame);
 reeve_status master_loop_flush_outbox(reeve_master_loop *l, uint32_t worker, struct reeve_error *err);
 reeve_status master_loop_send_all(reeve_master_loop *l, struct reeve_error *err);
+
+/* A word of a worker is about to be given to the master; an event was applied; the ranks have come together. */
+void master_loop_watch_word(reeve_master_loop *l, uint32_t worker, const struct reeve_frame *word, reeve_time_ns now_ns);
+void master_loop_watch_event(reeve_master_loop *l, const struct reeve_event *ev, reeve_time_ns now_ns);
+void master_loop_watch_regrouped(reeve_master_loop *l);
+/* Once a second: is a worker silent, or stuck? WORKER_LOST: regroup. JOB_DEADLINE: give up. */
+reeve_status master_loop_watch(reeve_master_loop *l, reeve_time_ns now_ns, struct reeve_error *err);
 
 #endif

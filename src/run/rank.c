@@ -15,6 +15,7 @@
 #include "net/loopback.h"
 #include "run/build_text.h"
 #include "run/compute.h"
+#include "run/evict.h"
 #include "run/joined_transport.h"
 #include "run/master_loop.h"
 #include "run/owner_wait.h"
@@ -91,8 +92,9 @@ static reeve_status own_run(struct master_part *m, const struct reeve_rank_confi
 
 /* succeeds: in place of a master that was lost. */
 static reeve_status master_init(struct master_part *m, const struct reeve_rank_config *config,
-                                const struct reeve_members *members, reeve_transport *transport, bool succeeds,
-                                enum reeve_cause stop_cause, struct reeve_error *err)
+                                const struct reeve_members *members, reeve_transport *transport,
+                                struct reeve_evictor *evictor, bool succeeds, enum reeve_cause stop_cause,
+                                struct reeve_error *err)
 {
     memset(m, 0, sizeof(*m));
     const struct reeve_prepared *p = config->prepared;
@@ -119,6 +121,7 @@ static reeve_status master_init(struct master_part *m, const struct reeve_rank_c
         .workers = workers,
         .progress = config->progress ? stdout : NULL,
         .end_wall_ns = config->end_wall_ns > 0 ? config->end_wall_ns : INT64_MAX,
+        .evictor = config->membership != NULL ? evictor : NULL,
         .regroups = config->membership != NULL,
         .stop_cause = stop_cause,
     };
@@ -188,6 +191,7 @@ static reeve_status worker_init(struct worker_part *w, const struct reeve_rank_c
         .credits = p->tasks != NULL ? p->job.exec.ahead : p->job.faults.credits,
         /* The master decides first: a worker that gave up before it would only hide who was silent. */
         .silence_ns = 2 * p->job.faults.silence_stop_s * REEVE_SECOND_NS + MASTER_PATIENCE_NS,
+        .evict_ns = p->job.faults.evict_min_s * REEVE_SECOND_NS,
         .stays = config->membership != NULL,
         .host = config->host,
     };
@@ -208,6 +212,7 @@ struct rank {
     reeve_transport *near_master, *near_worker; /* owned; where both are here: the line between them */
     reeve_transport *joined;                    /* owned; the master's then, where others are elsewhere */
     bool *here;                                 /* (members.count,) owned; before the last regrouping */
+    struct reeve_evictor evictor;
 };
 
 static void rank_fini(struct rank *r)
@@ -217,6 +222,7 @@ static void rank_fini(struct rank *r)
     if (r->joined != NULL) r->joined->ops->destroy(r->joined);
     if (r->near_master != NULL) r->near_master->ops->destroy(r->near_master);
     if (r->near_worker != NULL) r->near_worker->ops->destroy(r->near_worker);
+    reeve_evictor_fini(&r->evictor);
     free(r->here);
 }
 
@@ -252,21 +258,25 @@ static reeve_status join_transports(struct rank *r, reeve_transport **out, struc
 static reeve_status become_master(struct rank *r, reeve_transport *transport, struct reeve_error *err)
 {
     reeve_log(REEVE_LOG_WARN, "the master is lost; worker %u goes on in its place", r->members.self);
-    reeve_status st = master_init(&r->master, r->config, &r->members, transport, true,
+    reeve_status st = master_init(&r->master, r->config, &r->members, transport, &r->evictor, true,
                                   reeve_worker_stop_cause(r->worker.worker), err);
     r->is_master = st == REEVE_OK;
     return st;
 }
 
-static reeve_status regroup(struct rank *r, struct reeve_error *err)
+static reeve_status come_together(struct rank *r, struct reeve_error *err)
 {
-    memcpy(r->here, r->members.here, r->members.count * sizeof(*r->here));
     reeve_membership *m = r->config->membership;
-    if (r->is_worker)
-        reeve_worker_regroup(r->worker.worker, NULL, (struct reeve_collectives){0}); /* its ends are about to go */
+    reeve_time_ns patience_ns = r->config->prepared->job.faults.evict_min_s * REEVE_SECOND_NS;
+    reeve_evictor_guard *guard = reeve_evictor_guard_start(&r->evictor, &r->members, patience_ns);
     reeve_status st = m->ops->regroup(m, &r->members, err);
-    if (st != REEVE_OK) return st;
-    end_the_lost(r);
+    reeve_evictor_guard_stop(guard);
+    return st;
+}
+
+static reeve_status go_on(struct rank *r, struct reeve_error *err)
+{
+    reeve_status st = REEVE_OK;
     reeve_transport *transport = NULL;
     bool leads = r->members.self == r->members.master;
     if (leads) st = join_transports(r, &transport, err);
@@ -276,6 +286,19 @@ static reeve_status regroup(struct rank *r, struct reeve_error *err)
     r->config->announce(r->members.transport, true, r->config->prepared);
     if (!r->is_master) return become_master(r, transport, err);
     return reeve_master_loop_regroup(r->master.loop, transport, &r->members, err);
+}
+
+static reeve_status regroup(struct rank *r, struct reeve_error *err)
+{
+    memcpy(r->here, r->members.here, r->members.count * sizeof(*r->here));
+    if (r->is_worker)
+        reeve_worker_regroup(r->worker.worker, NULL, (struct reeve_collectives){0}); /* its ends are about to go */
+    reeve_status st = come_together(r, err);
+    if (st != REEVE_OK) return st;
+    end_the_lost(r);
+    st = go_on(r, err);
+    reeve_evictor_regrouped(&r->evictor);
+    return st;
 }
 
 /* ---- the loop ---- */
@@ -288,7 +311,8 @@ static reeve_status turn(struct rank *r, bool *progress, bool *master_ended, boo
     if (r->is_master) st = master_turn(&r->master, now_ns, progress, master_ended, err);
     if (st == REEVE_OK && r->is_worker && !*worker_ended)
         st = reeve_worker_turn(r->worker.worker, now_ns, progress, worker_ended, err);
-    return st;
+    if (st == REEVE_OK && !r->is_master) reeve_evictor_watch_master(&r->evictor, &r->members, r->worker.worker, now_ns);
+    return st == REEVE_OK ? reeve_evictor_turn(&r->evictor, now_ns, err) : st;
 }
 
 /* Turns until the run ends here: for a master with everybody's goodbye, for a worker with its own. */
@@ -351,7 +375,9 @@ static reeve_status rank_init(struct rank *r, const struct reeve_rank_config *co
     r->config = config;
     r->members = *members;
     r->here = calloc(members->count + 1u, sizeof(*r->here));
-    return r->here != NULL ? REEVE_OK : reeve_fail(err, REEVE_JOB_NO_MEMORY, "out of memory");
+    if (r->here == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "out of memory");
+    const struct reeve_owner_process *processes = config->membership != NULL ? config->processes : NULL;
+    return reeve_evictor_init(&r->evictor, processes, members->count, err);
 }
 
 int reeve_rank_master(const struct reeve_rank_config *config, const struct reeve_members *members,
@@ -362,7 +388,8 @@ int reeve_rank_master(const struct reeve_rank_config *config, const struct reeve
     struct reeve_error err = {0};
     struct rank r;
     reeve_status st = rank_init(&r, config, members, &err);
-    if (st == REEVE_OK) st = master_init(&r.master, config, members, members->transport, false, REEVE_CAUSE_NONE, &err);
+    if (st == REEVE_OK)
+        st = master_init(&r.master, config, members, members->transport, &r.evictor, false, REEVE_CAUSE_NONE, &err);
     r.is_master = st == REEVE_OK;
     config->announce(members->transport, r.is_master, config->prepared);
     if (!r.is_master) {
@@ -407,7 +434,7 @@ int reeve_rank_alone(const struct reeve_rank_config *config, reeve_collective *d
     reeve_status st = rank_init(&r, &own, &members, &err);
     if (st == REEVE_OK) st = reeve_loopback_create(&r.near_master, &r.near_worker, &err);
     if (st == REEVE_OK) st = reeve_coll_self_create(&members.collectives.host, &err);
-    if (st == REEVE_OK) st = master_init(&r.master, &own, &members, r.near_master, false, REEVE_CAUSE_NONE, &err);
+    if (st == REEVE_OK) st = master_init(&r.master, &own, &members, r.near_master, NULL, false, REEVE_CAUSE_NONE, &err);
     r.is_master = st == REEVE_OK;
     if (st == REEVE_OK) st = worker_init(&r.worker, &own, 1, r.near_worker, members.collectives, &err);
     r.is_worker = st == REEVE_OK;

@@ -39,6 +39,8 @@ struct reeve_worker {
     uint64_t step, summed_step; /* of the model, once what was posted is done; whose sum was reported, 0: none */
     struct reeve_compute_sum sum;
     reeve_time_ns sent_ns, heard_ns, turn_ns;
+    reeve_time_ns present_ns;       /* since when turns have come without a long gap */
+    struct reeve_eviction eviction; /* what is measured of the master's words */
     size_t outbox_bytes;
     unsigned char outbox[REEVE_MESSAGE_BYTES_MAX];
     unsigned char inbox[REEVE_MESSAGE_BYTES_MAX];
@@ -59,6 +61,7 @@ reeve_status reeve_worker_create(const struct reeve_worker_config *config, reeve
     w->executor = executor;
     if (executor != NULL) w->holds.ended_max = config->credits;
     w->heard_ns = reeve_clock_now();
+    reeve_eviction_init(&w->eviction, config->evict_ns);
     *out = w;
     return REEVE_OK;
 }
@@ -360,6 +363,7 @@ static reeve_status take_messages(reeve_worker *w, reeve_time_ns now_ns, bool *p
         reeve_status st = w->transport->ops->poll(w->transport, &peer, w->inbox, &bytes, err);
         if (st != REEVE_OK || bytes == 0) return st;
         *progress = true;
+        reeve_eviction_heard(&w->eviction, now_ns - w->heard_ns);
         w->heard_ns = now_ns;
         size_t offset = 0;
         for (;;) {
@@ -417,10 +421,21 @@ static reeve_status say_hello(reeve_worker *w, reeve_time_ns now_ns, struct reev
     return say(w, &f, w->host, now_ns, err);
 }
 
+/* What the compute thread does, without the time in which this process did not run. */
+static void tell_pace(const reeve_worker *w, reeve_time_ns now_ns, struct reeve_frame *heartbeat)
+{
+    bool first = false;
+    reeve_time_ns since_ns = 0;
+    enum reeve_pace pace = reeve_compute_pace(w->compute, &first, &since_ns);
+    if (since_ns < w->present_ns) since_ns = w->present_ns;
+    reeve_eviction_tell(heartbeat, pace, first, pace != REEVE_PACE_NONE && now_ns > since_ns ? now_ns - since_ns : 0);
+}
+
 static reeve_status say_we_live(reeve_worker *w, reeve_time_ns now_ns, struct reeve_error *err)
 {
     if (now_ns - w->sent_ns < HEARTBEAT_NS || w->epoch == 0) return REEVE_OK;
     struct reeve_frame f = {.kind = REEVE_FRAME_HEARTBEAT, .epoch = w->epoch, .b = waiting(w)};
+    if (w->compute != NULL) tell_pace(w, now_ns, &f);
     return say(w, &f, NULL, now_ns, err);
 }
 
@@ -428,7 +443,7 @@ reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *prog
                                struct reeve_error *err)
 {
     *ended = false;
-    if (now_ns - w->turn_ns > ABSENCE_NS) w->heard_ns = now_ns; /* it was this process that was away */
+    if (now_ns - w->turn_ns > ABSENCE_NS) w->heard_ns = w->present_ns = now_ns; /* it was this process that was away */
     w->turn_ns = now_ns;
     reeve_status st = w->greeted ? REEVE_OK : say_hello(w, now_ns, err);
     if (st == REEVE_OK) st = take_messages(w, now_ns, progress, err);
@@ -466,6 +481,15 @@ void reeve_worker_regroup(reeve_worker *w, reeve_transport *transport, struct re
 enum reeve_cause reeve_worker_stop_cause(const reeve_worker *w)
 {
     return w->stop_cause;
+}
+
+void reeve_worker_listen(const reeve_worker *w, reeve_time_ns now_ns, struct reeve_worker_ear *ear)
+{
+    ear->silence_ns = now_ns - w->heard_ns;
+    ear->deadline_ns = reeve_eviction_deadline(&w->eviction, REEVE_PACE_WORD, false);
+    if (w->config.evict_ns > 0 && ear->deadline_ns > w->config.silence_ns / 2)
+        ear->deadline_ns = w->config.silence_ns / 2; /* well before this worker would give up */
+    ear->heard = w->epoch != 0 && !w->rejoin_due;
 }
 
 bool reeve_worker_is_reducing(const reeve_worker *w)

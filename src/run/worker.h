@@ -17,6 +17,7 @@ struct reeve_worker_config {
     uint32_t id;              /* 1..; also the peer number of the transport */
     uint32_t credits;         /* tasks held ahead */
     reeve_time_ns silence_ns; /* without a word of the master for so long, give up */
+    reeve_time_ns evict_ns;   /* the floor of the deadline for its words (core/eviction.h); 0: it is never late */
     bool stays;               /* a lost master is replaced: leave only when the master says that the run is over */
     const char *host;         /* borrowed for the call */
 };
@@ -40,6 +41,13 @@ reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *prog
 void reeve_worker_regroup(reeve_worker *w, reeve_transport *transport, struct reeve_collectives collectives);
 /* What concerns a successor of the master: why the run was asked to stop, as far as it has told; NONE: it was not. */
 enum reeve_cause reeve_worker_stop_cause(const reeve_worker *w);
+
+/* How the master looks from here. */
+struct reeve_worker_ear {
+    reeve_time_ns silence_ns, deadline_ns; /* nothing was heard of it for so long; the most that this may be */
+    bool heard;                            /* something was, since the ranks last came together */
+};
+void reeve_worker_listen(const reeve_worker *w, reeve_time_ns now_ns, struct reeve_worker_ear *ear);
 
 /* A sum is in progress: others wait for this rank, so it should not sleep long. */
 bool reeve_worker_is_reducing(const reeve_worker *w);

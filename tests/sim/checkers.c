@@ -191,6 +191,18 @@ void sim_check_heard(struct sim_proc *p, uint32_t speaker, const void *bytes, si
     }
 }
 
+/* ---- only who hangs is put out ---- */
+
+#define AFTERMATH_NS (3 * REEVE_SECOND_NS) /* it goes on, and its word is on its way */
+
+void sim_check_put_out(struct sim_proc *p)
+{
+    const struct sim *s = p->sim;
+    if (!s->plan.losses_only || p->given_up || s->now_ns <= p->stood_until_ns + AFTERMATH_NS) return;
+    sim_violate(p->sim, "only who hangs", "rank %u of launch %u is put out, and did not stand still", p->rank,
+                p->launch->number);
+}
+
 /* ---- words have records ---- */
 
 /* The first and the last: begin, and leave. They say nothing that is on record. */

@@ -12,6 +12,8 @@
  *   survivors keep          a loss in the job costs what the lost one held of the open step, and nothing else
  *   no step is lost         nor what was committed
  *   goes on in the job      as long as a worker is left (where processes are lost and nothing else happens)
+ *   only who hangs          is put out of a job: who stood still, or whose compute thread hung (where nothing else makes
+ *                           anybody silent)
  *   one restart point       the newest checkpoint on record can be restored (unless the disk was damaged)
  *   what is decided can be  what decide() decided, apply() accepts
  *   progress                once faults stop, the run ends complete, within a bound of simulated time */
@@ -42,6 +44,8 @@ void sim_check_obeyed(struct sim_proc *p, const struct reeve_frame *command);
 void sim_check_computed(struct sim_proc *p, const struct reeve_frame *lease);
 void sim_check_zeroed(struct sim_proc *p);
 void sim_check_weights(struct sim_proc *p, const struct sim_model *model, const char *how);
+/* A process is about to be ended by another of its job. */
+void sim_check_put_out(struct sim_proc *p);
 /* A sum of n numbers started. */
 void sim_check_sum(struct sim_launch *l, uint32_t members, size_t n);
 /* The run is complete. */

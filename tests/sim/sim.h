@@ -18,6 +18,7 @@
 #include "core/exact_sum.h"
 #include "core/job.h"
 #include "port/membership.h"
+#include "run/evict.h"
 #include "run/master_loop.h"
 #include "run/prepare.h"
 #include "run/worker.h"
@@ -90,6 +91,10 @@ enum sim_fault_kind {
     SIM_FAULT_GIVE_UP,        /* a worker stands still, is taken for dead, and wakes up */
     SIM_FAULT_GIVE_UP_MASTER, /* the same of the master, in a turn */
     SIM_FAULT_MASTER_HOST,    /* the master dies with its host: what it had not synced is gone, too */
+    /* where who hangs is put out */
+    SIM_FAULT_STALL_WORKER_AT_SEAM,
+    SIM_FAULT_HANG_WORKER, /* its compute thread; it says that it lives */
+    SIM_FAULT_SUM_HANGS,   /* the next one, and nobody is to blame */
     SIM_FAULT_KINDS
 };
 
@@ -106,6 +111,7 @@ struct sim_weather {
     uint32_t task_fails_ppm;
     bool ulfm;             /* a dead peer is told of; otherwise the launch is ended */
     bool in_job, one_host; /* losses are survived; who is given up can be seen and killed */
+    uint32_t evict_min_s;  /* where losses are survived */
     bool leaks;            /* words of a transport of before still come through, late: no transport of ours does it */
     uint32_t drop_ppm, duplicate_ppm, reorder_ppm; /* within a pair: hostile, no transport of ours does it */
 };
@@ -143,6 +149,8 @@ enum sim_mutation {
     SIM_MUTATE_SETTLE_TWICE,  /* a worker counts twice as settled */
     SIM_MUTATE_KEEP_APPLY,    /* who missed APPLY does not get it again */
     SIM_MUTATE_MISS_LOSS,     /* the loss of a worker is not put on record */
+    SIM_MUTATE_EVICT_NOBODY,  /* who hangs is waited for */
+    SIM_MUTATE_EVICT_EARLY,   /* who says nothing for a second is put out */
     SIM_MUTATIONS
 };
 
@@ -177,6 +185,7 @@ struct sim_proc {
     uint32_t rank;           /* its number in the launch: 0 the first master, any other the worker of that id */
     bool alive, ended, announced, begun;
     reeve_time_ns stalled_until_ns, turn_at_ns;
+    reeve_time_ns hangs_until_ns, stood_until_ns; /* its compute thread; either of them, whichever ends last */
     struct sim_message *inbox, **inbox_end;
     uint32_t die_at_seam, stall_at_seam; /* n: at the n-th seam call from now; 0: no */
     reeve_time_ns stall_length_ns;
@@ -186,6 +195,8 @@ struct sim_proc {
     uint32_t members, leader, lost, lost_untold, heard_group;
     bool gathering, revoked, given_up, sum_lost;
     bool here[SIM_WORKERS_MAX + 1];
+    struct reeve_evictor_eye eye; /* while it waits for the others */
+    uint64_t guards;              /* ever; odd: one looks */
     /* of its master's part */
     reeve_master *master;                    /* borrowed; NULL: none */
     struct reeve_checkpointer *checkpointer; /* of the loop; NULL once it is gone */
@@ -251,8 +262,9 @@ struct sim {
     reeve_time_ns owner_ns; /* refreshed */
     reeve_time_ns faults_end_ns, disk_full_until_ns;
     uint32_t fail_next_write, fail_next_part, fail_next_sum, flip_next_sum;
+    reeve_time_ns hang_next_sum_ns;
     uint64_t in_recovery; /* bit i: fault i waits for a recovery */
-    uint64_t regroupings;
+    uint64_t regroupings, evictions;
     bool stop_file, save_file;
     bool complete, failed;
     int exit_code;
@@ -284,6 +296,8 @@ void sim_fiber_leave(struct sim_proc *p); /* called by p itself */
 /* Called by p: come back at this time, or earlier if something comes. Returns at once if p is dead. */
 void sim_wait(struct sim_proc *p, reeve_time_ns at_ns);
 bool sim_runs(const struct sim_proc *p);
+void sim_stall(struct sim_proc *p, reeve_time_ns until_ns);
+void sim_hang(struct sim_proc *p, reeve_time_ns until_ns);
 void sim_end(struct sim_proc *p, bool clean); /* it leaves by itself */
 void sim_abort(struct sim_launch *l);         /* the launcher ends it, soon */
 bool sim_leads(const struct sim_proc *p);
@@ -344,6 +358,7 @@ enum sim_mix {
     SIM_MIX_HOSTILE,
     SIM_MIX_LOSS,   /* processes are lost, and nothing else happens */
     SIM_MIX_IN_JOB, /* the same with all other faults */
+    SIM_MIX_EVICT,  /* processes are lost, stand still or hang, on one host, and nothing else happens */
     SIM_MIXES
 };
 const char *sim_mix_name(uint32_t mix);
@@ -371,7 +386,7 @@ struct sim_result {
     bool failed;
     char promise[64], why[512];
     uint32_t launches, faults;
-    uint64_t events, records, regroupings;
+    uint64_t events, records, regroupings, evictions;
     reeve_time_ns simulated_ns;
 };
 void sim_run_plan(const struct sim_plan *plan, uint64_t without, enum sim_mutation mutation, struct sim_result *out);

@@ -39,9 +39,10 @@ static void start(struct sim_launch *l, uint32_t members, size_t n)
         m->number = l->sum_number;
         m->fails = w == failing;
         m->flips = w == flipping && __builtin_popcount(members & ~1u) > 1; /* alone, nobody could tell */
-        m->done_ns = s->now_ns + sim_some_time(s, s->plan.weather.delay_ns);
+        m->done_ns = s->now_ns + sim_some_time(s, s->plan.weather.delay_ns) + s->hang_next_sum_ns;
         sim_turn_soon(&l->proc[w], m->done_ns);
     }
+    s->hang_next_sum_ns = 0;
 }
 
 static void be_ready(struct sim_launch *l, uint32_t w)

@@ -22,6 +22,8 @@ struct reeve_compute {
     uint32_t head, count;
     bool busy;
     struct reeve_frame hand;
+    reeve_time_ns hand_since_ns;
+    uint32_t paces_seen;
     uint32_t unsettled;
     struct answer answer[COMMANDS_MAX]; /* ring */
     uint32_t answer_head, answer_count;
@@ -72,6 +74,7 @@ static void answer_ready(reeve_compute *c)
     struct reeve_digest digest = sim_model_digest(&c->model);
     memcpy(&f.a, digest.bytes, 8);
     memcpy(&f.b, digest.bytes + 8, 8);
+    f.c = (uint64_t)(c->proc->sim->now_ns - c->hand_since_ns);
     c->there = true;
     answer(c, &f, NULL);
 }
@@ -144,6 +147,7 @@ static void run_lease(reeve_compute *c)
     if (c->hand.a == REEVE_TASK_GRADIENT) compute_gradient(c);
     if (c->hand.a == REEVE_TASK_EVAL) compute_eval(c);
     struct reeve_frame f = answer_to(&c->hand, is_summed_lease(&c->hand) ? REEVE_FRAME_COMPUTED : REEVE_FRAME_DONE);
+    f.a = (uint64_t)(s->now_ns - c->hand_since_ns);
     answer(c, &f, c->hand.a == REEVE_TASK_GENERATE ? "a text" : NULL);
 }
 
@@ -161,6 +165,7 @@ static void apply(reeve_compute *c)
     zero_sums(c);
     sim_check_weights(c->proc, &c->model, "applied");
     struct reeve_frame f = answer_to(&c->hand, REEVE_FRAME_APPLIED);
+    f.c = (uint64_t)(c->proc->sim->now_ns - c->hand_since_ns);
     answer(c, &f, NULL);
 }
 
@@ -236,6 +241,7 @@ static void execute(reeve_compute *c)
     default: REEVE_ASSERT(!"a command that the worker does not post");
     }
     if (touches_sums(&c->hand)) c->unsettled--;
+    c->paces_seen |= 1u << reeve_pace_of(&c->hand);
 }
 
 /* ---- one command after the other ---- */
@@ -250,6 +256,7 @@ static void take_next(reeve_compute *c)
     c->head = (c->head + 1) % COMMANDS_MAX;
     c->count--;
     c->busy = true;
+    c->hand_since_ns = s->now_ns;
     bool quick = c->hand.kind == REEVE_FRAME_DISCARD || c->hand.kind == REEVE_FRAME_CHECKPOINT;
     sim_at(s, s->now_ns + (quick ? 0 : sim_some_time(s, s->plan.weather.compute_ns)), command_ended, c->proc, 0);
 }
@@ -261,6 +268,10 @@ static void command_ended(struct sim *s, void *arg, uint64_t number)
     if (!p->alive || c == NULL) return;
     if (p->stalled_until_ns > s->now_ns) {
         sim_at(s, p->stalled_until_ns, command_ended, p, number);
+        return;
+    }
+    if (p->hangs_until_ns > s->now_ns) {
+        sim_at(s, p->hangs_until_ns, command_ended, p, number);
         return;
     }
     if (sim_seam(p, reeve_frame_name(c->hand.kind)) != SIM_SEAM_PASS) return; /* c is gone with it */
@@ -346,6 +357,14 @@ void reeve_compute_drop_waiting(reeve_compute *c)
 uint32_t reeve_compute_waiting(reeve_compute *c)
 {
     return c->count;
+}
+
+enum reeve_pace reeve_compute_pace(reeve_compute *c, bool *first, reeve_time_ns *since_ns)
+{
+    enum reeve_pace pace = c->busy ? reeve_pace_of(&c->hand) : REEVE_PACE_NONE;
+    *first = (c->paces_seen >> pace & 1u) == 0;
+    *since_ns = c->hand_since_ns;
+    return pace;
 }
 
 bool reeve_compute_is_settled(reeve_compute *c)

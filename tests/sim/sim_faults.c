@@ -11,7 +11,7 @@
 #define HORIZON_NS (2 * REEVE_SECOND_NS) /* within which most faults fall: a calm run takes about as long */
 
 static const char *const mix_names[SIM_MIXES] = {"general",    "calm",      "master",  "power", "stall", "checkpoint",
-                                                 "collective", "take-over", "hostile", "loss",  "in-job"};
+                                                 "collective", "take-over", "hostile", "loss",  "in-job", "evict"};
 static const char *const fault_names[SIM_FAULT_KINDS] = {"kill worker",
                                                          "kill master",
                                                          "kill master at a seam",
@@ -34,14 +34,18 @@ static const char *const fault_names[SIM_FAULT_KINDS] = {"kill worker",
                                                          "kill in the recovery",
                                                          "give a worker up",
                                                          "give the master up",
-                                                         "master's host dies"};
+                                                         "master's host dies",
+                                                         "stop worker at a seam",
+                                                         "worker hangs",
+                                                         "sum hangs"};
 
 const char *sim_mix_name(uint32_t mix)
 {
     return mix < SIM_MIXES ? mix_names[mix] : NULL;
 }
 
-#define KINDS_OF_A_LAUNCH (SIM_FAULT_SAVE + 1) /* those behind need a job that outlives a loss */
+#define KINDS_OF_A_LAUNCH (SIM_FAULT_SAVE + 1)      /* those behind need a job that outlives a loss */
+#define KINDS_OF_A_JOB (SIM_FAULT_MASTER_HOST + 1) /* and those behind, one that puts out who hangs */
 #define BIT(kind) (1u << (kind))
 
 /* Which kinds a mix draws from. */
@@ -66,7 +70,11 @@ static uint32_t kinds_of(uint32_t mix)
         return BIT(SIM_FAULT_KILL_WORKER) | BIT(SIM_FAULT_KILL_MASTER) | BIT(SIM_FAULT_MASTER_AT_SEAM) |
                BIT(SIM_FAULT_WORKER_AT_SEAM) | BIT(SIM_FAULT_KILL_SEVERAL) | BIT(SIM_FAULT_IN_RECOVERY) |
                BIT(SIM_FAULT_GIVE_UP) | BIT(SIM_FAULT_GIVE_UP_MASTER) | BIT(SIM_FAULT_MASTER_HOST);
-    case SIM_MIX_IN_JOB: return BIT(SIM_FAULT_KINDS) - 1;
+    case SIM_MIX_IN_JOB: return BIT(KINDS_OF_A_JOB) - 1;
+    case SIM_MIX_EVICT:
+        return BIT(SIM_FAULT_KILL_WORKER) | BIT(SIM_FAULT_MASTER_AT_SEAM) | BIT(SIM_FAULT_IN_RECOVERY) |
+               BIT(SIM_FAULT_STALL_WORKER) | BIT(SIM_FAULT_STALL_MASTER) | BIT(SIM_FAULT_STALL_MASTER_AT_SEAM) |
+               BIT(SIM_FAULT_STALL_WORKER_AT_SEAM) | BIT(SIM_FAULT_HANG_WORKER) | BIT(SIM_FAULT_SUM_HANGS);
     default: return BIT(KINDS_OF_A_LAUNCH) - 1;
     }
 }
@@ -90,7 +98,13 @@ static void draw_weather(struct sim_plan *p, uint64_t *draws, uint32_t mix)
         w->one_host = draw(p, draws, 2) == 0;
         w->leaks = draw(p, draws, 2) == 0;
         p->losses_only = mix == SIM_MIX_LOSS;
+        w->evict_min_s = 4 * (uint32_t)(p->seed % 3); /* not drawn: the histories of before stay what they were */
         if (mix == SIM_MIX_LOSS) return;
+    }
+    if (mix == SIM_MIX_EVICT) {
+        w->ulfm = w->in_job = w->one_host = p->losses_only = true;
+        w->evict_min_s = 4 + 4 * (uint32_t)draw(p, draws, 2);
+        return;
     }
     if (mix != SIM_MIX_CALM && draw(p, draws, 3) == 0) w->task_fails_ppm = 20000;
     if (mix != SIM_MIX_HOSTILE) return;
@@ -109,12 +123,13 @@ void sim_plan_draw(uint64_t seed, uint32_t mix, struct sim_plan *p)
     p->shape = (uint32_t)draw(p, &draws, SIM_SHAPES);
     draw_weather(p, &draws, mix);
     uint32_t kinds = kinds_of(mix);
+    uint32_t bound = !in_job ? KINDS_OF_A_LAUNCH : mix == SIM_MIX_EVICT ? SIM_FAULT_KINDS : KINDS_OF_A_JOB;
     uint32_t most = mix == SIM_MIX_GENERAL || mix == SIM_MIX_HOSTILE || mix == SIM_MIX_IN_JOB ? 8 : 5;
     p->fault_count = kinds == 0 ? 0 : (uint32_t)draw(p, &draws, most + 1);
     for (uint32_t i = 0; i < p->fault_count; i++) {
         struct sim_fault *f = &p->fault[i];
         do
-            f->kind = (enum sim_fault_kind)draw(p, &draws, in_job ? SIM_FAULT_KINDS : KINDS_OF_A_LAUNCH);
+            f->kind = (enum sim_fault_kind)draw(p, &draws, bound);
         while ((kinds & BIT(f->kind)) == 0);
         f->at_ns = (reeve_time_ns)draw(p, &draws, HORIZON_NS);
         if (draw(p, &draws, 4) == 0) f->at_ns *= 8;
@@ -157,7 +172,7 @@ static void take_over(struct sim *s, struct sim_launch *l, const struct sim_faul
     bool at_seam = f->target % 2 == 0; /* cut off within a turn of the master: when it comes back, it goes on there */
     for (uint32_t r = 0; r <= l->workers; r++) {
         if (r == l->leader && at_seam) continue;
-        l->proc[r].stalled_until_ns = s->now_ns + silent_ns + f->length_ns;
+        sim_stall(&l->proc[r], s->now_ns + silent_ns + f->length_ns);
     }
     if (at_seam) {
         sim_master(l)->stall_at_seam = f->count;
@@ -169,7 +184,7 @@ static void take_over(struct sim *s, struct sim_launch *l, const struct sim_faul
 
 static void stall(struct sim *s, struct sim_proc *p, const struct sim_fault *f)
 {
-    p->stalled_until_ns = s->now_ns + f->length_ns;
+    sim_stall(p, s->now_ns + f->length_ns);
 }
 
 /* ---- losses that the job outlives ---- */
@@ -281,6 +296,12 @@ static void happen(struct sim *s, void *arg, uint64_t number)
         give_up(s, master, f);
         break;
     case SIM_FAULT_MASTER_HOST: lose_master_host(s, l); break;
+    case SIM_FAULT_STALL_WORKER_AT_SEAM:
+        worker->stall_at_seam = f->count;
+        worker->stall_length_ns = f->length_ns;
+        break;
+    case SIM_FAULT_HANG_WORKER: sim_hang(worker, s->now_ns + f->length_ns); break;
+    case SIM_FAULT_SUM_HANGS: s->hang_next_sum_ns = f->length_ns; break;
     case SIM_FAULT_KINDS: break;
     }
 }
@@ -290,6 +311,7 @@ static void faults_end(struct sim *s, void *arg, uint64_t number)
     (void)arg, (void)number;
     sim_trace(s, "no more faults");
     s->fail_next_write = s->fail_next_part = s->fail_next_sum = s->flip_next_sum = 0;
+    s->hang_next_sum_ns = 0;
     s->stop_file = false;
     s->in_recovery = 0;
     for (struct sim_launch *l = sim_newest(s); l != NULL; l = l->next)

@@ -34,6 +34,8 @@ static const struct {
     [SIM_MUTATE_SETTLE_TWICE] = {"settle-twice", "progress", SIM_MIX_LOSS},
     [SIM_MUTATE_KEEP_APPLY] = {"keep-apply", "survivors keep", SIM_MIX_LOSS},
     [SIM_MUTATE_MISS_LOSS] = {"miss-loss", "progress", SIM_MIX_LOSS},
+    [SIM_MUTATE_EVICT_NOBODY] = {"evict-nobody", "goes on in the job", SIM_MIX_EVICT},
+    [SIM_MUTATE_EVICT_EARLY] = {"evict-early", "only who hangs", SIM_MIX_EVICT},
 };
 
 const char *sim_mutation_name(uint32_t mutation)

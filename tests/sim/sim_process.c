@@ -89,6 +89,18 @@ static void unwind(struct sim_proc *p)
     if (p->fiber == NULL) sim_net_fini(p);
 }
 
+void sim_stall(struct sim_proc *p, reeve_time_ns until_ns)
+{
+    if (p->stalled_until_ns < until_ns) p->stalled_until_ns = until_ns;
+    if (p->stood_until_ns < until_ns) p->stood_until_ns = until_ns;
+}
+
+void sim_hang(struct sim_proc *p, reeve_time_ns until_ns)
+{
+    p->hangs_until_ns = until_ns;
+    if (p->stood_until_ns < until_ns) p->stood_until_ns = until_ns;
+}
+
 void sim_kill(struct sim_proc *p, const char *why)
 {
     if (!sim_runs(p)) return;
@@ -133,7 +145,7 @@ static void stall_here(struct sim_proc *p, const char *what)
     struct sim *s = p->sim;
     sim_trace(s, "%s %u of launch %u is stopped in %s for %.3f s", sim_leads(p) ? "master" : "worker", p->rank,
               p->launch->number, what, (double)p->stall_length_ns * 1e-9);
-    p->stalled_until_ns = s->now_ns + p->stall_length_ns;
+    sim_stall(p, s->now_ns + p->stall_length_ns);
     while (p->alive && s->now_ns < p->stalled_until_ns)
         sim_wait(p, p->stalled_until_ns);
     sim_trace(s, "%s %u of launch %u goes on in %s", sim_leads(p) ? "master" : "worker", p->rank, p->launch->number,
@@ -206,6 +218,8 @@ static void launch(struct sim *s)
     l->code = REEVE_EXIT_INTERNAL;
     l->group = 1;
     l->prepared.job = s->shape->job;
+    l->prepared.job.faults.evict_min_s = s->mutation == SIM_MUTATE_EVICT_NOBODY ? 0 : s->plan.weather.evict_min_s;
+    if (s->mutation == SIM_MUTATE_EVICT_EARLY) l->prepared.job.faults.evict_min_s = 1;
     l->prepared.manifest = (struct reeve_manifest *)&s->shape->manifest;
     (void)snprintf(l->prepared.run_dir, sizeof(l->prepared.run_dir), SIM_RUN_DIR);
     l->next = s->launches;

@@ -97,13 +97,58 @@ void reeve_owner_release(reeve_owner *o)
 }
 
 /* Only where it can be seen: on the same host. */
+enum reeve_owner_look reeve_owner_process_look(const struct reeve_owner_process *process)
+{
+    const struct sim *s = sim_running->sim;
+    const struct sim_proc *p = find_process(s, process->pid);
+    if (!sim_running->alive || !s->plan.weather.one_host || p == NULL) return REEVE_OWNER_PROCESS_UNSEEN;
+    if (!sim_runs(p)) return REEVE_OWNER_PROCESS_GONE;
+    return p->stalled_until_ns > s->now_ns ? REEVE_OWNER_PROCESS_STOPPED : REEVE_OWNER_PROCESS_RUNS;
+}
+
 bool reeve_owner_process_end(const struct reeve_owner_process *process)
 {
     struct sim *s = sim_running->sim;
     struct sim_proc *p = find_process(s, process->pid);
     if (!sim_running->alive || !s->plan.weather.one_host || p == NULL || !sim_runs(p)) return false;
-    sim_kill(p, "it was given up, and a survivor saw it");
+    sim_check_put_out(p);
+    s->evictions += !p->given_up;
+    sim_kill(p, p->given_up ? "it was given up, and a survivor saw it" : "it hangs, and is put out");
     return true;
+}
+
+/* ---- the guard of a regrouping (run/evict_guard.c): a thread there, an event here ---- */
+
+static void guard_event(struct sim *s, void *arg, uint64_t number)
+{
+    struct sim_proc *p = arg;
+    if (!sim_runs(p) || p->guards != number) return;
+    if (p->stalled_until_ns <= s->now_ns) {
+        sim_running = p;
+        reeve_evictor_eye_look(&p->eye, s->now_ns);
+        sim_running = NULL;
+    }
+    sim_at(s, s->now_ns + REEVE_SECOND_NS, guard_event, p, number);
+}
+
+reeve_evictor_guard *reeve_evictor_guard_start(const struct reeve_evictor *e, const struct reeve_members *members,
+                                               reeve_time_ns patience_ns)
+{
+    struct sim_proc *p = sim_running;
+    struct reeve_error err;
+    if (patience_ns == 0 || e->processes == NULL || !p->alive) return NULL;
+    reeve_status st = reeve_evictor_eye_init(&p->eye, e, members, patience_ns, &err);
+    REEVE_ASSERT(st == REEVE_OK);
+    sim_at(p->sim, p->sim->now_ns + REEVE_SECOND_NS, guard_event, p, ++p->guards);
+    return (reeve_evictor_guard *)(void *)p;
+}
+
+void reeve_evictor_guard_stop(reeve_evictor_guard *guard)
+{
+    struct sim_proc *p = (struct sim_proc *)(void *)guard;
+    if (p == NULL) return;
+    p->guards++;
+    reeve_evictor_eye_fini(&p->eye);
 }
 
 /* ---- the first word (cli/reeve_rank.c) ---- */

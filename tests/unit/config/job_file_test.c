@@ -99,6 +99,7 @@ static void job_defaults_are_the_documented_ones(void **state)
     assert_int_equal(job.faults.crash_limit, 3);
     assert_int_equal(job.faults.silence_warn_s, 30);
     assert_int_equal(job.faults.silence_stop_s, 600);
+    assert_int_equal(job.faults.evict_min_s, 15);
     assert_int_equal(job.faults.credits, 2);
     assert_int_equal(job.faults.restarts_max, 10);
     assert_int_equal(job.faults.restart_wait_s, 60);
