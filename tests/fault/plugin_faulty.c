@@ -1,6 +1,8 @@
 /* The example's workload with one fault, which REEVE_TEST_FAULT names: what a library from outside may do wrong. */
 #define reeve_workload ridge_workload
+#include <fcntl.h>
 #include <stddef.h>
+#include <unistd.h>
 
 #include "ridge.c"
 #undef reeve_workload
@@ -37,6 +39,20 @@ static void faulty_tensors(void *self, const struct reeve_tensor **list, uint32_
     if (is("tensors-overflow")) t[BEFORE].shape[0] = t[BEFORE].shape[1] = UINT64_MAX / 2;
 }
 
+static void stand_still(void)
+{
+    for (;;)
+        (void)pause();
+}
+
+/* Among all processes that share this folder, by a file that only one of them can make. */
+static int is_first_of_all(void)
+{
+    const char *mark = getenv("REEVE_TEST_MARK");
+    int fd = mark != NULL ? open(mark, O_WRONLY | O_CREAT | O_EXCL, 0600) : -1;
+    return fd >= 0 && close(fd) == 0;
+}
+
 static reeve_status faulty_gradient(void *self, const struct reeve_batch *batch, float *grad, double *loss_sum,
                                     bool (*cancelled)(void *), void *cancelled_arg, struct reeve_error *err)
 {
@@ -46,6 +62,8 @@ static reeve_status faulty_gradient(void *self, const struct reeve_batch *batch,
     if (is("gradient-silent")) return (reeve_status)REEVE_JOB_STOPPED; /* no status of a workload */
     if (is("gradient-nan")) grad[3] = NAN;
     if (is("crash")) *(volatile int *)0 = 1;
+    if (is("hang") && batch->micro_batch == 1) stand_still();
+    if (is("hang-once") && is_first_of_all()) stand_still();
     return st;
 }
 
