@@ -33,6 +33,7 @@ static void name_victim(const struct reeve_process *p, int64_t master, char *tex
     text_bytes -= used;
     if (p->role == REEVE_PROCESS_LAUNCHER) (void)snprintf(text, text_bytes, "mpirun (process %ld)", (long)p->pid);
     else if (is_master(p, master)) (void)snprintf(text, text_bytes, "the master (process %ld)", (long)p->pid);
+    else if (p->rank < 0) (void)snprintf(text, text_bytes, "a worker that was spawned (process %ld)", (long)p->pid);
     else (void)snprintf(text, text_bytes, "worker %d (process %ld)", p->rank, (long)p->pid);
 }
 

@@ -71,9 +71,12 @@ static void find_role(struct reeve_process *p, const char *block, size_t bytes)
     p->role = REEVE_PROCESS_OTHER;
     p->rank = -1;
     if (strcmp(name, "reeve-rank") == 0 || strcmp(name, "reeve-rank-cuda") == 0) {
-        const char *rank = find_variable(block, bytes, "PMIX_RANK");
+        const char *rank = find_variable(block, bytes, "PMIX_RANK"),
+                   *job = find_variable(block, bytes, "PMIX_NAMESPACE");
+        const char *number = job != NULL ? strrchr(job, '@') : NULL; /* "prterun-HOST-PID@2" is what a rank spawned */
+        bool spawned = number != NULL && strcmp(number, "@1") != 0;
         p->role = REEVE_PROCESS_RANK;
-        p->rank = rank != NULL ? atoi(rank) : 0; /* without MPI master and worker are one */
+        p->rank = rank == NULL ? 0 : spawned ? -1 : atoi(rank); /* without MPI master and worker are one */
     } else if (strcmp(name, "mpirun") == 0 || strcmp(name, "prterun") == 0) {
         p->role = REEVE_PROCESS_LAUNCHER;
     }

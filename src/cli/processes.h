@@ -19,7 +19,7 @@ enum reeve_process_role {
 struct reeve_process {
     pid_t pid;
     enum reeve_process_role role;
-    int rank; /* of a RANK, 0 being the master; -1: not known */
+    int rank; /* of a RANK, 0 being the master at first; -1: not known, or spawned by another one */
 };
 
 /* Those whose identity begins with `id` (a whole id, or its first REEVE_LAUNCH_RUN_CHARS: any launch of the run), this

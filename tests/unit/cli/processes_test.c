@@ -33,6 +33,22 @@ static pid_t begin_sleep(const char *id)
     _exit(127);
 }
 
+/* A process that looks like a rank of an MPI job. */
+static pid_t begin_rank(const char *id, const char *job, const char *rank)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child != 0) return child;
+    char variable[64], space[64], number[32], name[] = "/x/reeve-rank", seconds[] = "60";
+    (void)snprintf(variable, sizeof(variable), REEVE_LAUNCH_VARIABLE "=%s", id);
+    (void)snprintf(space, sizeof(space), "PMIX_NAMESPACE=%s", job);
+    (void)snprintf(number, sizeof(number), "PMIX_RANK=%s", rank);
+    char *const environment[] = {variable, space, number, NULL};
+    char *const words[] = {name, seconds, NULL};
+    (void)execve("/bin/sleep", words, environment);
+    _exit(127);
+}
+
 static size_t wait_until_found(const char *id, size_t expected)
 {
     struct reeve_process list[16];
@@ -70,8 +86,35 @@ static void processes_of_a_launch_are_ended_and_no_others(void **state)
     (void)first;
 }
 
+static void processes_of_ranks_have_their_number_unless_they_were_spawned(void **state)
+{ /* A job that a rank spawned counts from 0 again: its first rank is not the one that was rank 0 of the launch. */
+    (void)state;
+    const struct {
+        const char *job, *rank;
+        int expected;
+    } cases[] = {{"prterun-host-17@1", "0", 0},
+                 {"prterun-host-17@1", "3", 3},
+                 {"prterun-host-17@2", "0", -1},
+                 {"1731723265", "2", 2}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char id[REEVE_LAUNCH_ID_BYTES];
+        struct reeve_process p;
+        reeve_launch_id_make("/nowhere/ranks", (uint64_t)reeve_clock_wall_ns(), id);
+        pid_t child = begin_rank(id, cases[i].job, cases[i].rank);
+        assert_int_equal(wait_until_found(id, 1), 1);
+        assert_int_equal(reeve_processes_find(id, &p, 1), 1);
+        assert_int_equal(p.role, REEVE_PROCESS_RANK);
+        assert_int_equal(p.rank, cases[i].expected);
+        assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(processes_of_a_launch_are_ended_and_no_others)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(processes_of_a_launch_are_ended_and_no_others),
+        cmocka_unit_test(processes_of_ranks_have_their_number_unless_they_were_spawned),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
