@@ -40,9 +40,11 @@ kill_rank() { # kill_rank HOST INDEX: prints who was killed
         kill -KILL "$pid" && echo "rank $rank (process $pid)"' - "$2"
 }
 strike() { # strike NUMBER
-    local host=n$((1 + RANDOM % 4)) index=$RANDOM wait=0.$((RANDOM % 9 + 1)) who
+    local host=n$((1 + RANDOM % 4)) index=$RANDOM further=$((RANDOM % 100 + 1)) who
     [ $((RANDOM % 4)) = 0 ] && host=n1 index=0 # the oldest rank of the first host is the master
-    sleep "$wait"
+    # A run that never gets any further is given up, and rightly so.
+    wait_for 120 beyond run $((reached + further)) || fail "no step beyond $((reached + further)) before kill $1"
+    reached=$(committed_step run)
     before=$(epoch)
     struck=$(date +%s.%N)
     who=$(kill_rank "$host" "$index") || { echo "$1/$kills nobody on $host"; return 1; }
@@ -55,7 +57,7 @@ strike() { # strike NUMBER
     echo "$1/$kills $host $who: goes on after step $(committed_step run)"
 }
 
-done_kills=0
+done_kills=0 reached=0
 for ((tries = 0; done_kills < kills && tries < 3 * kills; tries++)); do
     strike $((done_kills + 1)) && done_kills=$((done_kills + 1))
 done

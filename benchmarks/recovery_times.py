@@ -10,7 +10,8 @@ one in eight into the recovery from the one before. No strike leaves fewer than 
 kept its promises. A recovery is the time from the kill to the first step committed without the victim, less a step.
 
 --in-job: every loss has to be outlived inside the job: no restart, no step computed again (needs an MPI with ULFM).
-Exit code 0: every promise was kept. It stops at the first that was not, and leaves that job's folder.
+Exit code 0: every promise was kept. It stops at the first that was not, and leaves that job's folder. Ctrl-C: the table of
+what was done until then.
 """
 import argparse
 import json
@@ -88,21 +89,24 @@ def main():
     options = parser.parse_args()
     folder = os.path.realpath(options.folder)
     reports, strikes, against, broken = [], [], None, False
-    while sum(s["killed"] for s in strikes) < options.kills and not broken:
-        report = one_job(options, folder, len(reports), against)
-        broken = report is None
-        if broken:
-            break
-        reports.append(report)
-        strikes += [s for s in report["strikes"] if s["victim"]]
-        if against is None:
-            against = os.path.join(report["dir"], "undisturbed")
-        else:
-            shutil.rmtree(report["dir"], ignore_errors=True)
-        killed = sum(s["killed"] for s in strikes)
-        print(f"job {len(reports)}: {killed} of {options.kills} killed", file=sys.stderr, flush=True)
-        if len(reports) >= 10 and killed == 0:
-            sys.exit("nothing is struck before a job is done: raise train.steps, or lower --every")
+    try:
+        while sum(s["killed"] for s in strikes) < options.kills and not broken:
+            report = one_job(options, folder, len(reports), against)
+            broken = report is None
+            if broken:
+                break
+            reports.append(report)
+            strikes += [s for s in report["strikes"] if s["victim"]]
+            if against is None:
+                against = os.path.join(report["dir"], "undisturbed")
+            else:
+                shutil.rmtree(report["dir"], ignore_errors=True)
+            killed = sum(s["killed"] for s in strikes)
+            print(f"job {len(reports)}: {killed} of {options.kills} killed", file=sys.stderr, flush=True)
+            if len(reports) >= 10 and killed == 0:
+                sys.exit("nothing is struck before a job is done: raise train.steps, or lower --every")
+    except KeyboardInterrupt:
+        print("interrupted: what was done until then", file=sys.stderr)
     result = {"kept": not broken, "jobs": len(reports), "seed": options.seed,
               "restarts": sum(r["restarts"] for r in reports),
               "steps": sum(r["steps"] for r in reports), "steps_again": sum(r["steps_again"] for r in reports),
