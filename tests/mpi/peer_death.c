@@ -175,6 +175,7 @@ static void die_within_us(uint64_t us)
 static void regroup_while_others_die(uint64_t seed)
 {
     struct reeve_error err = {.text = ""};
+    int first = rig.control; /* MPI numbers communicators by the first number that is free */
     for (uint64_t round = 0; rig.size > 2; round++) {
         bool last = rig.rank == rig.size - 1;
         uint64_t us = reeve_random_below(seed, round, 0, round % 2 == 0 ? 1000 : 20000);
@@ -182,6 +183,7 @@ static void regroup_while_others_die(uint64_t seed)
         RIG_OK(reeve_mpi_session_regroup(&rig, rig.member != 0, RIG_WAIT_NS / 2, 70, &err), err);
         if (last) (void)kill(getpid(), SIGKILL);
     }
+    RIG_CHECK(rig.control <= first + 2); /* what came before is freed */
     (void)printf("rank %u goes on\n", rig.rank);
 }
 
