@@ -38,8 +38,18 @@ build() {
         echo "going on with what is there"
     }
     mkdir -p "$build_dir"
-    { cmake -S "$source_dir" -B "$build_dir" && cmake --build "$build_dir" --parallel "$(nproc)"; } >"$log" 2>&1 ||
+    { cmake -S "$source_dir" -B "$build_dir" &&
+        cmake --build "$build_dir" --target programs --parallel "$(nproc)"; } 2>&1 | tee "$log" | show_percent ||
         { grep -E 'error|Error' "$log" | head -n 20 >&2; die 70 "the build failed: see $log"; }
+}
+
+# How far the build is, on one line of a terminal; elsewhere nothing.
+show_percent() {
+    local line percent='^\[ *([0-9]+%)\]'
+    while IFS= read -r line; do
+        if [ -t 1 ] && [[ $line =~ $percent ]]; then printf '\rbuilding: %s  ' "${BASH_REMATCH[1]}"; fi
+    done
+    [ ! -t 1 ] || printf '\r                 \r'
 }
 
 # Real English text: the manual pages in Debian's perl-doc, as plain text. They are copied, so that an upgrade of the
@@ -100,11 +110,14 @@ say "Was every sample used exactly once? reeve audit runs/quickstart"
 
 say "Its files"
 (cd "$source_dir" && find runs/quickstart -maxdepth 2 | sort)
+shown=$(printf '%q' "$(realpath -s --relative-base="$source_dir" "$reeve")") # to be copied, blanks in it or not
 cat <<TEXT
 
-Look around:   $reeve inspect runs/quickstart
-               $reeve verify runs/quickstart
-               h5dump -H runs/quickstart/checkpoint/*/index.h5      (package hdf5-tools)
-Go on:         bash jobs/quickstart.sh --set train.steps=1800
+Look around, in $source_dir:
+    $shown inspect runs/quickstart
+    $shown verify runs/quickstart
+    h5dump -H runs/quickstart/checkpoint/*/index.h5      (package hdf5-tools)
+Go on:
+    bash jobs/quickstart.sh --set train.steps=1800
 TEXT
 exit "$code"
