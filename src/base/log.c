@@ -54,6 +54,26 @@ void reeve_log_share_terminal(void)
     log_clear = "\r\033[K";
 }
 
+static void write_file(enum reeve_log_level level, const char *text)
+{
+    char line[LINE_BYTES_MAX], when[21];
+    int fd = atomic_load(&log_file);
+    if (fd < 0) return;
+    reeve_clock_format_utc(reeve_clock_wall_ns(), when);
+    int n = snprintf(line, sizeof(line), "%s %s %s: %s\n", when, level_words[level], log_who, text);
+    if (n > 0) (void)!write(fd, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
+}
+
+void reeve_log_record(const char *format, va_list args)
+{
+    int kept = errno;
+    char text[LINE_BYTES_MAX - 128];
+    (void)vsnprintf(text, sizeof(text), format, args);
+    flatten(text);
+    write_file(REEVE_LOG_INFO, text);
+    errno = kept;
+}
+
 void reeve_log(enum reeve_log_level level, const char *format, ...)
 {
     int kept = errno;
@@ -66,15 +86,10 @@ void reeve_log(enum reeve_log_level level, const char *format, ...)
     char line[LINE_BYTES_MAX];
     if (level >= log_stderr_level) {
         const char *word = level >= REEVE_LOG_WARN ? level_words[level] : "";
-        int n = snprintf(line, sizeof(line), "%s%s: %s%s%s\n", log_clear, log_who, word, word[0] != '\0' ? ": " : "", text);
+        int n =
+            snprintf(line, sizeof(line), "%s%s: %s%s%s\n", log_clear, log_who, word, word[0] != '\0' ? ": " : "", text);
         if (n > 0) (void)!write(STDERR_FILENO, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
     }
-    int fd = atomic_load(&log_file);
-    if (fd >= 0) {
-        char when[21];
-        reeve_clock_format_utc(reeve_clock_wall_ns(), when);
-        int n = snprintf(line, sizeof(line), "%s %s %s: %s\n", when, level_words[level], log_who, text);
-        if (n > 0) (void)!write(fd, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
-    }
+    write_file(level, text);
     errno = kept;
 }

@@ -2,6 +2,8 @@
 #ifndef REEVE_BASE_LOG_H
 #define REEVE_BASE_LOG_H
 
+#include <stdarg.h>
+
 #include "reeve/status.h"
 
 enum reeve_log_level {
@@ -23,5 +25,8 @@ void reeve_log_close_file(void);
 
 /* Safe from any thread of the process; one write(2) a line, cut at 2 KiB. */
 void reeve_log(enum reeve_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same, at level INFO, to the file alone: what has been said elsewhere (on stdout, say) and belongs on record. */
+void reeve_log_record(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 
 #endif

@@ -1,6 +1,7 @@
 /* See report.h. */
 #include "run/report.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "export/metrics_file.h"
 #include "export/progress.h"
 #include "export/prometheus.h"
+#include "reeve/version.h"
 #include "run/report_tasks.h"
 
 #define LIVE_NS (200 * REEVE_MILLISECOND_NS)
@@ -48,6 +50,14 @@ static void warn_once(reeve_report *r, const struct reeve_error *err)
     reeve_log(REEVE_LOG_WARN, "metrics or status cannot be written, the run goes on without: %s", err->text);
 }
 
+static void record(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    reeve_log_record(format, args);
+    va_end(args);
+}
+
 reeve_status reeve_report_create(const char *run_dir, const struct reeve_job *job, uint64_t run_id,
                                  uint64_t epoch_samples, FILE *out, reeve_report **result, struct reeve_error *err)
 {
@@ -73,6 +83,8 @@ reeve_status reeve_report_create(const char *run_dir, const struct reeve_job *jo
         reeve_report_destroy(r);
         return st;
     }
+    record("master of job %s, run %016" PRIx64 ", reeve " REEVE_VERSION "; process %d", job->name, run_id,
+           (int)getpid());
     *result = r;
     return REEVE_OK;
 }
@@ -262,10 +274,13 @@ void reeve_report_turn(reeve_report *r, const reeve_master *m, reeve_time_ns now
 
 void reeve_report_say(reeve_report *r, const char *format, ...)
 {
+    va_list args;
+    va_start(args, format);
+    reeve_log_record(format, args);
+    va_end(args);
     if (r->out == NULL) return;
     if (r->drawn) (void)fputs(reeve_progress_clear(r->columns), r->out);
     r->drawn = false;
-    va_list args;
     va_start(args, format);
     (void)vfprintf(r->out, format, args);
     va_end(args);

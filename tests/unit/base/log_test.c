@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,7 +82,8 @@ static void log_event_stays_one_line_and_is_cut(void **state)
 
 static void *log_many(void *arg)
 {
-    for (int i = 0; i < EVENTS; i++) reeve_log(REEVE_LOG_INFO, "thread %c wrote this whole line", *(const char *)arg);
+    for (int i = 0; i < EVENTS; i++)
+        reeve_log(REEVE_LOG_INFO, "thread %c wrote this whole line", *(const char *)arg);
     return NULL;
 }
 
@@ -91,8 +93,10 @@ static void log_lines_of_threads_do_not_mix(void **state)
     pthread_t thread[THREADS];
     char names[THREADS] = {'a', 'b', 'c', 'd'};
     open_log("threads");
-    for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&thread[i], NULL, log_many, &names[i]), 0);
-    for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_join(thread[i], NULL), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, log_many, &names[i]), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(thread[i], NULL), 0);
     reeve_log_close_file();
     char *text = logged("threads"), *rest = text;
     size_t whole = 0;
@@ -104,6 +108,34 @@ static void log_lines_of_threads_do_not_mix(void **state)
     }
     assert_int_equal(whole, THREADS * EVENTS);
     free(text);
+}
+
+static void record(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    reeve_log_record(format, args);
+    va_end(args);
+}
+
+/* Goal: what stdout has said is on record, and not said twice. Method: look at both ends. */
+static void log_record_goes_to_the_file_alone(void **state)
+{
+    char path[128];
+    (void)snprintf(path, sizeof(path), "%s/stderr", folder);
+    int kept = dup(STDERR_FILENO), other = open(path, O_WRONLY | O_CREAT, 0666);
+    assert_true(kept >= 0 && other >= 0);
+    open_log("record");
+    assert_true(dup2(other, STDERR_FILENO) >= 0);
+    record("complete: %d steps\nand more", 7);
+    assert_true(dup2(kept, STDERR_FILENO) >= 0);
+    assert_int_equal(close(kept) | close(other), 0);
+    reeve_log_close_file();
+    char *text = logged("record"), *said = logged("stderr");
+    assert_non_null(strstr(text, " info worker 3: complete: 7 steps and more\n"));
+    assert_string_equal(said, "");
+    free(text);
+    free(said);
 }
 
 static void log_without_its_file_goes_on(void **state)
@@ -119,6 +151,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(log_file_gets_every_level_with_who_and_when),
         cmocka_unit_test(log_event_stays_one_line_and_is_cut),
+        cmocka_unit_test(log_record_goes_to_the_file_alone),
         cmocka_unit_test(log_lines_of_threads_do_not_mix),
         cmocka_unit_test(log_without_its_file_goes_on),
     };
