@@ -59,7 +59,7 @@ int reeve_cli_fail_text(int exit_code, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return say_error(exit_code, NULL, text);
+    return say_error(exit_code, exit_code == REEVE_EXIT_USAGE ? reeve_status_name(REEVE_INPUT_USAGE) : NULL, text);
 }
 
 void reeve_cli_note(const char *format, ...)

@@ -39,6 +39,7 @@ expect_text stderr '^Verbs:'
 expect_exit 64 reeve status --json --jsn
 one_json stdout
 expect_equal exit_code "$(json stdout exit_code)" 64
+expect_equal status "$(json stdout status)" INPUT_USAGE
 expect_text stdout '"error": "status: unknown option'
 one_line stderr '^reeve: status: unknown option'
 
