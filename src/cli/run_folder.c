@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/path.h"
@@ -34,12 +35,14 @@ reeve_status reeve_run_folder_check(const char *run_dir, struct reeve_error *err
     if (!S_ISDIR(info.st_mode))
         return reeve_fail(err, REEVE_INPUT_INVALID,
                           "%s: is a file; expected the folder of a run, such as runs/quickstart", run_dir);
-    if (!reeve_run_folder_has(run_dir, "job.yaml") && !reeve_run_folder_has(run_dir, "manifest.h5") &&
-        !reeve_run_folder_has(run_dir, "journal") && !reeve_run_folder_has(run_dir, "submit"))
-        return reeve_fail(
-            err, REEVE_INPUT_INVALID,
-            "%s: is no run: it has no job.yaml, manifest.h5 or journal; `reeve status` lists those in ./runs", run_dir);
-    return REEVE_OK;
+    if (access(run_dir, X_OK) != 0) /* else all of it would seem not to be there */
+        return reeve_fail(err, reeve_status_from_errno_read(errno), "%s: %m", run_dir);
+    static const char *const names[] = {"manifest.h5", "tasks.h5", "journal", "submit"}; /* job.yaml may be anybody's */
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (reeve_run_folder_has(run_dir, names[i])) return REEVE_OK;
+    return reeve_fail(err, REEVE_INPUT_INVALID,
+                      "%s: is no run: it has no manifest.h5, tasks.h5 or journal; `reeve status` lists those in ./runs",
+                      run_dir);
 }
 
 reeve_status reeve_run_folder_read(const char *run_dir, struct reeve_job *job, struct reeve_manifest **manifest,

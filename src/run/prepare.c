@@ -12,6 +12,7 @@
 #include "config/job_file.h"
 #include "config/manifest_file.h"
 #include "config/tasks_file.h"
+#include "run/fresh_folder.h"
 #include "run/lock_manifest.h"
 #include "run/owner_wait.h"
 #include "run/prepare_tasks.h"
@@ -237,8 +238,20 @@ static reeve_status make_list(struct reeve_prepared *p, const char *job_path, st
 static reeve_status make_fresh(struct reeve_prepared *p, const char *job_path, struct reeve_error *err)
 {
     p->fresh = true;
-    reeve_status st = reeve_job_is_list(&p->job) ? make_list(p, job_path, err) : make_training(p, job_path, err);
+    reeve_status st = reeve_fresh_folder_check(p->run_dir, err);
+    if (st == REEVE_OK) st = reeve_job_is_list(&p->job) ? make_list(p, job_path, err) : make_training(p, job_path, err);
     return st == REEVE_OK ? write_job(p, err) : st; /* last: its presence says that the folder is a run */
+}
+
+/* A job.yaml alone is somebody's own: a run writes it last. */
+static bool is_begun(const struct reeve_prepared *p)
+{
+    static const char *const names[] = {"manifest.h5", "tasks.h5", "journal"};
+    char path[REEVE_PATH_BYTES_MAX];
+    if (in_run(p, "job.yaml", path, NULL) != REEVE_OK || !reeve_path_exists(path)) return false;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (in_run(p, names[i], path, NULL) == REEVE_OK && reeve_path_exists(path)) return true;
+    return false;
 }
 
 static void wait_for_owners(const char *run_dir)
@@ -268,8 +281,7 @@ reeve_status reeve_prepare(const char *job_path, const char *const *overrides, u
                         "--run-dir",
                         out->run_dir, holder, out->run_dir);
     if (st == REEVE_OK)
-        st =
-            reeve_path_exists(job_yaml) ? check_existing(out, job_path, job_yaml, err) : make_fresh(out, job_path, err);
+        st = is_begun(out) ? check_existing(out, job_path, job_yaml, err) : make_fresh(out, job_path, err);
     if (st != REEVE_OK) reeve_prepared_fini(out);
     return st;
 }

@@ -28,6 +28,23 @@ told 66 'nowhere.yaml' manifest check nowhere.yaml
 told 66 'nowhere.h5' manifest show nowhere.h5
 told 65 'empty.*is no run' manifest show empty
 
+# A folder with files of somebody's own, a job.yaml among them or not, is no run, and none is begun among them.
+mkdir mine
+echo text >mine/thesis.txt
+told 65 'mine.*is no run' status mine
+(cd mine && make_text)
+told 73 'mine is no run, and holds other files' run mine/job.yaml --run-dir mine
+rm mine/thesis.txt mine/shards.yaml
+told 65 'mine.*is no run' status mine
+told 73 'holds other files' run mine/job.yaml --run-dir mine
+rm -r mine
+# Not seen is not missing.
+mkdir -p closed/journal
+chmod 0 closed
+if [ "$(id -u)" != 0 ]; then told 77 'closed: Permission denied' status closed; fi
+chmod 755 closed
+rm -r closed
+
 expect_exit 0 reeve status
 expect_text stdout 'no runs below ./runs'
 expect_exit 0 reeve status --json

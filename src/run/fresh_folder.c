@@ -1,0 +1,36 @@
+/* See fresh_folder.h. */
+#include "run/fresh_folder.h"
+
+#include <dirent.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/error.h"
+
+/* A name that begins with one of these is ours: files are written as NAME.tmp-PID first. */
+static const char *const own_names[] = {"manifest.h5",   "tasks.h5",    "journal",    "checkpoint",   "log",
+                                        "output",        "submit",      "LOCK",       "STOP",         "SAVE",
+                                        "metrics.jsonl", "status.json", "reeve.prom", "starts.jsonl", "job.yaml.tmp-"};
+
+static bool is_own(const char *name)
+{
+    for (size_t i = 0; i < sizeof(own_names) / sizeof(own_names[0]); i++)
+        if (strncmp(name, own_names[i], strlen(own_names[i])) == 0) return true;
+    return strcmp(name, "lost+found") == 0 || strncmp(name, ".nfs", 4) == 0;
+}
+
+reeve_status reeve_fresh_folder_check(const char *run_dir, struct reeve_error *err)
+{
+    DIR *folder = opendir(run_dir);
+    if (folder == NULL) return REEVE_OK; /* what is wrong with it is told by whoever makes it */
+    reeve_status st = REEVE_OK;
+    for (const struct dirent *e; st == REEVE_OK && (e = readdir(folder)) != NULL;) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || is_own(e->d_name)) continue;
+        st = reeve_fail(err, REEVE_STORE_CREATE,
+                        "%s is no run, and holds other files (%.100s): a run has a folder of its own; choose another "
+                        "--run-dir, such as %s/runs/1",
+                        run_dir, e->d_name, run_dir);
+    }
+    (void)closedir(folder);
+    return st;
+}
