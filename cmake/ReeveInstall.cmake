@@ -32,8 +32,13 @@ write_basic_package_version_file("${CMAKE_BINARY_DIR}/reeveConfigVersion.cmake" 
 install(FILES "${CMAKE_BINARY_DIR}/reeveConfig.cmake" "${CMAKE_BINARY_DIR}/reeveConfigVersion.cmake"
         DESTINATION "${package_dir}")
 
+if(TARGET reeve_help_forms)
+  install(FILES "${CMAKE_BINARY_DIR}/help/reeve.1" DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
+  install(FILES "${CMAKE_BINARY_DIR}/help/reeve.bash" DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions"
+          RENAME reeve)
+endif()
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
-install(DIRECTORY docs/ DESTINATION "${CMAKE_INSTALL_DOCDIR}/docs" FILES_MATCHING PATTERN "*.md")
+install(DIRECTORY docs/ DESTINATION "${CMAKE_INSTALL_DOCDIR}/docs" FILES_MATCHING PATTERN "*.md" PATTERN "*.svg")
 install(DIRECTORY jobs/ DESTINATION "${CMAKE_INSTALL_DOCDIR}/jobs" FILES_MATCHING PATTERN "*.yaml")
 install(DIRECTORY jobs/plugin-example DESTINATION "${CMAKE_INSTALL_DOCDIR}/jobs"
         PATTERN "build*" EXCLUDE PATTERN "*.so" EXCLUDE)

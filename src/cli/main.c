@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/help_forms.h"
 #include "cli/output.h"
 #include "cli/suggest.h"
 #include "cli/verb.h"
@@ -15,6 +16,14 @@ static const struct reeve_verb *const verbs[] = {
     &reeve_verb_chaos, &reeve_verb_requeue, &reeve_verb_doctor,  &reeve_verb_version,
 };
 #define VERBS (sizeof verbs / sizeof verbs[0])
+
+static const char exit_codes[] = "   0 done                     70 internal error\n"
+                                 "   3 done, some tasks dead    73 cannot create, or in use by another job\n"
+                                 "  64 wrong usage              74 reading or writing failed\n"
+                                 "  65 bad job or data          75 checkpointed: run the same command again\n"
+                                 "  66 input is missing         77 permission denied\n"
+                                 "  69 device or launcher       78 bad configuration of the machine\n"
+                                 "     is missing              130 interrupted\n";
 
 static void print_help(FILE *out)
 {
@@ -36,15 +45,8 @@ static void print_help(FILE *out)
                   "\n%sOptions:%s\n"
                   "  -h, --help     print this; `reeve help VERB` tells more of one verb\n"
                   "  -V, --version  print the version\n\n"
-                  "%sExit codes:%s\n"
-                  "   0 done                     70 internal error\n"
-                  "   3 done, some tasks dead    73 cannot create, or in use by another job\n"
-                  "  64 wrong usage              74 reading or writing failed\n"
-                  "  65 bad job or data          75 checkpointed: run the same command again\n"
-                  "  66 input is missing         77 permission denied\n"
-                  "  69 device or launcher       78 bad configuration of the machine\n"
-                  "     is missing              130 interrupted\n",
-                  bold, plain, bold, plain);
+                  "%sExit codes:%s\n%s",
+                  bold, plain, bold, plain, exit_codes);
 }
 
 static const struct reeve_verb *find_verb(const char *name)
@@ -71,6 +73,15 @@ static int help_main(int argc, char **argv)
         print_help(stdout);
         return REEVE_EXIT_DONE;
     }
+    if (strcmp(argv[1], "--man") == 0) {
+        reeve_help_man(verbs, VERBS, exit_codes, stdout);
+        return REEVE_EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--bash") == 0) {
+        reeve_help_bash(verbs, VERBS, stdout);
+        return REEVE_EXIT_DONE;
+    }
+    if (strcmp(argv[1], "help") == 0) return help_main(1, argv);
     const struct reeve_verb *verb = find_verb(argv[1]);
     if (verb == NULL) return complain_unknown(argv[1]);
     reeve_verb_print_help(verb, stdout);

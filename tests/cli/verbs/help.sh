@@ -24,6 +24,34 @@ for verb in "${verbs[@]}"; do
     expect_exit 0 reeve "$verb" -h --no-such-option   # whoever asks for help gets it
 done
 
+# The manual page has every verb and option, and troff no objection; the completion knows them too.
+expect_exit 0 reeve help --man
+cp stdout page
+sed 's/\\-/-/g' page >plain_page
+if command -v groff >/dev/null; then groff -man -Tutf8 -ww page >/dev/null 2>objections || true; fi
+[ ! -s objections ] || { cat objections; fail "groff has objections to the manual page"; }
+expect_exit 0 reeve help --bash
+cp stdout completion
+completes() { # completes WORD...: prints what bash would offer for the last of these words
+    bash -c '. ./completion; COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _reeve; printf "%s\n" "${COMPREPLY[@]}"' - "$@"
+}
+completes reeve '' | sort >offered
+{ printf '%s\n' help "${verbs[@]}"; } | sort >wanted
+cmp offered wanted || fail "bash completes other verbs than there are"
+for verb in "${verbs[@]}"; do
+    expect_exit 0 reeve "$verb" --help
+    grep -oE '^  (-[a-zA-Z], |    )--[a-z-]+' stdout | grep -oE -- '--[a-z-]+' | sort >wanted
+    completes reeve "$verb" -- | sort >offered
+    cmp offered wanted || fail "bash completes other options of $verb than there are"
+    for option in $(grep -vxE -- '--(help|no-color)' wanted); do
+        grep -qF -- "$option" plain_page || fail "the manual page lacks $option of $verb"
+    done
+done
+expect_equal "words of manifest" "$(completes reeve manifest '' | xargs)" "lock check show"
+expect_equal "files are left to bash" "$(completes reeve run job | xargs)" ""
+expect_equal "a verb begun" "$(completes reeve stat | xargs)" "status"
+
+expect_exit 0 reeve help help
 expect_exit 0 reeve help
 expect_exit 0 reeve --version
 expect_text stdout '^reeve [0-9]+\.[0-9]+\.[0-9]+$'
