@@ -14,8 +14,9 @@
 #   REEVE_BUILD_DIR      the ordinary build, for valgrind (default: build/)
 #   REEVE_JOBS           programs compiled, and tests run, at the same time (default: 2)
 #   REEVE_INSTALL=0      install nothing, use what is there
-#   REEVE_FUZZ_ONLY      one target: job shards shard_text shard_llmc shard_nanogpt shard_hdf5 lock checkpoint journal
-#                        frames status
+#   REEVE_FUZZ_SEED      of libFuzzer's random numbers (default: other ones each time)
+#   REEVE_FUZZ_ONLY      one target: job shards shard_text shard_llmc shard_nanogpt shard_hdf5 lock tasks checkpoint
+#                        journal frames list audit status words
 #
 # A stage that lacks its tool says so and is skipped. Exit codes: 0 clean; 1 a finding, or a build that failed.
 # shellcheck disable=SC2317 # the stages are called by name
@@ -132,26 +133,43 @@ stage_valgrind() {
     rm -rf --one-file-system "$folder"
 }
 
+# fuzz_one NAME: a target on top of its corpus. False: a finding.
+fuzz_one() {
+    local name=$1 bin=$builds/fuzz/fuzz corpus=$builds/corpus/$1 log=$builds/fuzz-$1.log kept=()
+    mkdir -p "$corpus" "$builds/findings"
+    # What once was a finding, or led far, is tried first and never changed; new inputs go to the working corpus.
+    [ ! -d "$source_dir/tests/fuzz/kept/$name" ] || kept=("$source_dir/tests/fuzz/kept/$name")
+    [ ! -d "$source_dir/tests/fuzz/corpus/$name" ] || kept+=("$source_dir/tests/fuzz/corpus/$name")
+    # A starved process is no slow input: the limit of one input is long.
+    if "$bin/fuzz_$name" -max_total_time="$seconds" -timeout=300 -seed="${REEVE_FUZZ_SEED:-0}" -rss_limit_mb=2048 \
+        -max_len=70000 -print_final_stats=1 -artifact_prefix="$builds/findings/$name-" "$corpus" "${kept[@]}" >"$log" 2>&1; then
+        say "fuzz: $name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs in $seconds s, $(sed -n 's/.*cov: \([0-9]*\).*/\1/p' "$log" | tail -1) edges"
+    else
+        grep -E 'ERROR|SUMMARY|broken promise|runtime error|#[0-9]+ 0x|Test unit written|leak of' "$log" | head -n 30
+        say "FAILED: fuzz: $name; again: $bin/fuzz_$name FILE"
+        return 1
+    fi
+}
+
 stage_fuzz() {
     if ! command -v clang >/dev/null; then skip "fuzz: no clang (Debian 12: clang libclang-rt-14-dev libomp-dev)"; return 0; fi
     target=fuzz build fuzz -DCMAKE_C_COMPILER=clang -DREEVE_FUZZ=ON -DREEVE_TESTS=OFF || return 0
-    local bin=$builds/fuzz/fuzz corpus=$builds/corpus name log
-    "$bin/seed_corpora" "$corpus" || { fail "the corpora"; return 0; }
-    cp "$source_dir"/jobs/*.yaml "$corpus/job/" 2>/dev/null || true
+    local name running=0
+    "$builds/fuzz/fuzz/seed_corpora" "$builds/corpus" || { fail "the corpora"; return 0; }
+    cp "$source_dir"/jobs/*.yaml "$builds/corpus/job/" 2>/dev/null || true
     export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 LSAN_OPTIONS=suppressions=$supp/lsan.txt:print_suppressions=0
-    for name in ${REEVE_FUZZ_ONLY:-job shards shard_text shard_llmc shard_nanogpt shard_hdf5 lock checkpoint journal frames status}; do
-        log=$builds/fuzz-$name.log
-        mkdir -p "$corpus/$name" "$builds/findings"
-        # What once was a finding is tried first, and never changed; new inputs go to the working corpus.
-        local kept=()
-        [ ! -d "$source_dir/tests/fuzz/kept/$name" ] || kept=("$source_dir/tests/fuzz/kept/$name")
-        if "$bin/fuzz_$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=70000 -print_final_stats=1 \
-            -artifact_prefix="$builds/findings/$name-" "$corpus/$name" "${kept[@]}" >"$log" 2>&1; then
-            say "fuzz: $name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$log") inputs in $seconds s, $(sed -n 's/.*cov: \([0-9]*\).*/\1/p' "$log" | tail -1) edges"
+    for name in ${REEVE_FUZZ_ONLY:-job shards shard_text shard_llmc shard_nanogpt shard_hdf5 lock tasks checkpoint journal \
+        frames list audit status words}; do
+        if [ "$running" -ge "$jobs" ]; then
+            wait -n || bad=1
         else
-            grep -E 'ERROR|SUMMARY|broken promise|runtime error|#[0-9]+ 0x|Test unit written|leak of' "$log" | head -n 30
-            fail "fuzz: $name; again: $bin/fuzz_$name FILE"
+            running=$((running + 1))
         fi
+        fuzz_one "$name" &
+    done
+    while [ "$running" -gt 0 ]; do
+        wait -n || bad=1
+        running=$((running - 1))
     done
 }
 

@@ -57,13 +57,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)fuzz_file(NAME, bytes, ours_bytes);
         free(bytes);
     }
-    reeve_master *m = fuzz_master_create();
+    reeve_master *m = fuzz_master_create(NULL);
     reeve_status st = reeve_journal_replay(fuzz_folder(), visit, m, &info, &err);
     if (st == REEVE_OK) {
         FUZZ_CHECK(reeve_journal_verify(fuzz_folder(), &check, &err) == REEVE_OK, "replayed, and not verified: %s",
                    err.text);
         FUZZ_CHECK(check.info.last_lsn == info.last_lsn, "verify ends elsewhere than replay");
-        reeve_master *again = fuzz_master_create();
+        reeve_master *again = fuzz_master_create(NULL);
         FUZZ_CHECK(reeve_journal_replay(fuzz_folder(), visit, again, &info, &err) == REEVE_OK &&
                        reeve_master_digest(again) == reeve_master_digest(m),
                    "two replays of one journal differ");

@@ -7,11 +7,13 @@
 #include "core/event.h"
 #include "core/frame.h"
 #include "export/metrics_file.h"
+#include "export/starts_file.h"
 #include "export/status_file.h"
 #include "fuzz.h"
 #include "seeds.h"
 #include "store/make.h"
 #include "store/owner_record.h"
+#include "store/tasks_lock.h"
 
 static const char *out;
 
@@ -88,6 +90,18 @@ static void put_shards(void)
     put_file("shard_hdf5", "seed", -1, "new.h5");
 }
 
+/* A conversation whose journal is changed in two records. */
+static void put_altered(const char *name, int first, const uint8_t *talk, size_t bytes)
+{
+    static const uint8_t how[4 * 12] = {40, 0, 5, 1, 1, 0, 0, 0, 0, 0, 0, 0, 90, 0, 6, 1, 3};
+    uint8_t *seed = malloc(sizeof(how) + bytes);
+    if (seed == NULL) abort();
+    memcpy(seed, how, sizeof(how));
+    memcpy(seed + sizeof(how), talk, bytes);
+    put("audit", name, first, seed, sizeof(how) + bytes);
+    free(seed);
+}
+
 /* A message, and a conversation in which all goes well. */
 static void put_frames(void)
 {
@@ -101,13 +115,99 @@ static void put_frames(void)
     memset(talk, 0, sizeof(talk));
     for (unsigned i = 0; i < 400; i++) {
         uint8_t *by = talk + 12 * i;
-        by[0] = i < 3 ? 0 : i % 40 == 39 ? 7 : i % 40 == 38 ? 8 : 1; /* hello, then answers, checkpoints, weights */
+        by[0] = i < 3 ? 0 : i % 4 == 3 ? 7 : 9; /* hello; then all answer, and checkpoints are written */
         by[1] = (uint8_t)i;
-        by[2] = 1;
-        by[3] = 7;
+        by[2] = by[3] = i < 3 ? 0 : 1;
     }
     put("frames", "seed-talk", 1, talk, sizeof(talk));
     put("frames", "seed-talk-short", 1, talk, 12 * 60);
+    talk[12 * 40] = 10; /* launched again, with hellos behind */
+    talk[12 * 41] = talk[12 * 42] = talk[12 * 43] = 0;
+    talk[12 * 80] = 11; /* worker 1 is lost, and nobody takes over */
+    talk[12 * 80 + 2] = talk[12 * 80 + 3] = 2;
+    talk[12 * 120] = 11; /* worker 2 takes over */
+    talk[12 * 120 + 2] = talk[12 * 120 + 3] = 0;
+    talk[12 * 120 + 4] = 2;
+    put("frames", "seed-talk-losses", 1, talk, sizeof(talk));
+    put_altered("seed-talk", 0, talk, sizeof(talk));
+    /* Five tasks: the second waits for the first, the third for both, the fourth for the end of the second, the fifth
+     * for none. */
+    static const uint8_t list[] = {4, 0, 0, 8, 1, 0, 9, 2, 0, 1, 8, 1, 129, 11, 0};
+    memmove(talk + sizeof(list), talk, 12 * 200);
+    memcpy(talk, list, sizeof(list));
+    put("list", "seed-talk", 1, talk, sizeof(list) + 12 * 200);
+    put("list", "seed-talk-short", 1, talk, sizeof(list) + 12 * 20);
+    put_altered("seed-list", 2, talk, sizeof(list) + 12 * 60);
+    memcpy(talk + sizeof(list), message, used);
+    put("list", "seed-message", 0, talk, sizeof(list) + used);
+}
+
+/* The tasks of a run: locked, and as a job names them. */
+static void put_tasks(void)
+{
+    struct reeve_error err;
+    struct reeve_task_list *l = NULL;
+    char path[PATH_MAX];
+    static const char text[] = "fit.1\0./fit 1\0fit.2\0./fit 2\0report\0./report";
+    static const uint64_t at[3] = {0, 14, 28};
+    if (reeve_task_list_create(3, 2, sizeof(text), &l, &err) != REEVE_OK) fuzz_broken("%s", err.text);
+    for (uint32_t i = 0; i < 4; i++)
+        l->entries[i] = (struct reeve_task_entry){.attempts_max = i < 3 ? 2 : 0, .kind = i < 3 ? REEVE_TASK_EXEC : 0};
+    l->entries[3].first_after = 2;
+    l->afters[0] = 0;
+    l->afters[1] = 1 | REEVE_TASK_AFTER_ANY;
+    memcpy(l->text_at, at, sizeof(at));
+    memcpy(l->text, text, sizeof(text));
+    l->folder = strdup("/data");
+    l->digest = reeve_task_list_digest(l);
+    if (reeve_task_list_check(l, &err) != REEVE_OK) fuzz_broken("%s", err.text);
+    (void)snprintf(path, sizeof(path), "%s/tasks.h5", fuzz_folder());
+    if (reeve_tasks_lock_write(path, l, &err) != REEVE_OK) fuzz_broken("%s", err.text);
+    reeve_task_list_destroy(l);
+    put_file("tasks", "seed-file", 0, "tasks.h5");
+    put_file("tasks", "seed-sealed", 1, "tasks.h5");
+    static const char job[] = "name: x\nworkload: exec\nexec: {slots: 2, time_limit_s: 60}\ntasks:\n"
+                              "  - {name: fit, command: \"./fit {a} {b}\", matrix: {a: [1, 2], b: [x, y]}}\n"
+                              "  - {name: rest, file: commands.txt, priority: -2, attempts: 3}\n"
+                              "  - {name: report, command: ./report, after: [fit, rest.1], after_any: rest}\n"
+                              "\0./one\n# no command\n\n./two three\n";
+    static const char simple[] = "name: x\nworkload: exec\ntasks: commands.txt\n\0true\r\nfalse";
+    put("tasks", "seed-job", 2, job, sizeof(job) - 1);
+    put("tasks", "seed-job-file", 2, simple, sizeof(simple) - 1);
+}
+
+/* What other programs say; the first byte is how much of it comes through a pipe at a time. */
+static void put_words(void)
+{
+    static const char dashes[] = "--------------------------------------------------------------------------\n";
+    char text[2048], path[PATH_MAX];
+    struct reeve_error err;
+    int n = snprintf(text, sizeof(text),
+                     "step 3\n%sprterun noticed that process rank 2 with PID 77 on node n1 exited on\nsignal 9 "
+                     "(Killed).\n%sgoing on\n",
+                     dashes, dashes);
+    put("words", "seed-killed", 30, text, (size_t)n);
+    n = snprintf(text, sizeof(text),
+                 "%smpirun has exited due to process rank 1 with PID 0 on\nnode n2 exiting improperly. There are "
+                 "three reasons\n%s",
+                 dashes, dashes);
+    put("words", "seed-left", 255, text, (size_t)n);
+    static const char *const says[] = {"CANCELLED by 1000|0:15|None|n[1-4]\nCOMPLETED|75:0|None|None assigned\n",
+                                       "sbatch: error: Batch job submission failed:\n\tInvalid account\n",
+                                       "1764190000\n", "UNLIMITED\n", "n1\nn2.cluster\nn3\n"};
+    for (size_t i = 0; i < sizeof(says) / sizeof(says[0]); i++) {
+        (void)snprintf(path, sizeof(path), "seed-slurm-%zu", i);
+        put("words", path, 0, says[i], strlen(says[i]));
+    }
+    struct reeve_start s = {.epoch = 1, .workers = 2, .job_id = 7, .cause = REEVE_CAUSE_CRASH, .hosts = "n1 n2"};
+    if (reeve_starts_append_submitted(fuzz_folder(), &s, &err) != REEVE_OK ||
+        reeve_starts_append_start(fuzz_folder(), &s, &err) != REEVE_OK ||
+        reeve_starts_append_joined(fuzz_folder(), &s, &err) != REEVE_OK ||
+        reeve_starts_append_end(fuzz_folder(), &s, &err) != REEVE_OK ||
+        reeve_starts_append_requeued(fuzz_folder(), &s, &err) != REEVE_OK)
+        fuzz_broken("%s", err.text);
+    put_file("words", "seed-starts", 0, "starts.jsonl");
+    put_file("words", "seed-metrics", 0, "metrics.jsonl");
 }
 
 static void put_shown(void)
@@ -144,6 +244,8 @@ int main(int argc, char **argv)
     put_shards();
     put_frames();
     put_shown();
+    put_tasks();
+    put_words();
     put_text(
         "shards", "seed",
         "dataset: d\nformat: text\ntokenizer: bytes\nshards:\n  - path: a.txt\n  - glob: \"b*.txt\"\n    weight: 2\n");
@@ -153,5 +255,9 @@ int main(int argc, char **argv)
     put_text("job", "seed-small",
              "name: x\nworkload: gpt\ndata: {manifest: shards.yaml}\ntrain: {steps: 3}\nmodel: {layers: 1, heads: 2, "
              "width: 16}\n");
+    static const char set[] =
+        "name: x\nworkload: gpt\ndata: {manifest: shards.yaml}\nmodel: {layers: 1, heads: 2, width: "
+        "16}\n\0settrain.steps=3\nmodel.width=32\ndata.shuffle=block\n";
+    put("job", "seed-set", -1, set, sizeof(set) - 1);
     return 0;
 }
