@@ -35,7 +35,7 @@ model: {layers: 1, heads: 2, width: 8}
 resources: {workers: 1, threads: 1, device: cpu}
 YAML
 export REEVE_DATA=$PWD/data REEVE_GPU_JOB=$PWD/tiny.yaml REEVE_GPU_WORDS='--set resources.device=cpu' OUT=$PWD/results
-export REEVE_GPU_TRAIN_STEPS=300
+export REEVE_GPU_TRAIN_STEPS=600 REEVE_GPU_TRAIN_EVERY=20 # it is killed behind the first, long before the last
 expect_exit 0 bash "$here/run.sh" train
 expect_text stdout '^train +[0-9]+ s +passed'
 expect_text results/train.log 'killed and resumed: weights [0-9a-f]{32}'

@@ -7,7 +7,7 @@ here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 # shellcheck source=benchmarks/gpu/common.sh
 . "$here/common.sh"
 steps=${REEVE_GPU_TRAIN_STEPS:-24} batch=64 micro=16
-every=$((steps / 3))
+every=${REEVE_GPU_TRAIN_EVERY:-$((steps / 3))}
 runs=$REEVE_WORK/train
 mkdir -p "$runs"
 words=("${job_words[@]}" --set "train.steps=$steps" --set "checkpoint={every: $every, keep: 2}" --set "train.global_batch=$batch"
