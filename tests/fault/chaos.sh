@@ -4,7 +4,17 @@
 # shellcheck source=tests/fault/chaos_job.sh
 . "$REEVE_SOURCE/tests/fault/chaos_job.sh"
 export REEVE_IN_JOB=off # it counts restarts, and what a job survives by itself is none
-make_chaos_job # and a disk of its own where that is allowed
+# As many steps as take some ten seconds here, for a strike a second, and a disk of its own where that is allowed.
+make_chaos_job 400
+must_run 0 2 measured
+steps=$(python3 - measured/metrics.jsonl <<'PYTHON'
+import json, sys
+times = [r["time"] for r in map(json.loads, open(sys.argv[1])) if "loss" in r]
+print(max(4000, int(10 * len(times) / (times[-1] - times[0]))))
+PYTHON
+)
+echo "$steps steps"
+sed -i "s/steps: 400/steps: $steps/" job.yaml
 kinds=(--kill-worker --kill-master --kill-launcher --stop --torn-write)
 if [ "$(id -u)" = 0 ] && unshare --mount mount -t tmpfs none /mnt 2>/dev/null; then kinds+=(--disk-full); fi
 
@@ -27,7 +37,7 @@ expect_equal "left behind" "$(json chaos.json processes_left) $(json chaos.json 
 reeve version --json >version.json
 if [ "$(json version.json ulfm)" = true ]; then
     code=0
-    REEVE_IN_JOB=on within 120 reeve chaos job.yaml -n 5 --kills 4 --every 0.5 --seed 5 --run-dir outlived --kill-master \
+    REEVE_IN_JOB=on within 240 reeve chaos job.yaml -n 5 --kills 4 --every 0.5 --seed 5 --run-dir outlived --kill-master \
         --kill-worker --leave 1 --against c/undisturbed --json >outlived.json 2>outlived.err || code=$?
     [ "$code" = 0 ] || { cat outlived.json outlived.err; tail -n 20 outlived/broken.log; fail "exit code $code where losses are outlived"; }
     expect_equal "restarts, steps computed again" "$(json outlived.json restarts) $(json outlived.json steps_again)" "0 0"
