@@ -43,7 +43,7 @@ unmount_all() {
 mirror_of_this_system() {
     # shellcheck disable=SC2016 # $(...) is apt's own notation
     apt-get indextargets --format '$(CODENAME) $(SITE)' 'Created-By: Packages' |
-        awk '$1 !~ /security|updates|backports/ {print $2; exit}'
+        awk '$1 !~ /security|updates|backports/ && !told++ {print $2}' # to its end: apt-get would not outlive a closed pipe
 }
 
 make_root() {
@@ -52,6 +52,7 @@ make_root() {
             debootstrap; } >/dev/null 2>&1 || die 69 "cannot install debootstrap"
     local mirror
     mirror=$(mirror_of_this_system)
+    [ -n "$mirror" ] || { apt-get -qq update >&2 && mirror=$(mirror_of_this_system); } || true
     [ -n "$mirror" ] || die 69 "apt knows no mirror here: run apt-get update first"
     unmount_all
     rm -rf --one-file-system "$root"

@@ -88,7 +88,11 @@ apt() {
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 started=$SECONDS
-if ! { apt update && apt install --yes --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
+install_all() {
+    apt update && apt install --yes --no-install-recommends "${missing[@]}"
+}
+# Another apt may hold the lists, and a mirror may fail to answer once: a second time, a while later.
+if ! { install_all || { sleep 30 && install_all; }; } >"$log" 2>&1 </dev/null; then
     tail -n 30 "$log" >&2
     say "apt-get failed; its last words are above"
     exit 69
