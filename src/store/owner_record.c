@@ -27,6 +27,8 @@ static void read_line(const char *path, char *out, size_t size)
 }
 
 #define UNKNOWN "unknown"
+#define FLAG_EXITING 0x4u /* PF_EXITING of include/linux/sched.h; the same since Linux 2.6 */
+#define ENDING_NS (30 * REEVE_SECOND_NS)
 
 /* "<boot id>/<pid name space>", "unknown" where /proc does not say. */
 static void find_boot(char *out, size_t size)
@@ -40,22 +42,29 @@ static void find_boot(char *out, size_t size)
     if (boot[0] != '\0' && sscanf(space, "pid:[%lu]", &inode) == 1) (void)snprintf(out, size, "%s/%lu", boot, inode);
 }
 
-/* State and start time (fields 3 and 22) of a process. The name in field 2 may hold spaces and parentheses. */
-static bool find_process(long pid, char *state, uint64_t *start)
+struct seen {
+    char state;
+    unsigned flags;
+    uint64_t start;
+};
+
+/* State, flags and start time (fields 3, 9 and 22) of a process. The name in field 2 may hold spaces and parentheses. */
+static bool find_process(long pid, struct seen *out)
 {
     char path[64], line[1024];
     (void)snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
     read_line(path, line, sizeof(line));
     const char *at = strrchr(line, ')');
     if (at == NULL || at[1] != ' ' || at[2] == '\0') return false;
-    *state = at[2];
+    out->state = at[2];
     at += 2;
     for (int field = 3; field < 22; field++) {
+        if (field == 9 && sscanf(at, "%u", &out->flags) != 1) return false;
         at = strchr(at, ' ');
         if (at == NULL) return false;
         at++;
     }
-    return sscanf(at, "%" SCNu64, start) == 1;
+    return sscanf(at, "%" SCNu64, &out->start) == 1;
 }
 
 /* It goes into JSON as it is. */
@@ -97,13 +106,13 @@ static void find_job(struct reeve_owner_record *out)
 
 void reeve_owner_record_make(struct reeve_owner_record *out)
 {
-    char state;
+    struct seen self;
     memset(out, 0, sizeof(*out));
     if (gethostname(out->host, sizeof(out->host) - 1) != 0 || out->host[0] == '\0') strcpy(out->host, UNKNOWN);
     make_plain(out->host);
     find_boot(out->boot, sizeof(out->boot));
     out->pid = (long)getpid();
-    if (!find_process(out->pid, &state, &out->start)) out->start = 0;
+    out->start = find_process(out->pid, &self) ? self.start : 0;
     reeve_clock_format_utc(reeve_clock_wall_ns(), out->since);
     make_nonce(out->nonce);
     find_job(out);
@@ -139,16 +148,28 @@ bool reeve_owner_record_parse(const char *text, struct reeve_owner_record *out)
     return true;
 }
 
+/* A killed process gives its memory back before it counts as gone, and on a busy machine that takes a while. It runs no code
+ * any more, but a write that it had begun may still be under way: it is waited for. */
+static bool find_process_settled(long pid, struct seen *out)
+{
+    reeve_time_ns end_ns = reeve_clock_now() + ENDING_NS;
+    while (find_process(pid, out)) {
+        bool ending = (out->flags & FLAG_EXITING) != 0 && out->state != 'Z' && out->state != 'X';
+        if (!ending || reeve_clock_now() > end_ns) return true;
+        reeve_clock_sleep(2 * REEVE_MILLISECOND_NS);
+    }
+    return false;
+}
+
 static enum reeve_owner_life look_for(const struct reeve_owner_record *r, const struct reeve_owner_record *here)
 {
-    char state;
-    uint64_t start;
+    struct seen seen;
     if (strcmp(here->boot, UNKNOWN) == 0 || here->start == 0 || strcmp(here->boot, r->boot) != 0)
         return REEVE_OWNER_UNKNOWN;
-    if (!find_process(r->pid, &state, &start)) /* gone, or of another user in a /proc that hides those */
+    if (!find_process_settled(r->pid, &seen)) /* gone, or of another user in a /proc that hides those */
         return kill((pid_t)r->pid, 0) != 0 && errno == ESRCH ? REEVE_OWNER_DEAD : REEVE_OWNER_UNKNOWN;
-    if (start != r->start) return REEVE_OWNER_DEAD; /* another process was given the number */
-    return state == 'Z' || state == 'X' ? REEVE_OWNER_DEAD : REEVE_OWNER_LIVES;
+    if (seen.start != r->start) return REEVE_OWNER_DEAD; /* another process was given the number */
+    return seen.state == 'Z' || seen.state == 'X' ? REEVE_OWNER_DEAD : REEVE_OWNER_LIVES;
 }
 
 /* Slurm starts a job anew when it has ended the life before, or given up the node where that ran. A process cut off there

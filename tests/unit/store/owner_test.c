@@ -2,6 +2,7 @@
 #include "store_fixture.h"
 
 #include <dirent.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 
 #include "store/owner.h"
@@ -458,6 +459,51 @@ static void owner_killed_at_any_moment_never_blocks_the_next(void **state)
     }
 }
 
+/* Until the kernel has taken the child's memory: it is not a zombie yet while that is given back. */
+static void wait_until_it_ends(pid_t pid)
+{
+    char path[64], byte;
+    (void)snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+    for (ssize_t n = 1; n > 0;) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        n = fd < 0 ? 0 : read(fd, &byte, 1);
+        if (fd >= 0) (void)close(fd);
+    }
+}
+
+static void owner_that_is_just_ending_is_waited_for(void **state)
+{ /* Goal: who starts a run again at once is not told that the killed one still has it. Method: an owner with much memory,
+   * which the kernel needs a moment to give back. */
+    struct fixture *f = *state;
+    enum { BYTES = 256 << 20 };
+    for (int round = 0; round < 3; round++) {
+        int ready[2];
+        char byte;
+        assert_int_equal(pipe(ready), 0);
+        pid_t pid = fork_child();
+        if (pid == 0) {
+            struct reeve_error err;
+            reeve_owner *o = NULL;
+            bool over;
+            void *memory = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            CHILD_CHECK(memory != MAP_FAILED);
+            (void)madvise(memory, BYTES, MADV_NOHUGEPAGE);
+            memset(memory, 1, BYTES);
+            CHILD_CHECK(reeve_owner_acquire(f->dir, &o, &over, &err) == REEVE_OK);
+            CHILD_CHECK(write(ready[1], "r", 1) == 1);
+            for (;;)
+                (void)pause();
+        }
+        assert_int_equal(read(ready[0], &byte, 1), 1);
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        wait_until_it_ends(pid);
+        reeve_owner_release(acquire(f, true));
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        (void)close(ready[0]);
+        (void)close(ready[1]);
+    }
+}
+
 /* --- folders that cannot be owned
  * ------------------------------------------------------------------------------------- */
 
@@ -603,6 +649,7 @@ int main(void)
         TEST(refresh_shows_that_the_owner_lives),
         TEST(of_many_who_want_a_run_one_gets_it),
         TEST(owner_killed_at_any_moment_never_blocks_the_next),
+        TEST(owner_that_is_just_ending_is_waited_for),
         TEST(run_folder_that_is_missing_or_read_only_is_named),
     };
     return cmocka_run_group_tests_name("owner", tests, NULL, NULL);
