@@ -389,15 +389,26 @@ static void choose_blas_kernels(char **argv)
     if (better != NULL && setenv("OPENBLAS_CORETYPE", better, 0) == 0) (void)execv("/proc/self/exe", argv);
 }
 
+/* Killed before this process had asked to follow it: it sends no signal any more, and MPI_Init waits for it for ever. Whoever
+ * lost its parent is a child of process 1; so is who was started by a launcher that is process 1, in its session. */
+static bool launcher_is_gone(void)
+{
+    return getenv("PMIX_RANK") != NULL && getppid() == 1 && getsid(0) != getsid(1);
+}
+
 int main(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "--warden") == 0) reeve_warden_main();
+    if (argc == 2 && strcmp(argv[1], "--warden") == 0) reeve_warden_main(); /* which outlives its rank */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);                                 /* a rank never outlives its launcher */
+    if (launcher_is_gone()) {
+        (void)fputs("reeve-rank: the launcher ended before this rank began\n", stderr);
+        return REEVE_EXIT_UNAVAILABLE;
+    }
     struct options o = {0};
     int code = parse(argc, argv, &o);
     if (code != 0) return code;
     choose_blas_kernels(argv);              /* before MPI starts: afterwards this process could not be replaced */
     (void)prctl(PR_SET_NAME, "reeve-rank"); /* started again through /proc/self/exe it would be called "exe" in ps */
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a rank never outlives its launcher */
     reeve_h5_library_init();
     return o.alone ? run_alone(&o) : run_in_mpi(&o, &argc, &argv);
 }
