@@ -13,19 +13,27 @@ kills=${KILLS:-50}
 RANDOM=${SEED:-$$}
 echo "seed ${SEED:-$$}"
 
-none_alive() { ! pgrep -f -- "reeve-rank --run-dir $PWD/run" >/dev/null; }
+rank_alive() { pgrep -f -- "^[^ ]*reeve-rank --run-dir $PWD/run" >/dev/null; }
+none_alive() { ! pgrep -f -- "reeve-rank --run-dir $PWD/run" >/dev/null; } # nor a launcher
+moved() { [ "$(committed_step run)" != "$before" ]; }
 early=0
 for ((k = 1; k <= kills; k++)); do
-    workers=$((1 + RANDOM % 5))
+    workers=$((1 + RANDOM % 5)) before=$(committed_step run)
     setsid reeve run job.yaml -n "$workers" --run-dir run -q >run.out 2>&1 &
     run=$!
-    sleep "$((RANDOM % 2)).$((RANDOM % 10))$((RANDOM % 10))" # from before the first word to hundreds of steps later
+    # From before the first word to hundreds of steps later; how long a launch takes depends on the machine.
+    case $((k % 3)) in
+    0) ;;
+    1) wait_for 60 rank_alive || { tail run.out; fail "no rank before kill $k"; } ;;
+    2) wait_for 60 moved || { tail run.out; fail "no step before kill $k"; } ;;
+    esac
+    sleep "0.$((RANDOM % 10))$((RANDOM % 10))"
     kill -0 "$run" 2>/dev/null || { tail run.out; fail "kill $k came too late: the run had ended by itself"; }
     pkill -KILL -f -- "reeve-rank --run-dir $PWD/run" || early=$((early + 1))
     pkill -KILL -P "$run"
     kill -KILL "$run" 2>/dev/null
     wait "$run" 2>/dev/null
-    wait_for 20 none_alive || fail "ranks outlived kill -9"
+    wait_for 20 none_alive || { ps -ww -eo pid,ppid,stat,wchan:20,etimes,args | grep -F -- "$PWD/run"; fail "ranks outlived kill -9, number $k"; }
     [ ! -e run/job.yaml ] || reeve verify run >verify.out 2>&1 || { cat verify.out; fail "verify after kill $k"; }
     [ $((k % 10)) != 0 ] || echo "after $k kills: step $(reeve inspect run --json >i.json && json i.json step)"
 done
@@ -35,7 +43,7 @@ must_run 0 3 run --set train.steps=$last
 audit_ok run
 echo "$kills kills ($early before any rank was there), $(json audit.json restarts) restarts on record," \
     "$(json audit.json rolled_back_steps) steps rolled back and done again, $last steps in all"
-[ $((kills - early)) -ge $((kills / 3)) ] || fail "too few kills met a rank"
+[ $((kills - early)) -ge $((kills / 2)) ] || fail "too few kills met a rank"
 
 must_run 0 1 undisturbed --set train.steps=$last
 expect_equal "digest after the kills" "$(digest_of run)" "$(digest_of undisturbed)"
