@@ -318,7 +318,8 @@ int main(int argc, char **argv)
     }
     const bool small = argc > 1 && std::strcmp(argv[1], "--small") == 0;
     argc -= small, argv += small;
-    const uint64_t seed = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : std::random_device{}();
+    const char *given = argc > 1 ? argv[1] : std::getenv("REEVE_TEST_SEED");
+    const uint64_t seed = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
     std::printf("seed %llu\n", static_cast<unsigned long long>(seed));
     std::mt19937_64 random(seed);
     unsigned run = 0, failed = 0;

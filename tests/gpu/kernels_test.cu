@@ -8,7 +8,7 @@ int main(int argc, char **argv)
 {
     device_test::take_small(&argc, &argv);
     const bool bench = argc > 1 && strcmp(argv[1], "--bench") == 0;
-    device_test::start(argc > 1 && !bench ? argv[1] : nullptr);
+    device_test::start(argc > 1 && !bench ? argv[1] : std::getenv("REEVE_TEST_SEED"));
     if (bench) {
         kernels_bench();
         return 0;
