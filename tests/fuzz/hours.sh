@@ -78,7 +78,7 @@ table() {
     echo '| target | inputs | minutes of a processor | edges | findings |'
     echo '| --- | --- | --- | --- | --- |'
     awk -F'\t' '{i[$3] += $4; s[$3] += $5; if ($6 > e[$3]) e[$3] = $6; f[$3] += $7}
-        END {for (t in i) printf "| `%s` | %d | %.0f | %d | %d |\n", t, i[t], s[t] / 60, e[t], f[t]}' "$ledger" | sort
+        END {for (t in i) printf "| `%s` | %d | %.1f | %d | %d |\n", t, i[t], s[t] / 60, e[t], f[t]}' "$ledger" | sort
 }
 
 mkdir -p "$state"
