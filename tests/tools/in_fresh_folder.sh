@@ -20,12 +20,9 @@ base=$(mktemp -d "${TMPDIR:-/tmp}/reeve-test-XXXXXX") || exit 73
 folder=$base/here
 
 end_what_is_left() {
-    local entry
-    for entry in /proc/[0-9]*; do
-        if grep -qzxF "REEVE_TEST_FOLDER=$folder" "$entry/environ" 2>/dev/null; then
-            kill -KILL "${entry#/proc/}" 2>/dev/null
-        fi
-    done
+    local pids
+    mapfile -t pids < <(grep -slzxF "REEVE_TEST_FOLDER=$folder" /proc/[0-9]*/environ | tr -dc '0-9\n')
+    [ ${#pids[@]} = 0 ] || kill -KILL "${pids[@]}" 2>/dev/null
 }
 
 finish() {
