@@ -180,9 +180,18 @@ static void eval_committed(reeve_report *r, const struct reeve_event *ev)
         warn_once(r, &err);
 }
 
-void reeve_report_event(reeve_report *r, const reeve_master *m, const struct reeve_event *ev, reeve_time_ns now_ns)
+static void resumed(reeve_report *r, const reeve_master *m, uint64_t step)
 {
     struct reeve_error err = {0};
+    struct reeve_master_status s;
+    reeve_master_get_status(m, &s);
+    if (r->metrics != NULL && reeve_metrics_append_resumed(r->metrics, step, s.workers, &err) != REEVE_OK)
+        warn_once(r, &err);
+}
+
+/* Called for each task: it may not cost more than a look at the kind. */
+void reeve_report_event(reeve_report *r, const reeve_master *m, const struct reeve_event *ev, reeve_time_ns now_ns)
+{
     switch (ev->kind) {
     case REEVE_EVENT_STEP_COMMITTED: step_committed(r, m, ev, now_ns); break;
     case REEVE_EVENT_EVAL_COMMITTED: eval_committed(r, ev); break;
@@ -196,13 +205,7 @@ void reeve_report_event(reeve_report *r, const reeve_master *m, const struct ree
         r->status.workers = s.workers;
         break;
     }
-    case REEVE_EVENT_RUN_RESUMED: {
-        struct reeve_master_status s;
-        reeve_master_get_status(m, &s);
-        if (r->metrics != NULL && reeve_metrics_append_resumed(r->metrics, ev->step, s.workers, &err) != REEVE_OK)
-            warn_once(r, &err);
-        break;
-    }
+    case REEVE_EVENT_RUN_RESUMED: resumed(r, m, ev->step); break;
     default: break;
     }
 }

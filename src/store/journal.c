@@ -104,17 +104,30 @@ static reeve_status rotate(reeve_journal *j, struct reeve_error *err)
     return REEVE_OK;
 }
 
+/* Room for one more record, in the segment and in the batch. */
+static reeve_status make_room(reeve_journal *j, struct reeve_error *err)
+{
+    struct reeve_error failure = {0};
+    reeve_status st = REEVE_OK;
+    if (j->failed != REEVE_OK) return settle(j, j->failed, &j->failure, err);
+    if (j->written + j->batched == j->segment.capacity) st = rotate(j, &failure);
+    if (st == REEVE_OK && j->batched == REEVE_JOURNAL_BATCH_RECORDS) st = write_batch(j, &failure);
+    return settle(j, st, &failure, err);
+}
+
+static bool has_room(const reeve_journal *j)
+{
+    return j->failed == REEVE_OK && j->written + j->batched < j->segment.capacity &&
+           j->batched < REEVE_JOURNAL_BATCH_RECORDS;
+}
+
 static reeve_status port_append(reeve_journal_port *port, struct reeve_event *ev, struct reeve_error *err)
 {
     reeve_journal *j = from_port(port);
-    struct reeve_error failure = {0};
-    if (j->failed != REEVE_OK) return settle(j, j->failed, &j->failure, err);
     if (ev->kind == REEVE_EVENT_NONE || ev->kind >= REEVE_EVENT_VOLATILE)
         return reeve_fail(err, REEVE_JOB_INTERNAL, "journal: event kind %u is not one that is stored", ev->kind);
-    reeve_status st = REEVE_OK;
-    if (j->written + j->batched == j->segment.capacity) st = rotate(j, &failure);
-    if (st == REEVE_OK && j->batched == REEVE_JOURNAL_BATCH_RECORDS) st = write_batch(j, &failure);
-    if (st != REEVE_OK) return settle(j, st, &failure, err);
+    reeve_status st = has_room(j) ? REEVE_OK : make_room(j, err);
+    if (st != REEVE_OK) return st;
     struct reeve_event *record = &j->batch[j->batched];
     *record = *ev;
     record->lsn = j->last_lsn + 1;
