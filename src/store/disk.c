@@ -79,6 +79,11 @@ reeve_status reeve_disk_sync(int fd, const char *path, struct reeve_error *err)
     return reeve_disk_fail(err, errno, "sync", path, 0);
 }
 
+void reeve_disk_begin_sync(int fd, uint64_t offset, uint64_t bytes)
+{
+    (void)sync_file_range(fd, (off_t)offset, (off_t)bytes, SYNC_FILE_RANGE_WRITE);
+}
+
 /* Give a finished file its name, unless something has it. */
 static reeve_status give_name(const char *tmp, const char *path, struct reeve_error *err)
 {

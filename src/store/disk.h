@@ -17,6 +17,9 @@ reeve_status reeve_disk_write(int fd, const void *bytes, size_t n, uint64_t offs
                               struct reeve_error *err);
 /* fdatasync. A failure is final for this file: the kernel may have dropped the pages and will not say so again. */
 reeve_status reeve_disk_sync(int fd, const char *path, struct reeve_error *err);
+/* A hint: these bytes may go to the disk now, so that a sync later finds less to do. Promises nothing, and takes no error
+ * away that the sync will report. */
+void reeve_disk_begin_sync(int fd, uint64_t offset, uint64_t bytes);
 
 /* A new file that has its whole content and its name on the disk when this returns OK: temporary name beside it, fsync,
  * rename, fsync of the folder. Never replaces a file: STORE_CREATE. */

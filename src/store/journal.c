@@ -19,6 +19,8 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records are stored as they lie in memory");
 
+#define WRITEBACK_RECORDS 8192u /* 512 KiB */
+
 struct reeve_journal {
     struct reeve_journal_port port; /* first: the port is the journal */
     struct reeve_segment segment;   /* owned; the one that is written */
@@ -26,6 +28,7 @@ struct reeve_journal {
     char run_dir[REEVE_PATH_BYTES_MAX];
     uint32_t epoch;
     uint64_t run_id;
+    uint32_t segment_records_max;
     uint32_t written;            /* records of this segment that the kernel has */
     uint32_t batched;            /* records behind them that only we have */
     uint64_t last_lsn, last_sum; /* of the last record appended */
@@ -63,8 +66,13 @@ static reeve_status write_batch(reeve_journal *j, struct reeve_error *err)
     reeve_status st = reeve_disk_write(j->segment.fd, j->batch, j->batched * sizeof(struct reeve_event), offset,
                                        j->segment.path, err);
     if (st != REEVE_OK) return st;
+    uint32_t before = j->written / WRITEBACK_RECORDS * WRITEBACK_RECORDS;
     j->written += j->batched;
     j->batched = 0;
+    uint32_t after = j->written / WRITEBACK_RECORDS * WRITEBACK_RECORDS;
+    if (after > before) /* where nobody asks for a sync before the segment is full, the disk would idle until then */
+        reeve_disk_begin_sync(j->segment.fd, j->segment.events_offset + (uint64_t)before * sizeof(struct reeve_event),
+                              (uint64_t)(after - before) * sizeof(struct reeve_event));
     return REEVE_OK;
 }
 
@@ -78,10 +86,13 @@ static reeve_status sync_all(reeve_journal *j, struct reeve_error *err)
     return REEVE_OK;
 }
 
-static void begin_next(reeve_journal *j)
+/* late: the segments are filled faster than they are made. What making one costs is mostly the same for a large one. */
+static void begin_next(reeve_journal *j, bool late)
 {
     const struct reeve_segment_name next = {j->epoch, j->segment.name.first_lsn + j->segment.capacity};
-    reeve_ahead_begin(&j->ahead, j->run_dir, &next, j->segment.capacity, j->run_id);
+    uint32_t records = j->segment.capacity;
+    if (late && records < j->segment_records_max) records *= 2;
+    reeve_ahead_begin(&j->ahead, j->run_dir, &next, records, j->run_id);
 }
 
 /* Go on in the next segment. The full one is made durable first: a started segment proves the one before complete. */
@@ -89,6 +100,7 @@ static reeve_status rotate(reeve_journal *j, struct reeve_error *err)
 {
     struct reeve_segment next;
     reeve_status st = sync_all(j, err);
+    bool late = reeve_ahead_is_late(&j->ahead);
     if (st == REEVE_OK) st = reeve_ahead_take(&j->ahead, &next, err);
     if (st != REEVE_OK) return st;
     st = reeve_segment_start(&next, j->last_sum, err);
@@ -100,7 +112,7 @@ static reeve_status rotate(reeve_journal *j, struct reeve_error *err)
     j->segment = next;
     j->written = 0;
     j->unsynced = true; /* /chain_start goes to the disk with the first records */
-    begin_next(j);
+    begin_next(j, late);
     return REEVE_OK;
 }
 
@@ -213,9 +225,9 @@ static reeve_status check_order(const char *run_dir, const struct reeve_journal_
     return REEVE_OK;
 }
 
-reeve_status reeve_journal_open_sized(const char *run_dir, const struct reeve_journal_info *info, uint32_t epoch,
-                                      uint64_t run_id, uint32_t segment_records, reeve_journal **out,
-                                      struct reeve_error *err)
+static reeve_status open_growing(const char *run_dir, const struct reeve_journal_info *info, uint32_t epoch,
+                                 uint64_t run_id, uint32_t segment_records, uint32_t segment_records_max,
+                                 reeve_journal **out, struct reeve_error *err)
 {
     static const struct reeve_journal_ops ops = {.append = port_append, .sync = port_sync};
     reeve_status st = check_order(run_dir, info, epoch, run_id, segment_records, err);
@@ -227,6 +239,7 @@ reeve_status reeve_journal_open_sized(const char *run_dir, const struct reeve_jo
     j->port.ops = &ops;
     j->epoch = epoch;
     j->run_id = run_id;
+    j->segment_records_max = segment_records_max;
     j->last_lsn = j->synced_lsn = info->last_lsn;
     j->last_sum = info->last_sum;
     (void)snprintf(j->run_dir, sizeof(j->run_dir), "%s", run_dir);
@@ -236,15 +249,23 @@ reeve_status reeve_journal_open_sized(const char *run_dir, const struct reeve_jo
         free(j);
         return st;
     }
-    begin_next(j);
+    begin_next(j, false);
     *out = j;
     return REEVE_OK;
+}
+
+reeve_status reeve_journal_open_sized(const char *run_dir, const struct reeve_journal_info *info, uint32_t epoch,
+                                      uint64_t run_id, uint32_t segment_records, reeve_journal **out,
+                                      struct reeve_error *err)
+{
+    return open_growing(run_dir, info, epoch, run_id, segment_records, segment_records, out, err);
 }
 
 reeve_status reeve_journal_open(const char *run_dir, const struct reeve_journal_info *info, uint32_t epoch,
                                 uint64_t run_id, reeve_journal **out, struct reeve_error *err)
 {
-    return reeve_journal_open_sized(run_dir, info, epoch, run_id, REEVE_JOURNAL_SEGMENT_RECORDS, out, err);
+    return open_growing(run_dir, info, epoch, run_id, REEVE_JOURNAL_SEGMENT_RECORDS, REEVE_JOURNAL_SEGMENT_RECORDS_MAX,
+                        out, err);
 }
 
 reeve_journal_port *reeve_journal_as_port(reeve_journal *j)

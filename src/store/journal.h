@@ -11,8 +11,9 @@
 
 #include "port/store.h"
 
-#define REEVE_JOURNAL_SEGMENT_RECORDS 16384u /* 1 MiB a segment */
-#define REEVE_JOURNAL_BATCH_RECORDS 4096u    /* appended and not yet written: 256 KiB at most */
+#define REEVE_JOURNAL_SEGMENT_RECORDS 16384u      /* 1 MiB a segment; twice that when one is full before the next is made */
+#define REEVE_JOURNAL_SEGMENT_RECORDS_MAX 262144u /* and again, up to 16 MiB */
+#define REEVE_JOURNAL_BATCH_RECORDS 4096u         /* appended and not yet written: 256 KiB at most */
 
 typedef struct reeve_journal reeve_journal;
 
@@ -63,7 +64,7 @@ reeve_status reeve_journal_verify(const char *run_dir, struct reeve_journal_chec
  * The next segment is made by a thread ahead of need; if the disk is too full for it, a warning is logged then. */
 reeve_status reeve_journal_open(const char *run_dir, const struct reeve_journal_info *info, uint32_t epoch,
                                 uint64_t run_id, reeve_journal **out, struct reeve_error *err);
-/* The same with segments of another size, 64..1048576 records in multiples of 64. */
+/* The same with segments of another size, and always that, 64..1048576 records in multiples of 64. */
 reeve_status reeve_journal_open_sized(const char *run_dir, const struct reeve_journal_info *info, uint32_t epoch,
                                       uint64_t run_id, uint32_t segment_records, reeve_journal **out,
                                       struct reeve_error *err);

@@ -21,6 +21,7 @@ static void *run(void *arg)
     if (a->status != REEVE_OK)
         reeve_log(REEVE_LOG_WARN, "%s: the journal has no next segment yet and will stop when this one is full",
                   err.text);
+    atomic_store(&a->made, true);
     return NULL;
 }
 
@@ -31,10 +32,16 @@ void reeve_ahead_begin(struct reeve_ahead *a, const char *run_dir, const struct 
     (void)snprintf(a->run_dir, sizeof(a->run_dir), "%s", run_dir);
     a->segment = (struct reeve_segment){.name = *name, .capacity = capacity, .run_id = run_id, .fd = -1};
     a->status = REEVE_TASK_NONE_READY; /* until the thread says otherwise */
+    atomic_store(&a->made, false);
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for the thread that began us */
     a->running = pthread_create(&a->thread, NULL, run, a) == 0;
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+bool reeve_ahead_is_late(const struct reeve_ahead *a)
+{
+    return a->running && !atomic_load(&a->made);
 }
 
 static void join(struct reeve_ahead *a)
