@@ -18,11 +18,15 @@ bool queue_ready_before(const void *tasks, uint32_t a, uint32_t b)
     return x->sequence < y->sequence;
 }
 
-/* What queue_ready_before says, as a number. */
+/* What queue_ready_before says among tasks of one priority, as a number; and among all. */
+static uint64_t ready_order(const struct reeve_task *t)
+{
+    return (t->redelivered ? 0 : (uint64_t)1 << 63) | t->sequence;
+}
+
 static struct reeve_rank ready_rank(const struct reeve_task *t, uint32_t id)
 {
-    uint64_t priority = (uint64_t)((int64_t)INT32_MAX - t->priority);
-    uint64_t order = (t->redelivered ? 0 : (uint64_t)1 << 63) | t->sequence;
+    uint64_t priority = (uint64_t)((int64_t)INT32_MAX - t->priority), order = ready_order(t);
     return (struct reeve_rank){.high = priority << 32 | order >> 32, .low = order << 32 | id};
 }
 
@@ -32,7 +36,7 @@ static struct reeve_rank timer_rank(const struct reeve_task *t, uint32_t id)
     return (struct reeve_rank){.high = (uint64_t)t->due_ns ^ (uint64_t)1 << 63, .low = t->sequence << 32 | id};
 }
 
-/* ---- ready tasks: a list of those that came in their order, a heap of the others ---- */
+/* ---- ready tasks: for each priority a list of those that came in their order, a heap of the others ---- */
 
 static bool rank_before(struct reeve_rank a, struct reeve_rank b)
 {
@@ -45,17 +49,25 @@ static uint32_t earlier(const reeve_queue *q, uint32_t a, uint32_t b)
     return queue_ready_before(q->tasks, b, a) ? b : a;
 }
 
+static uint32_t listed_first(const reeve_queue *q, uint32_t level)
+{
+    return level != READY_LEVEL_NONE ? q->levels.level[level].first : NONE;
+}
+
 uint32_t queue_ready_first(const reeve_queue *q)
 {
-    return earlier(q, q->ready_first, reeve_rank_heap_first(&q->ready));
+    return earlier(q, listed_first(q, ready_levels_first(&q->levels)), reeve_rank_heap_first(&q->ready));
 }
 
 uint32_t queue_ready_second(const reeve_queue *q)
 {
-    uint32_t first = queue_ready_first(q);
+    uint32_t level = ready_levels_first(&q->levels), listed = listed_first(q, level);
+    uint32_t first = earlier(q, listed, reeve_rank_heap_first(&q->ready));
     if (first == NONE) return NONE;
-    if (first == q->ready_first) return earlier(q, q->tasks[first].next, reeve_rank_heap_first(&q->ready));
-    return earlier(q, q->ready_first, reeve_rank_heap_second(&q->ready));
+    if (first != listed) return earlier(q, listed, reeve_rank_heap_second(&q->ready));
+    uint32_t next = q->tasks[first].next;
+    if (next == NONE) next = listed_first(q, ready_levels_below(&q->levels, level));
+    return earlier(q, next, reeve_rank_heap_first(&q->ready));
 }
 
 /* What is first now will be asked for next, and among a million tasks it is in no cache: fetch it meanwhile. */
@@ -70,16 +82,21 @@ static void fetch_task(const reeve_queue *q, uint32_t id)
 static void enter_ready(reeve_queue *q, uint32_t id)
 {
     struct reeve_task *t = &q->tasks[id];
-    if (q->ready_last != NONE && queue_ready_before(q->tasks, id, q->ready_last)) {
+    uint64_t order = ready_order(t);
+    uint32_t number = ready_levels_of(&q->levels, t->priority);
+    struct ready_level *level = number != READY_LEVEL_NONE ? &q->levels.level[number] : NULL;
+    if (level == NULL || (level->last != NONE && order < level->last_order)) {
         reeve_rank_heap_insert(&q->ready, ready_rank(t, id));
         return;
     }
     q->places[id] = QUEUE_LISTED;
-    t->prev = q->ready_last;
+    t->prev = level->last;
     t->next = NONE;
-    if (q->ready_last != NONE) q->tasks[q->ready_last].next = id;
-    else q->ready_first = id;
-    q->ready_last = id;
+    if (level->last != NONE) q->tasks[level->last].next = id;
+    else level->first = id;
+    level->last = id;
+    level->last_order = order;
+    if (level->first == id) ready_levels_set(&q->levels, number, true);
 }
 
 static void leave_ready(reeve_queue *q, uint32_t id)
@@ -90,11 +107,15 @@ static void leave_ready(reeve_queue *q, uint32_t id)
         fetch_task(q, reeve_rank_heap_first(&q->ready));
         return;
     }
-    if (t->prev != NONE) q->tasks[t->prev].next = t->next;
-    else q->ready_first = t->next;
+    uint32_t number = ready_levels_of(&q->levels, t->priority);
+    struct ready_level *level = &q->levels.level[number];
     if (t->next != NONE) q->tasks[t->next].prev = t->prev;
-    else q->ready_last = t->prev;
-    fetch_task(q, q->ready_first);
+    else level->last = t->prev;
+    if (t->prev != NONE) q->tasks[t->prev].next = t->next;
+    else level->first = t->next;
+    if (t->next == NONE && t->prev != NONE) level->last_order = ready_order(&q->tasks[t->prev]);
+    if (level->first == NONE) ready_levels_set(&q->levels, number, false);
+    fetch_task(q, listed_first(q, ready_levels_first(&q->levels)));
     t->next = t->prev = NONE;
 }
 
@@ -208,7 +229,7 @@ reeve_status reeve_queue_create(const struct reeve_queue_limits *limits, reeve_q
         reeve_heap_init(&q->group_ready[g]);
     for (size_t w = 0; w < workers; w++)
         q->held_head[w] = NONE;
-    q->ready_first = q->ready_last = NONE;
+    ready_levels_init(&q->levels);
     q->free_head = q->free_tail = q->free_edge = NONE;
     for (uint32_t i = 0; i < limits->tasks_max; i++)
         queue_free_slot(q, i);
@@ -278,15 +299,35 @@ static uint32_t heap_size(const reeve_queue *q, const struct reeve_heap *h)
     return UINT32_MAX;
 }
 
-/* Number of tasks in the list beside `ready`, or UINT32_MAX. */
-static uint32_t ready_list_size(const reeve_queue *q)
+/* Number of tasks in the list of one priority, or UINT32_MAX. */
+static uint32_t level_size(const reeve_queue *q, const struct ready_level *level)
 {
     uint32_t n = 0, prev = NONE;
-    for (uint32_t at = q->ready_first; at != NONE; prev = at, at = q->tasks[at].next, n++)
+    for (uint32_t at = level->first; at != NONE; prev = at, at = q->tasks[at].next, n++)
         if (n >= q->limits.tasks_max || q->places[at] != QUEUE_LISTED || q->tasks[at].prev != prev ||
-            q->tasks[at].state != REEVE_STATE_READY || (prev != NONE && !queue_ready_before(q->tasks, prev, at)))
+            q->tasks[at].state != REEVE_STATE_READY || q->tasks[at].priority != level->priority ||
+            (prev != NONE && !queue_ready_before(q->tasks, prev, at)))
             return UINT32_MAX;
-    return prev == q->ready_last ? n : UINT32_MAX;
+    if (prev != NONE && level->last_order != ready_order(&q->tasks[prev])) return UINT32_MAX;
+    return prev == level->last ? n : UINT32_MAX;
+}
+
+/* The same of all priorities. Those with tasks must be met in their order, and no others. */
+static uint32_t ready_list_size(const reeve_queue *q)
+{
+    uint32_t n = 0, met = 0, above = READY_LEVEL_NONE;
+    for (uint32_t i = 0; i < q->levels.count; i++) {
+        uint32_t size = level_size(q, &q->levels.level[i]);
+        if (size == UINT32_MAX) return UINT32_MAX;
+        met += size > 0;
+        n += size;
+    }
+    for (uint32_t at = ready_levels_first(&q->levels); at != READY_LEVEL_NONE;
+         above = at, at = ready_levels_below(&q->levels, at), met--)
+        if (met == 0 || q->levels.level[at].first == NONE ||
+            (above != READY_LEVEL_NONE && q->levels.level[above].priority <= q->levels.level[at].priority))
+            return UINT32_MAX;
+    return met == 0 ? n : UINT32_MAX;
 }
 
 static bool rank_heap_sound(const reeve_queue *q, const struct reeve_rank_heap *h,

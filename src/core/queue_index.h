@@ -1,6 +1,6 @@
 /* Private to the queue: which index holds a task in which state. Every change of state goes through leave and enter.
  *
- *   READY     in `ready` or its list (unless its affinity is hard), and in its group's heap (if it has one)
+ *   READY     in `ready` or its priority's list (unless its affinity is hard), and in its group's heap (if it has one)
  *   DELAYED   in `timers`
  *   LEASED    in `timers`, and in the list of its holder
  *   COMPUTED  in the list of its holder */
@@ -10,6 +10,7 @@
 #include "core/heap.h"
 #include "core/queue.h"
 #include "core/rank_heap.h"
+#include "core/ready_levels.h"
 
 struct queue_edge {
     uint32_t task; /* waits for the task whose list this is in */
@@ -17,13 +18,13 @@ struct queue_edge {
     bool any; /* however the predecessor ends */
 };
 
-#define QUEUE_LISTED UINT32_MAX /* in the list beside `ready` */
+#define QUEUE_LISTED UINT32_MAX /* in a list beside `ready` */
 
 struct reeve_queue {
     struct reeve_queue_limits limits;
     struct reeve_task *tasks;             /* (tasks_max,) owned */
     struct reeve_rank_heap ready, timers; /* no task is in both */
-    uint32_t ready_first, ready_last;    /* list of tasks that became ready in their order: most do, and need no heap */
+    struct ready_levels levels;          /* lists of tasks that became ready in their order: most do, and need no heap */
     uint32_t *places;                    /* (tasks_max,) owned; in ready or in timers, or QUEUE_LISTED */
     struct reeve_heap_link *group_links; /* (tasks_max,) owned */
     struct reeve_heap *group_ready;      /* (workers_max + 1 + nodes_max + 1,) owned */
