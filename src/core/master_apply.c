@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "core/master_list.h"
+#include "core/master_pace.h"
 
 reeve_status master_refuse(const struct reeve_event *ev, struct reeve_error *err, const char *why)
 {
@@ -107,6 +108,7 @@ static reeve_status apply_run_opened(reeve_master *m, const struct reeve_event *
     memset(m->workers, 0, sizeof(*m->workers) * ((size_t)m->config.workers_max + 1));
     m->node_count = m->joined = m->gone = m->missing = m->rejoining = 0;
     m->hungry_head = m->hungry_tail = 0;
+    m->pace_sum = m->pace_count = 0;
     m->expected = ev->arg;
     m->term = ev->epoch;
     m->epoch = ev->epoch > m->epoch ? ev->epoch : m->epoch + 1;
@@ -275,6 +277,7 @@ static reeve_status apply_volatile(reeve_master *m, const struct reeve_event *ev
     case REEVE_EVENT_WORKER_GONE:
         if (w->state == WORKER_JOINED) {
             w->state = WORKER_GONE;
+            master_pace_forget(m, ev->worker);
             m->gone++;
             m->rejoining -= !w->settled; /* it was draining already when the others were lost */
             w->settled = true;

@@ -2,6 +2,7 @@
 #include "core/master_change.h"
 
 #include "base/error.h"
+#include "core/master_pace.h"
 
 /* What the worker held is READY again. running: so many of its leases may have cost it its life. Returns the oldest of
  * them; UINT32_MAX: none. */
@@ -23,6 +24,7 @@ reeve_status master_apply_worker_lost(reeve_master *m, const struct reeve_event 
     /* Also of one that said goodbye: that is not on record, so a replay finds it there. */
     uint32_t charged = absent ? UINT32_MAX : take_back(m, ev->worker, m->config.tasks != NULL ? m->config.slots : 1);
     w->state = WORKER_LOST;
+    master_pace_forget(m, ev->worker);
     m->gone += !gone && !absent;
     m->missing += absent;
     master_update_hungry(m, ev->worker);

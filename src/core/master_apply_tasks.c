@@ -2,6 +2,7 @@
  * the run. */
 #include "core/master_change.h"
 #include "core/master_list.h"
+#include "core/master_pace.h"
 
 reeve_status master_apply_task_leased(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
 {
@@ -32,6 +33,7 @@ reeve_status master_apply_task_computed(reeve_master *m, const struct reeve_even
         REEVE_OK)
         return master_refuse(ev, err, "not under this lease");
     m->computed++;
+    master_pace_note(m, ev->worker, ev->a);
     lease_ended(m, ev->worker);
     return REEVE_OK;
 }

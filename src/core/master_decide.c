@@ -4,6 +4,7 @@
  * plan says -> STEP_COMMITTED -> APPLY. Before STEP_COMMITTED everything can be thrown away (STEP_ABORTED); after it
  * every worker holds the same sum, so applying it gives the same bits on each and there is nothing to roll back. */
 #include "core/master_list.h"
+#include "core/master_pace.h"
 
 #include <string.h>
 
@@ -162,13 +163,23 @@ static void decide_reduce_end(const reeve_master *m, struct reeve_decision *d)
 bool master_pick(const reeve_master *m, uint32_t *worker, reeve_task_id *id)
 {
     bool alone = master_active_workers(m) == 1;
-    uint32_t w = m->hungry_head;
-    for (uint32_t n = 0; w != 0 && n < PICK_LOOK_MAX; n++, w = m->workers[w].hungry_next) {
-        if (reeve_queue_pick(m->queue, (reeve_worker_id){w}, m->workers[w].node, alone, id) != REEVE_OK) continue;
-        *worker = w;
-        return true;
+    uint32_t w = m->hungry_head, n = 0, slow = 0;
+    reeve_task_id at, slow_id = {0};
+    for (; w != 0 && n < PICK_LOOK_MAX; n++, w = m->workers[w].hungry_next) {
+        if (reeve_queue_pick(m->queue, (reeve_worker_id){w}, m->workers[w].node, alone, &at) != REEVE_OK) continue;
+        if (!master_pace_leaves(m, w, reeve_queue_task(m->queue, at))) {
+            *worker = w;
+            *id = at;
+            return true;
+        }
+        if (slow != 0) continue;
+        slow = w;
+        slow_id = at;
     }
-    return false;
+    if (slow == 0 || w == 0) return false; /* w == 0: all were asked, and the faster ones are busy */
+    *worker = slow;
+    *id = slow_id;
+    return true;
 }
 
 struct reeve_frame *master_lease(const reeve_master *m, uint32_t worker, reeve_task_id id, reeve_time_ns now_ns,

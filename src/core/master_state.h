@@ -25,6 +25,7 @@ struct master_worker {
     uint32_t credit;                   /* leases that it may hold */
     uint32_t hungry_next, hungry_prev; /* list of workers with spare credit */
     bool hungry;
+    uint64_t pace; /* 0: it has computed nothing yet; master_pace.c */
     uint64_t sum_digest;
     uint64_t weights[2];
     reeve_time_ns heard_ns;
@@ -54,6 +55,8 @@ struct reeve_master {
     uint32_t rejoining;                       /* workers that have not yet settled what they hold after a regrouping */
     bool reload; /* one of them holds weights of another step: all go back to a checkpoint */
     uint32_t hungry_head, hungry_tail;
+    uint64_t pace_sum; /* of pace_count workers */
+    uint32_t pace_count;
     uint64_t applied_lsn;
     uint64_t step;      /* last committed */
     uint64_t open_step; /* step or evaluation that is open; 0: none */
