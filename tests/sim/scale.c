@@ -2,11 +2,13 @@
  * it does takes the time that bench-master_service measured. And what two levels would give: a master on each node that
  * gets its tasks in bundles from the one above, and serves its own workers.
  *
- *   reeve-sim-scale SERVICE_FILE [--message-ns N] [--workers N,N...] [--task-us N,N...]
+ *   reeve-sim-scale SERVICE_FILE [--message-ns N] [--workers N,N...] [--task-us N,N... | --metg]
  *
  * A line for each pair of worker count and task length: the time of a step, against what it would be if dispatch took no
- * time, for one level and for two. Time runs as in sim.h; a master is one core that does one thing after the other, in the
- * order of arrival. docs/scale.md has a table, a plot, and what follows from it. */
+ * time, for one level and for two. With --metg a line for each worker count: the shortest task with which half of a
+ * step is useful (the minimum effective task granularity of Task Bench, SC 2020). Time runs as in sim.h; a master is
+ * one core that does one thing after the other, in the order of arrival. docs/scale.md has a table, a plot, and what
+ * follows from it. */
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
@@ -325,6 +327,32 @@ static uint32_t read_service(const char *path, struct service *list)
     exit(65);
 }
 
+/* In us, a tenth too long at most. */
+static double shortest_task_us(const struct service *list, uint32_t count, uint32_t workers, double message_ns,
+                               bool two_levels)
+{
+    double low_ns = 10, high_ns = 1e10;
+    while (high_ns / low_ns > 1.1) {
+        double task_ns = sqrt(low_ns * high_ns);
+        double step_s = simulate(list, count, workers, task_ns, message_ns, two_levels);
+        if (TASKS_PER_WORKER * task_ns * 1e-9 / step_s >= 0.5) high_ns = task_ns;
+        else low_ns = task_ns;
+    }
+    return high_ns * 1e-3;
+}
+
+static void print_metg(const struct service *list, uint32_t count, const double *workers, uint32_t worker_count,
+                       double message_ns)
+{
+    printf("# workers   half of a step is useful from tasks of so many us: one level, two levels\n");
+    for (uint32_t w = 0; w < worker_count; w++) {
+        printf("%9.0f %12.1f", workers[w], shortest_task_us(list, count, (uint32_t)workers[w], message_ns, false));
+        if (workers[w] < NODE_WORKERS) printf("            -\n"); /* not one node */
+        else printf(" %12.1f\n", shortest_task_us(list, count, (uint32_t)workers[w], message_ns, true));
+        (void)fflush(stdout);
+    }
+}
+
 static uint32_t parse_list(const char *text, double *out)
 {
     uint32_t count = 0;
@@ -337,8 +365,12 @@ static uint32_t parse_list(const char *text, double *out)
 
 int main(int argc, char **argv)
 {
-    static const struct option known[] = {
-        {"message-ns", 1, NULL, 'm'}, {"workers", 1, NULL, 'w'}, {"task-us", 1, NULL, 't'}, {NULL, 0, NULL, 0}};
+    static const struct option known[] = {{"message-ns", 1, NULL, 'm'},
+                                          {"workers", 1, NULL, 'w'},
+                                          {"task-us", 1, NULL, 't'},
+                                          {"metg", 0, NULL, 'g'},
+                                          {NULL, 0, NULL, 0}};
+    bool metg = false;
     double message_ns = 200, workers[SIZES_MAX], task_us[SIZES_MAX];
     uint32_t worker_count = parse_list("64,640,6400,25600,102400", workers);
     uint32_t task_count = parse_list("1000,10000,100000,1000000", task_us);
@@ -346,6 +378,7 @@ int main(int argc, char **argv)
         if (c == 'm') message_ns = strtod(optarg, NULL);
         else if (c == 'w') worker_count = parse_list(optarg, workers);
         else if (c == 't') task_count = parse_list(optarg, task_us);
+        else if (c == 'g') metg = true;
         else return 64;
     }
     if (optind + 1 != argc) {
@@ -354,9 +387,13 @@ int main(int argc, char **argv)
     }
     struct service list[SIZES_MAX];
     uint32_t count = read_service(argv[optind], list);
-    printf("# %u tasks a worker and step, a message costs a master %.0f ns; times in ms, tasks in 1000/s\n"
-           "# workers   task  ideal step | one level: step  useful  tasks | two levels: step  useful  tasks\n",
+    printf("# %u tasks a worker and step, a message costs a master %.0f ns; times in ms, tasks in 1000/s\n",
            TASKS_PER_WORKER, message_ns);
+    if (metg) {
+        print_metg(list, count, workers, worker_count, message_ns);
+        return 0;
+    }
+    printf("# workers   task  ideal step | one level: step  useful  tasks | two levels: step  useful  tasks\n");
     for (uint32_t t = 0; t < task_count; t++)
         for (uint32_t w = 0; w < worker_count; w++) {
             double task_ns = task_us[t] * 1000, tasks = workers[w] * TASKS_PER_WORKER;
