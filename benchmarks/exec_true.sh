@@ -9,7 +9,7 @@
 # several times slower, gets an eighth of the tasks.
 #
 # Rows: reeve with two workers and the journal durable (the default), the same with journal.sync none, one process (-n 1)
-# with two slots; xargs -P2 -n1; parallel -j2 (left out where it is not installed).
+# with two slots; xargs -P2 with one argument a process, and with two; parallel -j2 (left out where it is not installed).
 set -euo pipefail
 source=$(dirname "$(dirname "$(realpath "${BASH_SOURCE[0]}")")")
 bin=${REEVE_BIN:-$source/build/bin}
@@ -37,13 +37,15 @@ measure() { # measure NAME COUNT COMMAND...
     echo "$name $(awk -v a="$begin" -v b="$(now)" -v n="$count" 'BEGIN { printf "%.1f", n / (b - a) }')" >>rates
 }
 by_xargs() { seq "$tasks" | xargs -P2 -n1 /bin/true; } # as in the literature: one argument, which true ignores
+by_pairs() { seq $((2 * tasks)) | xargs -P2 -n 2 /bin/true; } # two arguments: as many processes
 by_parallel() { head -n $((tasks / 8)) list.txt | parallel --will-cite -j2; }
 
 for ((r = 1; r <= rounds; r++)); do
     measure "reeve -n 2, durable" "$tasks" reeve two -n 2
     measure "reeve -n 2, journal.sync none" "$tasks" reeve none -n 2 --set journal.sync=none
     measure "reeve -n 1, exec.slots 2" "$tasks" reeve one -n 1 --set exec.slots=2
-    measure "xargs -P2" "$tasks" by_xargs
+    measure "xargs -P2 -n1" "$tasks" by_xargs
+    measure "xargs -P2 -n2" "$tasks" by_pairs
     if command -v parallel >/dev/null && parallel --version 2>/dev/null | grep -q GNU; then
         measure "parallel -j2" $((tasks / 8)) by_parallel
     fi
