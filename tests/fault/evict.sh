@@ -24,15 +24,12 @@ gone() { # none of these is left
 runs() { kill -0 "$run" 2>/dev/null; }
 more_steps() { [ "$(committed_step "$dir")" -gt "$before" ] || ! runs; }
 
-# stop WORKERS JOB_ARGUMENTS WHO...: a run in which these are stopped, one after the other, each while steps are committed
+# stop WORKERS WHO...: a run in which these are stopped, one after the other, each while steps are committed
 stop() {
     local workers=$1 victims who
-    local -a arguments
-    read -ra arguments <<<"$2"
-    shift 2
+    shift
     dir="$PWD/run-$((++count))"
-    within 240 reeve run job.yaml -n "$workers" --run-dir "$dir" -q --set faults.evict_min_s=3 "${arguments[@]}" \
-        >run.out 2>&1 &
+    within 240 reeve run job.yaml -n "$workers" --run-dir "$dir" -q --set faults.evict_min_s=3 >run.out 2>&1 &
     run=$!
     for who in "$@"; do
         before=$(committed_step "$dir")
@@ -65,11 +62,11 @@ stop() {
 }
 
 make_tiny
-sed -i 's/steps: 40/steps: 2000/; s/every: 10,/every: 4,/; s/eval_every: 20/eval_every: 500/' job.yaml
+sed -i 's/steps: 40/steps: 4000/; s/every: 10,/every: 4,/; s/eval_every: 20/eval_every: 500/' job.yaml
 must_run 0 1 calm
 expected=$(digest_of calm)
 count=0
-stop 5 "" worker both waking # 5 workers and 4 tasks a step: one of them is idle
+stop 5 worker both waking # 5 workers and 4 tasks a step: one of them is idle
 
 # The commands of a worker that is stopped are run by others, and its own are ended with it.
 seq 40 | sed 's|.*|sleep 0.2; echo done >>effects/$REEVE_TASK|' >list.txt
