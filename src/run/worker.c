@@ -272,6 +272,15 @@ static reeve_status discard(reeve_worker *w, const struct reeve_frame *f, struct
     return post(w, f, err);
 }
 
+/* Nothing that was computed with the weights of before may count. The master may not know that there is anything: its
+ * journal can have lost the records of it. */
+static reeve_status load(reeve_worker *w, const struct reeve_frame *f, struct reeve_error *err)
+{
+    const struct reeve_frame anew = {.kind = REEVE_FRAME_DISCARD, .epoch = f->epoch, .step = f->step};
+    reeve_status st = discard(w, &anew, err);
+    return st == REEVE_OK ? post(w, f, err) : st;
+}
+
 static reeve_status lease(reeve_worker *w, const struct reeve_frame *f, struct reeve_error *err)
 {
     if (!reeve_holdings_add(&w->holds, f))
@@ -332,7 +341,7 @@ static reeve_status handle_frame(reeve_worker *w, const struct reeve_frame *f, r
     case REEVE_FRAME_FIRST: return REEVE_OK; /* said again for those who have not begun */
     case REEVE_FRAME_WELCOME: w->epoch = f->epoch; return w->rejoin_due ? rejoin(w, now_ns, err) : REEVE_OK;
     case REEVE_FRAME_INIT:
-    case REEVE_FRAME_RESTORE: return post(w, f, err);
+    case REEVE_FRAME_RESTORE: return load(w, f, err);
     case REEVE_FRAME_LEASE: return lease(w, f, err);
     case REEVE_FRAME_APPLY: return apply(w, f, err);
     case REEVE_FRAME_CHECKPOINT: return post(w, f, err);

@@ -204,6 +204,8 @@ static void hear(struct job *j, uint32_t id, const struct reeve_frame *f)
         break;
     case REEVE_FRAME_INIT:
     case REEVE_FRAME_RESTORE:
+        drop_work(w);
+        wipe(w);
         w->weights = f->kind == REEVE_FRAME_INIT ? 1234 : j->saved[f->step];
         w->applied = f->step;
         w->reduced = 0;

@@ -1,6 +1,9 @@
-/* A worker whose sum fails: whether the run goes on is not decided by who hears of a loss first, the sum or the transport.
- * The test is its master, at the other end of a loopback, and its sum, which fails at the first test(). */
+/* A worker that trains. Its sum fails: whether the run goes on is not decided by who hears of a loss first, the sum or the
+ * transport. And it is told to begin anew by a master that knows nothing of what it holds. The test is its master, at the
+ * other end of a loopback, its sum, which fails at the first test(), and its workload, which opens when it is let. */
 #include "../core/fixture.h"
+
+#include <stdatomic.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -36,6 +39,18 @@ static void abandon_sum(reeve_collective *c)
 static const struct reeve_collective_ops failing_ops = {
     .begin_sum_i64 = begin_sum, .test = test_sum, .abandon = abandon_sum};
 
+static atomic_bool may_open;
+
+static reeve_status open_late(const struct reeve_workload_config *config, void **self, struct reeve_error *err)
+{
+    while (!atomic_load(&may_open))
+        reeve_clock_sleep(REEVE_MILLISECOND_NS);
+    return reeve_fail(err, REEVE_INPUT_INVALID, "the test says so");
+}
+
+static const struct reeve_workload_ops late_ops = {
+    .abi = REEVE_WORKLOAD_ABI, .size = sizeof(late_ops), .name = "late", .open = open_late};
+
 struct fx {
     struct reeve_job job;
     struct reeve_manifest *manifest;
@@ -55,7 +70,8 @@ static void begin(struct fx *f, reeve_status status, bool stays)
     f->job.data.block_shards = 1;
     f->manifest = fx_manifest(1, tokens, NULL);
     f->sum = (struct failing){.base = {.ops = &failing_ops, .name = "failing", .members = 2}, .status = status};
-    const struct reeve_compute_config compute = {.job = &f->job, .manifest = f->manifest, .run_dir = "."};
+    const struct reeve_compute_config compute = {
+        .job = &f->job, .manifest = f->manifest, .run_dir = ".", .job_json = "{}", .ops = &late_ops};
     assert_int_equal(reeve_compute_create(&compute, &f->compute, &f->err), REEVE_OK);
     assert_int_equal(reeve_loopback_create(&f->far, &f->near, &f->err), REEVE_OK);
     const struct reeve_worker_config worker = {
@@ -67,6 +83,7 @@ static void begin(struct fx *f, reeve_status status, bool stays)
 
 static void finish(struct fx *f)
 {
+    atomic_store(&may_open, true);
     reeve_worker_destroy(f->worker);
     reeve_compute_destroy(f->compute);
     f->near->ops->destroy(f->near);
@@ -98,22 +115,31 @@ static reeve_status turn(struct fx *f)
     return st;
 }
 
-/* True if the master was told that the sum failed, with this status. */
-static bool told_master(struct fx *f, reeve_status status)
+/* How many frames of this kind the master was sent since it last looked. *last: one of them, if any. */
+static uint32_t heard(struct fx *f, uint16_t kind, struct reeve_frame *last)
 {
     static unsigned char inbox[REEVE_MESSAGE_BYTES_MAX];
-    for (;;) {
+    for (uint32_t count = 0;;) {
         uint32_t peer = 0;
         size_t bytes = 0, at = 0;
         assert_int_equal(f->far->ops->poll(f->far, &peer, inbox, &bytes, &f->err), REEVE_OK);
-        if (bytes == 0) return false;
+        if (bytes == 0) return count;
         for (_Bool end = false; !end;) {
             struct reeve_frame frame;
             const char *text = NULL;
             assert_int_equal(reeve_frame_next(inbox, bytes, &at, &frame, &text, &end), REEVE_OK);
-            if (!end && frame.kind == REEVE_FRAME_REDUCE_FAILED) return frame.arg == (uint32_t)status;
+            if (end || frame.kind != kind) continue;
+            *last = frame;
+            count++;
         }
     }
+}
+
+/* True if the master was told that the sum failed, with this status. */
+static bool told_master(struct fx *f, reeve_status status)
+{
+    struct reeve_frame last;
+    return heard(f, REEVE_FRAME_REDUCE_FAILED, &last) > 0 && last.arg == (uint32_t)status;
 }
 
 static void a_loss_that_the_sum_hears_of_leads_to_a_regrouping(void **state)
@@ -144,12 +170,50 @@ static void a_sum_that_fails_otherwise_is_told(void **state)
     finish(&f);
 }
 
+static void turns(struct fx *f)
+{
+    for (int i = 0; i < TURNS; i++) {
+        bool progress = false, ended = false;
+        assert_int_equal(reeve_worker_turn(f->worker, reeve_clock_now(), &progress, &ended, &f->err), REEVE_OK);
+    }
+}
+
+/* The ranks come together again. How many leases does it name? */
+static uint32_t named_after_a_regrouping(struct fx *f, uint32_t epoch)
+{
+    struct reeve_frame last;
+    f->near->ops->destroy(f->near);
+    f->far->ops->destroy(f->far);
+    assert_int_equal(reeve_loopback_create(&f->far, &f->near, &f->err), REEVE_OK);
+    reeve_worker_regroup(f->worker, f->near, (struct reeve_collectives){.host = &f->sum.base});
+    tell(f, (struct reeve_frame){.kind = REEVE_FRAME_WELCOME, .epoch = epoch});
+    turns(f);
+    return heard(f, REEVE_FRAME_HOLDING, &last);
+}
+
+static void nothing_from_before_is_left_when_the_model_is_set(void **state)
+{ /* Goal: what a master lost the records of, and therefore does not discard, counts for nothing either. */
+    struct fx f;
+    begin(&f, REEVE_WORKER_LOST, true);
+    tell(&f, (struct reeve_frame){.kind = REEVE_FRAME_WELCOME, .epoch = 1});
+    tell(&f, (struct reeve_frame){.kind = REEVE_FRAME_INIT, .epoch = 1});
+    tell(&f, (struct reeve_frame){
+                 .kind = REEVE_FRAME_LEASE, .epoch = 1, .step = 1, .task = 3, .attempt = 1, .a = REEVE_TASK_GRADIENT});
+    turns(&f);
+    assert_int_equal(named_after_a_regrouping(&f, 2), 1);
+    tell(&f, (struct reeve_frame){.kind = REEVE_FRAME_INIT, .epoch = 2});
+    turns(&f);
+    assert_int_equal(named_after_a_regrouping(&f, 3), 0);
+    finish(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_loss_that_the_sum_hears_of_leads_to_a_regrouping),
         cmocka_unit_test(a_loss_is_told_where_none_is_survived),
         cmocka_unit_test(a_sum_that_fails_otherwise_is_told),
+        cmocka_unit_test(nothing_from_before_is_left_when_the_model_is_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
