@@ -37,8 +37,8 @@ refused 65 foreign.so 'foreign.so: built for another kind of processor'
 cp libridge.so cut.so
 truncate -s 4096 cut.so
 refused 65 cut.so 'cut.so: its end is missing \(was it copied whole\?\)'
-refused 65 ./text 'text: expected a built-in one \(gpt, exec\), or a shared object: a path that ends in .so'
-refused 65 ridge "workload 'ridge' is unknown"
+refused 65 ./text "key 'workload': expected gpt, exec, or a path that ends in .so, found './text'"
+refused 65 ridge "key 'workload': expected gpt, exec, or a path that ends in .so, found 'ridge'"
 [ ! -e refused-1 ] || fail "a refused library left a run folder"
 
 # As libraries.
