@@ -12,14 +12,14 @@
 #include "base/path.h"
 #include "config/keys.h"
 #include "config/scalar.h"
+#include "config/task_names.h"
 #include "config/tasks_matrix.h"
 
 #define JOB_FILE_BYTES_MAX ((size_t)1 << 20)
 #define COMMANDS_FILE_BYTES_MAX ((size_t)1 << 30)
-#define ENTRY_NAME_BYTES 96 /* with its NUL; ".16777216" behind it still fits into a task's name */
 
 struct entry {
-    char name[ENTRY_NAME_BYTES];
+    char name[REEVE_TASK_ENTRY_NAME_BYTES];
     char file[REEVE_PATH_BYTES_MAX];
     uint32_t command, matrix, after, after_any; /* nodes, or REEVE_YAML_NONE */
     int32_t priority;
@@ -40,7 +40,7 @@ enum {
 };
 
 static const struct reeve_key entry_keys[KEY_COUNT] = {
-    [KEY_NAME] = {"", "name", REEVE_KEY_TEXT, offsetof(struct entry, name), ENTRY_NAME_BYTES, .fallback = "",
+    [KEY_NAME] = {"", "name", REEVE_KEY_TEXT, offsetof(struct entry, name), REEVE_TASK_ENTRY_NAME_BYTES, .fallback = "",
                   .unit = "", .meaning = "of the task; of several, NAME.1, NAME.2 ..."},
     [KEY_COMMAND] = {"", "command", REEVE_KEY_NODE, offsetof(struct entry, command), .fallback = "", .unit = "",
                      .meaning = "what to run"},
@@ -62,13 +62,6 @@ static const struct reeve_key entry_keys[KEY_COUNT] = {
 };
 static const struct reeve_key_table entry_table = {entry_keys, KEY_COUNT, NULL};
 
-/* Where the tasks of an entry are in the list. */
-struct span {
-    char name[ENTRY_NAME_BYTES];
-    uint32_t node, first, count;
-    uint32_t after, after_any; /* nodes, or REEVE_YAML_NONE */
-};
-
 /* An array that grows; `bytes` of it are used. */
 struct grown {
     char *bytes; /* owned */
@@ -80,6 +73,7 @@ struct reader {
     char folder[REEVE_PATH_BYTES_MAX]; /* of the job file */
     struct reeve_yaml yaml;
     struct grown spans, entries, text_at, text, afters;
+    struct reeve_task_names names; /* of the spans, once these are complete */
     uint32_t task_count;
     struct reeve_error *err;
 };
@@ -100,14 +94,14 @@ static reeve_status append(struct reader *r, struct grown *g, const void *bytes,
     return REEVE_OK;
 }
 
-static struct span *span_at(const struct reader *r, size_t i)
+static struct reeve_task_span *span_at(const struct reader *r, size_t i)
 {
-    return (struct span *)(void *)r->spans.bytes + i;
+    return (struct reeve_task_span *)(void *)r->spans.bytes + i;
 }
 
 static size_t span_count(const struct reader *r)
 {
-    return r->spans.used / sizeof(struct span);
+    return r->spans.used / sizeof(struct reeve_task_span);
 }
 
 /* ---- the first pass: tasks ---- */
@@ -213,17 +207,12 @@ static bool is_name(const char *name)
     return name[0] != '\0' && strspn(name, letters) == strlen(name);
 }
 
-static reeve_status settle_name(struct reader *r, struct entry *e, const uint32_t *given, uint32_t node)
+static reeve_status settle_name(struct reader *r, struct entry *e, const uint32_t *given)
 {
     if (given[KEY_NAME] == REEVE_YAML_NONE) (void)snprintf(e->name, sizeof(e->name), "task%zu", span_count(r) + 1);
     else if (!is_name(e->name))
         return reeve_yaml_fail(&r->yaml, given[KEY_NAME], r->err, REEVE_INPUT_INVALID,
                                "key 'name': expected letters, digits, '_' and '-', found '%.60s'", e->name);
-    for (size_t i = 0; i < span_count(r); i++)
-        if (strcmp(span_at(r, i)->name, e->name) == 0)
-            return reeve_yaml_fail(&r->yaml, node, r->err, REEVE_INPUT_INVALID,
-                                   "two entries are named '%s', the first in line %" PRIu32 "; give one another name",
-                                   e->name, r->yaml.nodes[span_at(r, i)->node].line);
     return REEVE_OK;
 }
 
@@ -239,7 +228,7 @@ static reeve_status read_entry(struct reader *r, uint32_t node)
                                reeve_yaml_found(y, node, found));
     memset(&e, 0, sizeof(e));
     reeve_status st = reeve_keys_read(&entry_table, y, node, &e, given, r->err);
-    if (st == REEVE_OK) st = settle_name(r, &e, given, node);
+    if (st == REEVE_OK) st = settle_name(r, &e, given);
     if (st != REEVE_OK) return st;
     if (given[KEY_TIME_LIMIT] == REEVE_YAML_NONE) e.time_limit_s = r->job->exec.time_limit_s;
     if (given[KEY_ATTEMPTS] == REEVE_YAML_NONE) e.attempts = r->job->faults.attempts_max;
@@ -251,12 +240,23 @@ static reeve_status read_entry(struct reader *r, uint32_t node)
     if (file && given[KEY_MATRIX] != REEVE_YAML_NONE)
         return reeve_yaml_fail(y, given[KEY_MATRIX], r->err, REEVE_INPUT_INVALID,
                                "key 'matrix': needs a 'command' to put its values into; 'file' is taken as it stands");
-    struct span s = {
+    struct reeve_task_span s = {
         .node = node, .first = r->task_count, .after = given[KEY_AFTER], .after_any = given[KEY_AFTER_ANY]};
     memcpy(s.name, e.name, sizeof(s.name));
     st = file ? add_file(r, &e, given[KEY_FILE]) : add_command(r, &e, given);
     s.count = r->task_count - s.first;
     return st == REEVE_OK ? append(r, &r->spans, &s, sizeof(s)) : st;
+}
+
+static reeve_status settle_names(struct reader *r)
+{
+    const struct reeve_task_span *first, *twice;
+    if (!reeve_task_names_init(&r->names, span_at(r, 0), span_count(r), &first, &twice))
+        return reeve_fail(r->err, REEVE_JOB_NO_MEMORY, "tasks of %s: out of memory", r->yaml.name);
+    if (twice == NULL) return REEVE_OK;
+    return reeve_yaml_fail(&r->yaml, twice->node, r->err, REEVE_INPUT_INVALID,
+                           "two entries are named '%s', the first in line %" PRIu32 "; give one another name",
+                           twice->name, r->yaml.nodes[first->node].line);
 }
 
 /* ---- the second pass: dependencies ---- */
@@ -270,20 +270,17 @@ static const char *task_name(const struct reader *r, uint32_t task)
 static bool find_tasks(const struct reader *r, const char *name, uint32_t *first, uint32_t *count)
 {
     size_t stem = strcspn(name, ".");
-    for (size_t i = 0; i < span_count(r); i++) {
-        const struct span *s = span_at(r, i);
-        if (strlen(s->name) != stem || strncmp(s->name, name, stem) != 0) continue;
-        *first = s->first;
-        *count = s->count;
-        if (name[stem] == '\0') return true;
-        int64_t number = 0;
-        bool too_large = false;
-        if (!reeve_scalar_whole(name + stem + 1, &number, &too_large) || number < 1 || number > s->count) return false;
-        *first += (uint32_t)number - 1;
-        *count = 1;
-        return strcmp(task_name(r, *first), name) == 0;
-    }
-    return false;
+    const struct reeve_task_span *s = reeve_task_names_find(&r->names, name, stem);
+    if (s == NULL) return false;
+    *first = s->first;
+    *count = s->count;
+    if (name[stem] == '\0') return true;
+    int64_t number = 0;
+    bool too_large = false;
+    if (!reeve_scalar_whole(name + stem + 1, &number, &too_large) || number < 1 || number > s->count) return false;
+    *first += (uint32_t)number - 1;
+    *count = 1;
+    return strcmp(task_name(r, *first), name) == 0;
 }
 
 static reeve_status fail_name(struct reader *r, uint32_t node, const char *name)
@@ -335,7 +332,7 @@ static reeve_status link_tasks(struct reader *r)
     struct reeve_task_entry *entries = (struct reeve_task_entry *)(void *)r->entries.bytes;
     reeve_status st = REEVE_OK;
     for (size_t i = 0; i < span_count(r) && st == REEVE_OK; i++) {
-        const struct span *s = span_at(r, i);
+        const struct reeve_task_span *s = span_at(r, i);
         for (uint32_t t = s->first; t < s->first + s->count && st == REEVE_OK; t++) {
             entries[t].first_after = (uint32_t)(r->afters.used / sizeof(uint32_t));
             st = add_afters(r, s->after, 0);
@@ -390,6 +387,7 @@ static reeve_status read_tasks(struct reader *r, uint32_t node)
     reeve_status st = REEVE_OK;
     for (uint32_t at = y->nodes[node].first; at != REEVE_YAML_NONE && st == REEVE_OK; at = y->nodes[at].next)
         st = read_entry(r, at);
+    if (st == REEVE_OK) st = settle_names(r);
     return st == REEVE_OK ? link_tasks(r) : st;
 }
 
@@ -411,6 +409,7 @@ reeve_status reeve_tasks_read(const char *job_path, const struct reeve_job *job,
     free(r.text.bytes);
     free(r.text_at.bytes);
     free(r.entries.bytes);
+    reeve_task_names_fini(&r.names);
     free(r.spans.bytes);
     reeve_yaml_fini(&r.yaml);
     return st;

@@ -20,7 +20,7 @@ static struct reeve_error err;
 static reeve_status read_tasks(const char *tasks, struct reeve_task_list **out)
 {
     static struct reeve_job job;
-    char text[4096];
+    static char text[1 << 20];
     (void)snprintf(text, sizeof(text), "%s%s", HEAD, tasks);
     fixture_write("job.yaml", text);
     reeve_status st = reeve_job_read("job.yaml", NULL, 0, &job, &err);
@@ -111,6 +111,10 @@ static void tasks_that_cannot_be_are_refused_with_their_place(void **state)
     refuses("tasks: [{name: a, command: 'x {n}', matrix: {n: [1]}}, {command: y, after: a.2}]\n",
             "no task is named 'a.2'");
     refuses("tasks: [{name: a, command: x}, {command: y, after: a.1}]\n", "no task is named 'a.1'");
+    refuses("tasks:\n - {name: b, command: x}\n - {name: a, command: x}\n - {name: ab, command: x}\n"
+            " - {name: b, command: x}\n - {name: a, command: x}\n",
+            "job.yaml:9:4: two entries are named 'b', the first in line 6;");
+    refuses("tasks: [{name: task2, command: x}, {command: x}]\n", "two entries are named 'task2'");
     refuses("tasks: [{name: a, command: x, after: a}]\n", "a: waits for itself");
     refuses("tasks: [{name: a, command: x, after: b}, {name: b, command: x, after_any: a}]\n",
             "a waits for b waits for a");
@@ -137,6 +141,26 @@ static void a_product_beyond_all_bounds_is_refused_before_it_is_made(void **stat
         n += snprintf(text + n, sizeof(text) - (size_t)n, "      %c: [0, 1, 2, 3, 4, 5, 6, 7, 8, 19]\n", p);
     refuses(text, "key 'matrix': 1000000 tasks with commands of 2007600000 bytes");
 }
+/* Goal: as many entries as a job file has room for find each other by name. Method: each of the first half waits for the one
+ * that stands as far before the end as it stands behind the beginning. */
+static void thousands_of_entries_find_each_other(void **state)
+{
+    enum { COUNT = 24000 };
+    static char text[1 << 20];
+    size_t n = (size_t)snprintf(text, sizeof(text), "tasks:\n");
+    for (uint32_t i = 0; i < COUNT; i++) {
+        char after[32] = "";
+        if (i < COUNT / 2) (void)snprintf(after, sizeof(after), ", after: n%u", COUNT - 1 - i);
+        n += (size_t)snprintf(text + n, sizeof(text) - n, " - {name: n%u, command: c%s}\n", i, after);
+        assert_true(n < sizeof(text) - sizeof(HEAD));
+    }
+    struct reeve_task_list *l = must_read(text);
+    assert_int_equal(l->task_count, COUNT);
+    assert_int_equal(l->after_count, COUNT / 2);
+    for (uint32_t i = 0; i < COUNT / 2; i++)
+        assert_int_equal(l->afters[i], COUNT - 1 - i);
+    reeve_task_list_destroy(l);
+}
 
 static void same_text_gives_the_same_digest_and_another_one_another(void **state)
 {
@@ -158,6 +182,7 @@ int main(void)
         cmocka_unit_test(tasks_wait_for_entries_and_for_single_tasks),
         cmocka_unit_test(tasks_that_cannot_be_are_refused_with_their_place),
         cmocka_unit_test(a_product_beyond_all_bounds_is_refused_before_it_is_made),
+        cmocka_unit_test(thousands_of_entries_find_each_other),
         cmocka_unit_test(same_text_gives_the_same_digest_and_another_one_another),
     };
     return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
