@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "cli/chaos.h"
 
+#define LINE_BYTES 4096 /* the row of a step is far shorter: what is longer is none */
+
 static void add_mark(struct reeve_chaos_marks *m, const struct reeve_chaos_mark *mark)
 {
     if (m->count == m->room) {
@@ -19,9 +21,9 @@ static void add_mark(struct reeve_chaos_marks *m, const struct reeve_chaos_mark 
 }
 
 /* A line without "event" is a committed step. */
-static void take_line(struct reeve_chaos_marks *m, const char *line)
+static void take_line(struct reeve_chaos_marks *m, const char *line, size_t bytes)
 {
-    json_t *o = json_loads(line, 0, NULL);
+    json_t *o = json_loadb(line, bytes, 0, NULL);
     const json_t *time = json_object_get(o, "time"), *step = json_object_get(o, "step");
     double time_s = json_number_value(time); /* 0: it is none. One beyond 64-bit nanoseconds is as good as none */
     if (time_s > 0.0 && time_s < 9.0e9 && json_is_integer(step) && json_object_get(o, "event") == NULL)
@@ -34,20 +36,32 @@ static void take_line(struct reeve_chaos_marks *m, const char *line)
     json_decref(o);
 }
 
+/* Of a longer line the beginning is kept. False: the end, or a line that is being written. */
+static bool next_line(FILE *file, char line[LINE_BYTES], size_t *bytes)
+{
+    *bytes = 0;
+    for (int c; (c = getc_unlocked(file)) != EOF; (*bytes)++) {
+        if (c == '\n') return true;
+        if (*bytes < LINE_BYTES) line[*bytes] = (char)c;
+    }
+    return false;
+}
+
 void reeve_chaos_marks_read(struct reeve_chaos_marks *m, const char *run_dir)
 {
-    char path[REEVE_PATH_BYTES_MAX], line[4096];
+    char path[REEVE_PATH_BYTES_MAX], line[LINE_BYTES];
     if (m->file == NULL && reeve_path_join(path, sizeof(path), run_dir, "metrics.jsonl", NULL) == REEVE_OK)
         m->file = fopen(path, "re");
     if (m->file == NULL) return;
     for (;;) {
+        size_t bytes = 0;
         long at = ftell(m->file);
-        if (fgets(line, sizeof(line), m->file) == NULL || strchr(line, '\n') == NULL) {
-            (void)fseek(m->file, at, SEEK_SET); /* the end, or a line that is being written */
+        if (!next_line(m->file, line, &bytes)) {
+            (void)fseek(m->file, at, SEEK_SET);
             clearerr(m->file);
             return;
         }
-        take_line(m, line);
+        if (bytes <= sizeof(line)) take_line(m, line, bytes);
     }
 }
 

@@ -163,6 +163,30 @@ static void chaos_passes_times_over_that_cannot_be(void **state)
     end_rows(&m);
 }
 
+static void chaos_passes_long_lines_and_zero_bytes_over(void **state)
+{ /* Goal: what somebody else has put between the rows does not hide those behind it. Method: a line of 100 kB, one with a
+   * NUL byte, and one of 5000 bytes that is still being written. */
+    (void)state;
+    struct reeve_chaos_marks m = {0};
+    FILE *file = begin_rows();
+    add_row(file, 1, 10.0, 1, 3);
+    (void)fprintf(file, "{\"event\":\"noted\",\"text\":\"%0100000d\"}\n", 0);
+    add_row(file, 2, 10.1, 1, 3);
+    (void)fwrite("a\0b\n", 1, 4, file);
+    add_row(file, 3, 10.2, 1, 3);
+    (void)fprintf(file, "{\"event\":\"noted\",\"text\":\"%05000d", 0);
+    (void)fflush(file);
+    reeve_chaos_marks_read(&m, dir);
+    assert_int_equal(m.count, 3);
+    (void)fputs("\"}\n", file);
+    add_row(file, 4, 10.3, 1, 3);
+    assert_int_equal(fclose(file), 0);
+    reeve_chaos_marks_read(&m, dir);
+    assert_int_equal(m.count, 4);
+    assert_int_equal(m.list[3].step, 4);
+    end_rows(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +196,7 @@ int main(void)
         cmocka_unit_test(chaos_recovery_from_two_losses_ends_with_the_second),
         cmocka_unit_test(chaos_growth_is_that_of_the_rank_that_grew_most),
         cmocka_unit_test(chaos_passes_times_over_that_cannot_be),
+        cmocka_unit_test(chaos_passes_long_lines_and_zero_bytes_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
