@@ -19,6 +19,7 @@
 #include "base/launch_id.h"
 #include "base/log.h"
 #include "base/processor.h"
+#include "cli/complete.h"
 #include "cli/rank_choice.h"
 #include "cli/rank_device.h"
 #include "cli/rank_members.h"
@@ -99,13 +100,10 @@ static void host_name(char *host, size_t host_bytes)
     host[host_bytes - 1] = '\0';
 }
 
-static int say_complete(struct reeve_prepared *p)
+static int end_complete(struct reeve_prepared *p)
 {
-    int code = p->dead > 0 ? REEVE_EXIT_DEAD_TASKS : REEVE_EXIT_DONE;
-    if (p->tasks != NULL)
-        (void)printf("%s is complete: all %u tasks have ended, %u of them dead\n", p->run_dir, p->tasks->task_count,
-                     p->dead);
-    else (void)printf("%s is complete: all %llu steps are done\n", p->run_dir, (unsigned long long)p->job.train.steps);
+    int code = reeve_complete_exit_code(p);
+    reeve_complete_say(p);
     reeve_prepared_fini(p);
     return code;
 }
@@ -154,7 +152,7 @@ static int run_alone(const struct options *o)
     struct reeve_prepared p;
     int code = prepare(o, &p);
     if (code != 0) return code;
-    if (p.complete) return say_complete(&p);
+    if (p.complete) return end_complete(&p);
     char host[256];
     host_name(host, sizeof(host));
     code = train_alone(o, &p, host);
@@ -299,7 +297,7 @@ static int run_master(const struct options *o, const struct reeve_mpi_session *s
     if (code != 0 || p.complete) {
         tell_all(members.transport, false, NULL);
         end->clean = true; /* the workers were told to end, and will */
-        return code != 0 ? code : say_complete(&p);
+        return code != 0 ? code : end_complete(&p);
     }
     struct reeve_rank_config config;
     configure(o, session, m, &p, &choice, &config);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "cli/allocation_hosts.h"
+#include "cli/complete.h"
 #include "cli/duration.h"
 #include "cli/launch.h"
 #include "cli/output.h"
@@ -119,25 +120,6 @@ static int print_json(const struct reeve_prepared *p, int exit_code, uint32_t re
     return reeve_cli_print_json(object);
 }
 
-static int say_complete(const struct reeve_prepared *p)
-{
-    if (p->tasks != NULL) {
-        (void)printf("%s is complete: all %u tasks have ended, %u of them dead.\nTo start anew, choose another "
-                     "--run-dir.\n",
-                     p->run_dir, p->tasks->task_count, p->dead);
-        return p->dead > 0 ? REEVE_EXIT_DEAD_TASKS : REEVE_EXIT_DONE;
-    }
-    char path[REEVE_PATH_BYTES_MAX + 16];
-    (void)snprintf(path, sizeof(path), "%s/status.json", p->run_dir);
-    struct reeve_status_report report;
-    reeve_status_report_init(&report);
-    (void)reeve_status_file_read(path, &report, NULL);
-    (void)printf("%s is complete: all %llu steps are done", p->run_dir, (unsigned long long)p->job.train.steps);
-    if (report.eval_step > 0) (void)printf(", held-out loss %.4f nats per token", report.eval_loss);
-    (void)printf(".\nTo go on, raise train.steps (--set train.steps=N); to start anew, choose another --run-dir.\n");
-    return REEVE_EXIT_DONE;
-}
-
 /* Before anything is made: a list of commands has no steps to stop at. */
 static int check_stop_at(const struct reeve_verb *verb, const struct run_options *o, const char *job_path)
 {
@@ -173,9 +155,9 @@ static int run_main(const struct reeve_verb *verb, int argc, char **argv)
     if (reeve_prepare(argv[optind], o.sets.text, o.sets.count, o.run_dir, (uint32_t)o.workers, &p, &err) != REEVE_OK)
         return reeve_cli_fail(&err);
     if (p.complete) {
-        int dead = p.dead > 0 ? REEVE_EXIT_DEAD_TASKS : REEVE_EXIT_DONE;
-        code = o.json ? print_json(&p, dead, 0) : say_complete(&p);
-        if (o.json && code == REEVE_EXIT_DONE) code = dead;
+        code = reeve_complete_exit_code(&p);
+        if (o.json) (void)print_json(&p, code, 0);
+        else reeve_complete_say(&p);
         reeve_prepared_fini(&p);
         return code;
     }

@@ -161,6 +161,7 @@ static reeve_status look_for_end(struct reeve_prepared *p, struct reeve_error *e
     reeve_status st = reeve_journal_replay(p->run_dir, see_end, &c, &info, err);
     p->complete = st == REEVE_OK && c.ended && (p->tasks != NULL || c.step >= p->job.train.steps);
     p->dead = p->complete ? c.dead : 0;
+    p->steps_done = p->complete && p->tasks == NULL ? c.step : 0;
     return st;
 }
 
@@ -184,8 +185,10 @@ static reeve_status check_existing(struct reeve_prepared *p, const char *job_pat
     if (st == REEVE_OK) st = compare_identity(p, &stored, err);
     if (st == REEVE_OK)
         st = reeve_job_is_list(&p->job) ? reeve_prepare_tasks_open(p, job_path, err) : check_training(p, err);
-    if (st == REEVE_OK && memcmp(&stored, &p->job, sizeof(stored)) != 0) st = write_job(p, err);
-    return st == REEVE_OK ? look_for_end(p, err) : st;
+    if (st == REEVE_OK) st = look_for_end(p, err);
+    bool changed = memcmp(&stored, &p->job, sizeof(stored)) != 0;
+    /* Where nothing is left to do, what is on record stays what was done. */
+    return st == REEVE_OK && changed && !p->complete ? write_job(p, err) : st;
 }
 
 /* ---- a fresh folder ---- */

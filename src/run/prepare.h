@@ -13,14 +13,15 @@
 #include "run/library_file.h"
 
 struct reeve_prepared {
-    struct reeve_job job;               /* resolved; as RUN/job.yaml now has it */
-    struct reeve_manifest *manifest;    /* owned: reeve_prepared_fini(); NULL: it works a task list off */
-    struct reeve_task_list *tasks;      /* owned; NULL: it trains */
-    char run_dir[REEVE_PATH_BYTES_MAX]; /* absolute */
+    struct reeve_job job;                   /* resolved; as RUN/job.yaml now has it */
+    struct reeve_manifest *manifest;        /* owned: reeve_prepared_fini(); NULL: it works a task list off */
+    struct reeve_task_list *tasks;          /* owned; NULL: it trains */
+    char run_dir[REEVE_PATH_BYTES_MAX];     /* absolute */
     char library[REEVE_LIBRARY_TEXT_BYTES]; /* of a workload from outside (run/library_file.h); "": built in */
-    bool fresh;                         /* the folder was made now */
-    bool complete; /* all steps, or all tasks, have ended and are on record: nothing is left to run */
-    uint32_t dead; /* of a complete task list: tasks that did not end well */
+    bool fresh;                             /* the folder was made now */
+    bool complete;       /* all steps, or all tasks, have ended and are on record: nothing is left to run */
+    uint64_t steps_done; /* of a complete training: train.steps, or more */
+    uint32_t dead;       /* of a complete task list: tasks that did not end well */
 };
 
 /* Read job_path with overrides; make or check the run folder (run_dir NULL: runs/<name> under the current folder).
@@ -28,7 +29,7 @@ struct reeve_prepared {
  * A fresh folder gets manifest.h5 (every shard measured) or tasks.h5, then job.yaml, each complete or not there. A folder
  * that has them is compared: what decides the trajectory must be equal (STORE_MISMATCH names the first key that differs),
  * the list of shards must be the locked one (INPUT_CHANGED); the rest (steps, workers, checkpoints ...) may change and
- * is rewritten. workers > 0 replaces resources.workers.
+ * is rewritten, unless the run is complete. workers > 0 replaces resources.workers.
  * A workload from a shared object is looked at as a file (run/library_file.h); nothing of it is run here.
  * Also: STORE_IN_USE if another live process owns the run, and all that reading jobs, manifests and shards returns. */
 reeve_status reeve_prepare(const char *job_path, const char *const *overrides, uint32_t override_count,

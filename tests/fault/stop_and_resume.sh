@@ -20,6 +20,11 @@ expect_equal "workers seen" "$(json inspect.json workers_seen)" 5
 must_run 0 2 run-b
 expect_text run.out 'complete'
 expect_equal "digest after running a complete run again" "$(digest_of run-b)" "$first"
+# Asked for fewer steps than it has done: what is true, what to do, and what is on record stays.
+must_run 0 2 run-b --set train.steps=30
+expect_text run.out 'it has done 40 steps, and train.steps asks for no more than 30'
+expect_text run.out 'raise train.steps beyond 40'
+expect_text run-b/job.yaml '^ *steps: 40 '
 
 # Signals, in the middle of a run with more steps than can be done; where it ends is decided after the last of them.
 sed -i 's/steps: 40/steps: 100000000/; s/every: 10,/every: 500,/; s/eval_every: 20/eval_every: 0/' job.yaml
