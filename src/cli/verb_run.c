@@ -10,6 +10,7 @@
 #include "cli/allocation_hosts.h"
 #include "cli/complete.h"
 #include "cli/duration.h"
+#include "cli/help_keys.h"
 #include "cli/launch.h"
 #include "cli/output.h"
 #include "cli/verb.h"
@@ -137,6 +138,7 @@ static int run_main(const struct reeve_verb *verb, int argc, char **argv)
     struct run_options o = {0};
     int code = parse(verb, argc, argv, &o);
     if (code != 0) return code;
+    if (o.help_keys && o.json) return reeve_help_keys_print_json();
     if (o.help_keys) {
         reeve_job_print_keys(stdout);
         return REEVE_EXIT_DONE;

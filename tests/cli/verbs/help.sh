@@ -51,6 +51,24 @@ expect_equal "words of manifest" "$(completes reeve manifest '' | xargs)" "lock 
 expect_equal "files are left to bash" "$(completes reeve run job | xargs)" ""
 expect_equal "a verb begun" "$(completes reeve stat | xargs)" "status"
 
+# The keys of a job file: for people, and the same ones as one JSON value.
+expect_exit 0 reeve run --help-keys
+grep -oE '^[a-z][a-z0-9_.]*' stdout | sort >wanted
+expect_exit 0 reeve run --help-keys --json
+one_json stdout
+python3 - stdout >keys <<'PY' || fail "the keys are not as they should be"
+import json, sys
+rows = {row["key"]: row for row in json.load(open(sys.argv[1]))["keys"]}
+print("\n".join(rows))
+steps, shuffle = rows["train.steps"], rows["data.shuffle"]
+assert steps["type"] == "integer" and steps["minimum"] == 1 and steps["required"] and steps["default"] is None, steps
+assert shuffle["choices"] == ["none", "block", "global"] and shuffle["default"] == "block", shuffle
+assert rows["data.holdout"]["maximum"] == 0.9 and rows["data.holdout"]["default"] == 0.0
+assert rows["optimizer.decay_steps"]["default"] == "train.steps"
+assert all(row["meaning"] and row["expected"] for row in rows.values())
+PY
+sort keys | cmp - wanted || fail "--help-keys has other keys in JSON than for people"
+
 expect_exit 0 reeve help help
 expect_exit 0 reeve help
 expect_exit 0 reeve --version
