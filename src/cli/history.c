@@ -2,12 +2,15 @@
  * that survived. */
 #include "cli/history.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "core/exact_sum.h"
+#include "store/owner.h"
 
 /* Room for one more in an array that doubles. */
 static reeve_status grow(void **array, uint32_t count, uint32_t *room, size_t element_bytes, struct reeve_error *err)
@@ -27,10 +30,22 @@ static struct reeve_opening *last_opening(struct reeve_history *h)
     return h->opening_count > 0 ? &h->openings[h->opening_count - 1] : NULL;
 }
 
+/* A start that has left no last word died, and those who were there died with it: mpirun ends all when it loses one. */
+static void end_open(struct reeve_history *h)
+{
+    struct reeve_opening *o = last_opening(h);
+    if (o == NULL || o->end != REEVE_OPENING_OPEN) return;
+    o->end = REEVE_OPENING_DIED;
+    o->workers_lost += h->here_count;
+    h->workers_lost += h->here_count;
+    h->lost_with_start += h->here_count;
+    h->died++;
+}
+
 static reeve_status run_opened(struct reeve_history *h, const struct reeve_event *ev, struct reeve_error *err)
 {
-    struct reeve_opening *before = last_opening(h);
-    if (before != NULL && before->end == REEVE_OPENING_OPEN) before->end = REEVE_OPENING_DIED;
+    end_open(h);
+    h->here_count = 0;
     reeve_status st = GROW(h, openings, opening_count, opening_room, err);
     if (st != REEVE_OK) return st;
     h->openings[h->opening_count++] =
@@ -58,16 +73,30 @@ static reeve_status worker_joined(struct reeve_history *h, const struct reeve_ev
 {
     struct reeve_opening *o = last_opening(h);
     if (o != NULL) o->workers_joined++;
+    reeve_status st = GROW(h, here, here_count, here_room, err);
+    if (st != REEVE_OK) return st;
+    h->here[h->here_count++] = ev->worker;
     uint32_t at = 0;
     while (at < h->workers_seen && h->workers[at] < ev->worker)
         at++;
     if (at < h->workers_seen && h->workers[at] == ev->worker) return REEVE_OK;
-    reeve_status st = GROW(h, workers, workers_seen, workers_room, err);
+    st = GROW(h, workers, workers_seen, workers_room, err);
     if (st != REEVE_OK) return st;
     memmove(&h->workers[at + 1], &h->workers[at], (h->workers_seen - at) * sizeof *h->workers);
     h->workers[at] = ev->worker;
     h->workers_seen++;
     return REEVE_OK;
+}
+
+static void worker_lost(struct reeve_history *h, const struct reeve_event *ev)
+{
+    struct reeve_opening *o = last_opening(h);
+    if (o != NULL) o->workers_lost++;
+    h->workers_lost++;
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < h->here_count; i++)
+        if (h->here[i] != ev->worker) h->here[left++] = h->here[i];
+    h->here_count = left;
 }
 
 static reeve_status step_committed(struct reeve_history *h, const struct reeve_event *ev, struct reeve_error *err)
@@ -132,8 +161,7 @@ reeve_status reeve_history_event(void *arg, const struct reeve_event *ev, struct
     case REEVE_EVENT_WORKER_JOINED:
         return worker_joined(h, ev, err);
     case REEVE_EVENT_WORKER_LOST:
-        if (o != NULL) o->workers_lost++;
-        h->workers_lost++;
+        worker_lost(h, ev);
         break;
     case REEVE_EVENT_STEP_COMMITTED:
         return step_committed(h, ev, err);
@@ -175,11 +203,20 @@ reeve_status reeve_history_event(void *arg, const struct reeve_event *ev, struct
     return REEVE_OK;
 }
 
+static bool is_owned(const char *run_dir)
+{
+    char owner[256];
+    return reeve_owner_peek(run_dir, owner, sizeof owner);
+}
+
 reeve_status reeve_history_read(const char *run_dir, struct reeve_history *out, struct reeve_error *err)
 {
     *out = (struct reeve_history){0};
+    bool owned = is_owned(run_dir);
     reeve_status st = reeve_journal_replay(run_dir, reeve_history_event, out, &out->info, err);
     if (st != REEVE_OK) reeve_history_destroy(out);
+    /* Nobody had it before its last word was looked for, and nobody has it now. */
+    else if (!owned && !is_owned(run_dir)) end_open(out);
     return st;
 }
 
@@ -197,6 +234,21 @@ double reeve_history_eval_loss(const struct reeve_history *h)
     return reeve_exact_loss_value((int64_t)h->eval_loss) / (double)h->eval_tokens;
 }
 
+const char *reeve_history_lost(const struct reeve_history *h, char text[REEVE_HISTORY_LOST_BYTES])
+{
+    uint64_t outlived = h->workers_lost - h->lost_with_start;
+    const char *plural = h->died == 1 ? "" : "s";
+    int n = snprintf(text, REEVE_HISTORY_LOST_BYTES, "%" PRIu64 " lost", h->workers_lost);
+    char *rest = text + n;
+    size_t room = REEVE_HISTORY_LOST_BYTES - (size_t)n;
+    if (h->lost_with_start == 0) return text;
+    if (outlived == 0) (void)snprintf(rest, room, ", with %u start%s that died", h->died, plural);
+    else
+        (void)snprintf(rest, room, " (%" PRIu64 " of them with %u start%s that died)", h->lost_with_start, h->died,
+                       plural);
+    return text;
+}
+
 void reeve_history_destroy(struct reeve_history *h)
 {
     free(h->losses);
@@ -204,6 +256,7 @@ void reeve_history_destroy(struct reeve_history *h)
     free(h->checkpoints);
     free(h->refused);
     free(h->workers);
+    free(h->here);
     *h = (struct reeve_history){0};
 }
 

@@ -10,7 +10,8 @@
 
 enum reeve_opening_end { REEVE_OPENING_OPEN, REEVE_OPENING_STOPPED, REEVE_OPENING_ENDED, REEVE_OPENING_DIED };
 
-/* The time from one start of the run to its end, whatever ended it. */
+/* The time from one start of the run to its end, whatever ended it. workers_lost: those that the others outlived, and all
+ * who were left when it died. */
 struct reeve_opening {
     uint64_t lsn;
     uint32_t epoch; /* membership epoch */
@@ -18,7 +19,7 @@ struct reeve_opening {
     uint64_t resumed_at;            /* step of the checkpoint that it began with; 0: from the seed */
     uint64_t first_step, last_step; /* committed; 0: none */
     int64_t wall_ns;                /* when it began; 0: unknown */
-    enum reeve_opening_end end;     /* OPEN: it still runs, or died without anybody having opened the run since */
+    enum reeve_opening_end end;     /* OPEN: it still runs, as far as LOCK tells */
     uint32_t reason;                /* reeve_status, of STOPPED */
 };
 
@@ -39,6 +40,8 @@ struct reeve_history {
     uint32_t refused_count, refused_room;
     uint32_t *workers; /* ids that ever joined, ascending */
     uint32_t workers_seen, workers_room;
+    uint32_t *here; /* ids that joined in the last start and were not lost since */
+    uint32_t here_count, here_room;
     uint64_t step;         /* last committed */
     uint64_t step_samples; /* of a step; 0: none was ever committed */
     uint64_t *losses;      /* (step,) loss sums, exact, of steps 1.. on the surviving timeline */
@@ -48,6 +51,8 @@ struct reeve_history {
     uint64_t weights_step;                      /* that weights_digest belongs to; 0: none on record */
     struct reeve_digest weights_digest;
     uint64_t checkpoints_failed, steps_aborted, workers_lost, dead_tasks, rolled_back_steps;
+    uint64_t lost_with_start; /* of workers_lost: those who were there when a start died as a whole */
+    uint32_t died;            /* starts */
     uint64_t leases, computed, failures;
 };
 
@@ -56,6 +61,9 @@ reeve_status reeve_history_read(const char *run_dir, struct reeve_history *out, 
 /* Mean loss of the last committed step in nats per token, given tokens per sample; NaN if there is none. */
 double reeve_history_loss(const struct reeve_history *h, uint32_t sequence);
 double reeve_history_eval_loss(const struct reeve_history *h);
+/* "3 lost, with 1 start that died"; returns text. */
+#define REEVE_HISTORY_LOST_BYTES 128
+const char *reeve_history_lost(const struct reeve_history *h, char text[REEVE_HISTORY_LOST_BYTES]);
 void reeve_history_destroy(struct reeve_history *h);
 
 /* The fold itself: a reeve_journal_visit whose arg is the history. */

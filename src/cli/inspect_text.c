@@ -61,7 +61,7 @@ static void print_weights(const struct reeve_inspected *i)
 static void print_progress(const struct reeve_inspected *i)
 {
     const struct reeve_history *h = &i->history;
-    char a[32], b[32], hex[REEVE_DIGEST_HEX_BYTES];
+    char a[32], b[32], hex[REEVE_DIGEST_HEX_BYTES], lost[REEVE_HISTORY_LOST_BYTES];
     uint64_t samples = h->step * i->job.train.global_batch, epoch_samples = reeve_plan_epoch_samples(i->plan);
     (void)printf("run          %s, job %s, id %016" PRIx64 "\n", i->run_dir, i->job.name, h->run_id);
     (void)printf("step         %s of %s\n", reeve_cli_format_count(h->step, a),
@@ -75,7 +75,7 @@ static void print_progress(const struct reeve_inspected *i)
     (void)printf("manifest     %s, %s, %u shards\n", hex, i->manifest->dataset, i->manifest->shard_count);
     (void)printf("sum          %s%s\n", i->job.train.reduce == REEVE_REDUCE_FAST ? "fast" : "exact",
                  h->fast ? ": steps were reduced in fp32, so other worker counts give other bits" : "");
-    (void)printf("workers      %u seen, %" PRIu64 " lost; %u thread%s each\n", h->workers_seen, h->workers_lost,
+    (void)printf("workers      %u seen, %s; %u thread%s each\n", h->workers_seen, reeve_history_lost(h, lost),
                  i->job.resources.threads, i->job.resources.threads == 1 ? "" : "s");
     (void)printf("journal      %" PRIu64 " records in %u segment%s%s\n", h->info.last_lsn, h->info.segments,
                  h->info.segments == 1 ? "" : "s",

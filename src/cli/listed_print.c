@@ -113,7 +113,7 @@ static void print_dead(const struct reeve_listed *l)
 static int inspect_text(const struct reeve_listed *l, const struct reeve_history *h)
 {
     const struct reeve_list_audit_result *r = &l->result;
-    char hex[REEVE_DIGEST_HEX_BYTES], a[32], b[32];
+    char hex[REEVE_DIGEST_HEX_BYTES], a[32], b[32], lost[REEVE_HISTORY_LOST_BYTES];
     reeve_digest_hex(l->tasks->digest, hex);
     (void)printf("%s: job %s, workload %s, run %016" PRIx64 "\n", l->run_dir, l->job.name, l->job.workload,
                  l->info.run_id);
@@ -125,7 +125,7 @@ static int inspect_text(const struct reeve_listed *l, const struct reeve_history
     print_dead(l);
     (void)printf("attempts     %s, of which %s failed and %" PRIu64 " ended without a verdict\n",
                  reeve_cli_format_count(r->leases, a), reeve_cli_format_count(r->failures, b), r->released);
-    (void)printf("workers      %u seen, %" PRIu64 " lost; %" PRIu64 " restarts\n", h->workers_seen, h->workers_lost,
+    (void)printf("workers      %u seen, %s; %" PRIu64 " restarts\n", h->workers_seen, reeve_history_lost(h, lost),
                  r->restarts);
     (void)printf("journal      %s records in %u segment%s%s\n", reeve_cli_format_count(l->info.last_lsn, a),
                  l->info.segments, l->info.segments == 1 ? "" : "s",

@@ -43,6 +43,7 @@ expect_equal "restarts" "$(restarts_told run)" "$kills"
 nothing_left run
 
 reeve inspect run --json >inspect.json
+[ "$(json inspect.json workers_lost)" -gt 0 ] || fail "inspect has not seen that workers were lost"
 last=$(($(json inspect.json step) + 100))
 must_run 0 2 run --set train.steps=$last
 audit_ok run

@@ -104,6 +104,34 @@ static void rollback_takes_back_what_it_undid(void **state)
     reeve_history_destroy(&h);
 }
 
+/* Goal: who was lost is counted, also where mpirun ended all because it had lost one. Method: four starts; the first dies with
+ * three workers, the second outlives one of three and is stopped, the third outlives one and dies with two. */
+static void workers_of_a_start_that_died_are_lost(void **state)
+{
+    (void)state;
+    char text[REEVE_HISTORY_LOST_BYTES];
+    struct reeve_history h = {0};
+    open_run(&h, 1, 3);
+    commit(&h, 1, 2, 1.0, 0);
+    assert_string_equal(reeve_history_lost(&h, text), "0 lost");
+    open_run(&h, 2, 3);
+    assert_int_equal(h.workers_lost, 3);
+    assert_string_equal(reeve_history_lost(&h, text), "3 lost, with 1 start that died");
+    add(&h, (struct reeve_event){.kind = REEVE_EVENT_WORKER_LOST, .worker = 2});
+    add(&h, (struct reeve_event){.kind = REEVE_EVENT_RUN_STOPPED, .step = 2, .arg = REEVE_JOB_STOPPED});
+    open_run(&h, 3, 3);
+    assert_int_equal(h.workers_lost, 4);
+    add(&h, (struct reeve_event){.kind = REEVE_EVENT_WORKER_LOST, .worker = 1});
+    open_run(&h, 4, 2);
+    assert_int_equal(h.workers_lost, 7);
+    assert_int_equal(h.lost_with_start, 5);
+    static const uint32_t lost[] = {3, 1, 3, 0};
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(h.openings[i].workers_lost, lost[i]);
+    assert_string_equal(reeve_history_lost(&h, text), "7 lost (5 of them with 2 starts that died)");
+    reeve_history_destroy(&h);
+}
+
 static void stop_has_its_reason(void **state)
 {
     (void)state;
@@ -159,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_run_is_told_in_order),
         cmocka_unit_test(rollback_takes_back_what_it_undid),
+        cmocka_unit_test(workers_of_a_start_that_died_are_lost),
         cmocka_unit_test(stop_has_its_reason),
         cmocka_unit_test(loss_of_a_refused_or_missing_step_is_no_number),
         cmocka_unit_test(steps_out_of_order_are_refused),
