@@ -132,6 +132,7 @@ static reeve_status apply_run_resumed(reeve_master *m, const struct reeve_event 
         m->checkpoint_count--;
     if (m->eval_step > ev->step) m->eval_step = m->checkpoint_eval_step <= ev->step ? m->checkpoint_eval_step : 0;
     m->refused_run = 0;
+    m->ckpt.begun_step = 0; /* of a step that will be done again */
     return REEVE_OK;
 }
 

@@ -61,10 +61,11 @@ reeve_status master_apply_regrouped(reeve_master *m, const struct reeve_event *e
     if (m->phase == REEVE_PHASE_REDUCE) m->phase = REEVE_PHASE_TRAIN;
     if (m->phase == REEVE_PHASE_EVAL_REDUCE) m->phase = REEVE_PHASE_EVAL;
     if (m->phase == REEVE_PHASE_LOAD) m->phase = REEVE_PHASE_GATHER; /* and from there to LOAD again */
-    if (m->ckpt.active && !m->ckpt.handed) m->ckpt.active = m->ckpt.committing = false;
+    bool abandoned = m->ckpt.active && !m->ckpt.handed;
+    if (abandoned) m->ckpt.active = m->ckpt.committing = false;
     uint64_t last = m->checkpoint_count > 0 ? m->checkpoints[m->checkpoint_count - 1].step : 0;
     uint64_t due = m->config.checkpoint_every > 0 ? m->step - m->step % m->config.checkpoint_every : 0;
-    if (due > last && !m->ckpt.active) {
+    if (abandoned || (due > last && !m->ckpt.active)) { /* it may have been asked for, and not due */
         m->save_asked = true;
         m->ckpt.begun_step = 0;
     }

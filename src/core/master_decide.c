@@ -279,7 +279,7 @@ static void decide_tick(const reeve_master *m, reeve_time_ns now_ns, struct reev
     }
     if (m->reload && m->phase < REEVE_PHASE_DRAIN && !failing) {
         if (open) decide_abort(m, REEVE_WORKER_DIVERGED, d);
-        else ask_load(m, d);
+        else if (!m->ckpt.handed) ask_load(m, d); /* one that is being made durable is the newest in a moment */
         return;
     }
     if (m->phase == REEVE_PHASE_GATHER && m->joined + m->missing == m->expected) ask_load(m, d);

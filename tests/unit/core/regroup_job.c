@@ -77,6 +77,12 @@ static void give(struct job *j, const struct reeve_master_input *in)
     carry_out(j, &d);
 }
 
+void job_ask_save(struct job *j)
+{
+    const struct reeve_master_input save = {.kind = REEVE_INPUT_SAVE};
+    give(j, &save);
+}
+
 struct reeve_master_status job_status(const struct job *j)
 {
     struct reeve_master_status s;

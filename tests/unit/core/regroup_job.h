@@ -60,6 +60,7 @@ void job_master_turn(struct job *j);
 void job_regroup(struct job *j);
 /* Until the end; one loss in `rate` turns on average, 0: none. cut_max: so many records of the journal go with a master. */
 void job_run(struct job *j, uint64_t rate, uint32_t cut_max);
+void job_ask_save(struct job *j); /* a file SAVE was seen */
 struct reeve_master_status job_status(const struct job *j);
 struct reeve_audit_result job_audit(const struct job *j);
 

@@ -114,6 +114,71 @@ static void accumulators_of_survivors_are_kept(void **state)
     job_end(j);
 }
 
+static void turn(struct job *j)
+{
+    job_worker_turn(j, 1 + (uint32_t)job_draw(j, WORKERS));
+    job_master_turn(j);
+}
+
+/* Commits of this checkpoint on record, from the record `from` on. */
+static uint32_t commits_of(const struct job *j, uint64_t step, uint32_t from)
+{
+    uint32_t n = 0;
+    for (uint32_t i = from; i < j->events; i++)
+        n += j->journal[i].kind == REEVE_EVENT_CKPT_COMMIT && j->journal[i].step == step;
+    return n;
+}
+
+/* Goal: a checkpoint that somebody asked for is not forgotten because a process is lost while it is written. Method: of a step
+ * at which none is due; the loss comes as soon as a worker has written its part. */
+static void a_checkpoint_that_was_asked_for_outlives_a_loss(void **state)
+{
+    (void)state;
+    struct job *j = job_start(13, 3);
+    while (job_status(j).step < 5)
+        turn(j);
+    job_ask_save(j);
+    while (j->saved[5] == 0 && j->saved[6] == 0)
+        turn(j);
+    j->worker[WORKERS].alive = false;
+    job_regroup(j);
+    job_run(j, 0, 0);
+    assert_int_equal(commits_of(j, 5, 0) + commits_of(j, 6, 0) + commits_of(j, 7, 0), 1);
+    job_end(j);
+}
+
+/* Goal: going back inside the job goes to the newest checkpoint, and misses none on the way forward again. Method: that of
+ * step 4 is being made durable until step 9, so that 8 is left out; then a worker says that it holds weights of no step. */
+static void a_job_that_goes_back_waits_for_its_checkpoint_and_leaves_none_out(void **state)
+{
+    (void)state;
+    struct job *j = job_start(17, 3);
+    uint64_t held = 0;
+    while (job_status(j).step < 9) {
+        turn(j);
+        if (held == 0) held = j->ckpt_done_step;
+        j->ckpt_done_step = 0;
+    }
+    assert_int_equal(held, 4);
+    j->worker[2].applied = 100;
+    job_regroup(j);
+    uint32_t from = j->events;
+    for (int n = 0; n < 2000; n++)
+        turn(j);
+    assert_int_equal(job_status(j).step, 9); /* it waits for what it may go back to */
+    j->ckpt_done_step = held;
+    job_run(j, 0, 0);
+    uint64_t back_to = UINT64_MAX;
+    for (uint32_t i = from; i < j->events && back_to == UINT64_MAX; i++)
+        if (j->journal[i].kind == REEVE_EVENT_RUN_RESUMED) back_to = j->journal[i].step;
+    assert_int_equal(back_to, 4);
+    assert_int_equal(commits_of(j, 4, 0), 1);
+    assert_int_equal(commits_of(j, 8, from), 1);
+    assert_int_equal(commits_of(j, 12, from), 1);
+    check_weights(j, calm_weights());
+    job_end(j);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -121,6 +186,8 @@ int main(void)
         cmocka_unit_test(a_journal_cut_short_ends_in_the_same_weights),
         cmocka_unit_test(a_task_that_loses_its_worker_time_and_again_stops_the_run),
         cmocka_unit_test(accumulators_of_survivors_are_kept),
+        cmocka_unit_test(a_checkpoint_that_was_asked_for_outlives_a_loss),
+        cmocka_unit_test(a_job_that_goes_back_waits_for_its_checkpoint_and_leaves_none_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
