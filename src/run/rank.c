@@ -19,6 +19,7 @@
 #include "run/joined_transport.h"
 #include "run/master_loop.h"
 #include "run/owner_wait.h"
+#include "run/tally.h"
 #include "run/worker.h"
 #include "store/owner.h"
 
@@ -44,6 +45,7 @@ struct worker_part {
     reeve_compute *compute;   /* NULL: it works a task list off */
     reeve_executor *executor; /* NULL: it trains */
     reeve_worker *worker;
+    struct reeve_tally tally;
 };
 
 static int tell(const struct reeve_error *err)
@@ -180,11 +182,12 @@ static reeve_status create_executor(struct worker_part *w, const struct reeve_pr
 }
 
 static reeve_status worker_init(struct worker_part *w, const struct reeve_rank_config *config, uint32_t id,
-                                reeve_transport *transport, struct reeve_collectives collectives,
+                                uint32_t workers, reeve_transport *transport, struct reeve_collectives collectives,
                                 struct reeve_error *err)
 {
     memset(w, 0, sizeof(*w));
     const struct reeve_prepared *p = config->prepared;
+    reeve_tally_begin(&w->tally, p, id, workers, config->host);
     reeve_status st = p->tasks != NULL ? create_executor(w, p, id, err) : create_compute(w, config, err);
     struct reeve_worker_config worker = {
         .id = id,
@@ -194,6 +197,7 @@ static reeve_status worker_init(struct worker_part *w, const struct reeve_rank_c
         .evict_ns = p->job.faults.evict_min_s * REEVE_SECOND_NS,
         .stays = config->membership != NULL,
         .host = config->host,
+        .tally = &w->tally,
     };
     if (st == REEVE_OK)
         st = reeve_worker_create(&worker, transport, collectives, w->compute, w->executor, &w->worker, err);
@@ -364,6 +368,7 @@ static int finish(struct rank *r, reeve_status st, struct reeve_rank_end *end, s
     end->clean = st == REEVE_OK;
     end->master = r->is_master;
     end->told = end->clean && r->is_master;
+    if (r->is_worker) reeve_tally_end(&r->worker.tally, r->config->prepared);
     rank_fini(r);
     return code;
 }
@@ -412,7 +417,8 @@ int reeve_rank_worker(const struct reeve_rank_config *config, const struct reeve
     struct rank r;
     reeve_status st = rank_init(&r, config, members, &err);
     if (st == REEVE_OK)
-        st = worker_init(&r.worker, config, members->self, members->transport, members->collectives, &err);
+        st = worker_init(&r.worker, config, members->self, members->count - 1, members->transport, members->collectives,
+                         &err);
     r.is_worker = st == REEVE_OK;
     if (!r.is_worker) {
         rank_fini(&r);
@@ -436,7 +442,7 @@ int reeve_rank_alone(const struct reeve_rank_config *config, reeve_collective *d
     if (st == REEVE_OK) st = reeve_coll_self_create(&members.collectives.host, &err);
     if (st == REEVE_OK) st = master_init(&r.master, &own, &members, r.near_master, NULL, false, REEVE_CAUSE_NONE, &err);
     r.is_master = st == REEVE_OK;
-    if (st == REEVE_OK) st = worker_init(&r.worker, &own, 1, r.near_worker, members.collectives, &err);
+    if (st == REEVE_OK) st = worker_init(&r.worker, &own, 1, 1, r.near_worker, members.collectives, &err);
     r.is_worker = st == REEVE_OK;
     if (st == REEVE_OK) st = run(&r, false, &err);
     err.status = st;

@@ -417,6 +417,7 @@ static reeve_status take_answers(reeve_worker *w, reeve_time_ns now_ns, bool *pr
             if (!reeve_holdings_answer(&w->holds, &f)) continue;
             f.epoch = w->epoch; /* the lease may be older than the regrouping that it outlived */
         }
+        if (w->config.tally != NULL) reeve_tally_count(w->config.tally, &f);
         st = say(w, &f, w->text, now_ns, err);
     }
     return st;

@@ -10,16 +10,18 @@
 #include "port/transport.h"
 #include "run/compute.h"
 #include "run/executor.h"
+#include "run/tally.h"
 
 typedef struct reeve_worker reeve_worker;
 
 struct reeve_worker_config {
-    uint32_t id;              /* 1..; also the peer number of the transport */
-    uint32_t credits;         /* tasks held ahead */
-    reeve_time_ns silence_ns; /* without a word of the master for so long, give up */
-    reeve_time_ns evict_ns;   /* the floor of the deadline for its words (core/eviction.h); 0: it is never late */
-    bool stays;               /* a lost master is replaced: leave only when the master says that the run is over */
-    const char *host;         /* borrowed for the call */
+    uint32_t id;               /* 1..; also the peer number of the transport */
+    uint32_t credits;          /* tasks held ahead */
+    reeve_time_ns silence_ns;  /* without a word of the master for so long, give up */
+    reeve_time_ns evict_ns;    /* the floor of the deadline for its words (core/eviction.h); 0: it is never late */
+    bool stays;                /* a lost master is replaced: leave only when the master says that the run is over */
+    const char *host;          /* borrowed for the call */
+    struct reeve_tally *tally; /* borrowed until destroy; what it has done is added there; NULL: nowhere */
 };
 
 /* transport, collectives, compute and executor are borrowed until destroy. Says HELLO at its first turn. A worker either

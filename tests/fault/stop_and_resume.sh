@@ -7,6 +7,17 @@ make_tiny
 must_run 0 2 run-a
 first=$(digest_of run-a)
 
+# The log of a worker that had nothing to complain of says where it was, and what it had done when it ended.
+for worker in 1 2; do
+    log=run-a/log/rank-0000$worker.log
+    expect_equal "lines of $log" "$(wc -l <$log)" 2
+    expect_text $log " info worker $worker: begun: worker $worker of 2, process [0-9]+ on host $(hostname), workload gpt, 1 thread; reeve [0-9]"
+    expect_text $log " info worker $worker: ended after [0-9.]+ s, at step 40: 40 steps applied in [0-9.]+ s, [0-9]+ micro-batches"
+done
+told=$(sed -nE 's/.* ([0-9]+) micro-batches computed.*/\1/p' run-a/log/rank-0000[12].log | awk '{n += $1} END {print n}')
+reeve audit run-a --json >audit.json
+expect_equal "micro-batches that the workers tell of" "$told" "$(($(json audit.json leases) - 6))" # and six shards
+
 must_run 75 3 run-b --stop-at 17
 expect_equal "stopped at" "$(committed_step run-b)" 17
 expect_text run.out 'run the same command again'
