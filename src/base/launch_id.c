@@ -120,23 +120,50 @@ size_t reeve_launch_shared_files(const char *id, uint64_t *bytes)
     return count;
 }
 
-static void remove_session(const char *base, const char *host, pid_t launcher)
+/* Where Open MPI's launcher keeps sockets and tables: in a folder of temporary files, named by host, user and process. */
+struct session_folders {
+    char path[4][REEVE_PATH_BYTES_MAX]; /* by version of Open MPI, and by whole or short name of the host; "": none */
+};
+
+static const char *temporary_folder(void)
 {
-    char path[REEVE_PATH_BYTES_MAX];
+    static const char *const names[] = {"TMPDIR", "TEMP", "TMP"}; /* as Open MPI asks for them */
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (getenv(names[i]) != NULL) return getenv(names[i]);
+    return "/tmp";
+}
+
+static void name_sessions(pid_t launcher, struct session_folders *s)
+{
+    char host[256];
+    const char *base = temporary_folder();
     unsigned user = (unsigned)geteuid();
-    int n = snprintf(path, sizeof(path), "%s/ompi.%s.%u/pid.%ld", base, host, user, (long)launcher); /* Open MPI 4 */
-    if (n > 0 && (size_t)n < sizeof(path)) (void)reeve_remove_tree(path, NULL);
-    n = snprintf(path, sizeof(path), "%s/prterun.%s.%ld.%u", base, host, (long)launcher, user); /* Open MPI 5 */
-    if (n > 0 && (size_t)n < sizeof(path)) (void)reeve_remove_tree(path, NULL);
+    memset(s, 0, sizeof(*s));
+    if (gethostname(host, sizeof(host)) != 0) return;
+    host[sizeof(host) - 1] = '\0';
+    for (int i = 0; i < 4; i += 2) {
+        char *v4 = s->path[i], *v5 = s->path[i + 1];
+        int n = snprintf(v4, sizeof(s->path[0]), "%s/ompi.%s.%u/pid.%ld", base, host, user, (long)launcher);
+        int m = snprintf(v5, sizeof(s->path[0]), "%s/prterun.%s.%ld.%u", base, host, (long)launcher, user);
+        if (n < 0 || (size_t)n >= sizeof(s->path[0])) v4[0] = '\0';
+        if (m < 0 || (size_t)m >= sizeof(s->path[0])) v5[0] = '\0';
+        host[strcspn(host, ".")] = '\0';
+    }
+}
+
+bool reeve_launch_session_exists(pid_t launcher)
+{
+    struct session_folders s;
+    name_sessions(launcher, &s);
+    for (int i = 0; i < 4; i++)
+        if (s.path[i][0] != '\0' && reeve_path_exists(s.path[i])) return true;
+    return false;
 }
 
 void reeve_launch_session_sweep(pid_t launcher)
 {
-    char host[256];
-    const char *base = getenv("TMPDIR");
-    if (gethostname(host, sizeof(host)) != 0) return;
-    host[sizeof(host) - 1] = '\0';
-    remove_session(base != NULL ? base : "/tmp", host, launcher);
-    host[strcspn(host, ".")] = '\0'; /* Open MPI takes the short name */
-    remove_session(base != NULL ? base : "/tmp", host, launcher);
+    struct session_folders s;
+    name_sessions(launcher, &s);
+    for (int i = 0; i < 4; i++)
+        if (s.path[i][0] != '\0') (void)reeve_remove_tree(s.path[i], NULL);
 }

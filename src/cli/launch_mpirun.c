@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -18,6 +19,7 @@
 #include "export/progress.h"
 
 #define ARGUMENTS_MAX 40
+#define NUMBERS_MAX 1000 /* process numbers that are tried for the launcher */
 
 /* `name` lies beside reeve; after `cmake --install` too. */
 static bool find_beside(const char *name, char *path, size_t path_bytes)
@@ -195,6 +197,41 @@ static _Noreturn void become_launcher(const struct arguments *a, pid_t parent, c
     _exit(REEVE_EXIT_UNAVAILABLE);
 }
 
+/* False: the child is on its way; true: it has ended, since what another one left stands where its own would be. */
+static bool was_in_the_way(pid_t child, int gate)
+{
+    char word;
+    ssize_t n;
+    do {
+        n = read(gate, &word, 1); /* nothing, as soon as the launcher has begun */
+    } while (n < 0 && errno == EINTR);
+    if (n == 1) (void)waitpid(child, NULL, 0);
+    return n == 1;
+}
+
+/* mpirun names a folder after its process number, and will not start if there is one. Whose it is cannot be told for
+ * certain, so it stays, and mpirun gets another number. */
+static pid_t fork_launcher(const struct arguments *a, const char *id, int words)
+{
+    pid_t parent = getpid(), child = -1;
+    bool again = true;
+    for (int tries = 0; again; tries++) {
+        int gate[2];
+        if (pipe2(gate, O_CLOEXEC) != 0) return -1;
+        child = fork();
+        if (child == 0) {
+            bool mpirun = words >= 0;
+            if (mpirun && tries < NUMBERS_MAX && reeve_launch_session_exists(getpid()))
+                _exit(write(gate[1], "", 1) != 1);
+            become_launcher(a, parent, id, words);
+        }
+        (void)close(gate[1]);
+        again = child > 0 && was_in_the_way(child, gate[0]);
+        (void)close(gate[0]);
+    }
+    return child;
+}
+
 pid_t reeve_launch_start(const struct reeve_launch *l, const struct reeve_placement *placement, const char *id,
                          int *words_fd)
 {
@@ -206,9 +243,7 @@ pid_t reeve_launch_start(const struct reeve_launch *l, const struct reeve_placem
         return -1;
     build_arguments(l, placement, rank_program, &a);
     if (placement->workers > 1 && pipe2(words, O_CLOEXEC) != 0) return -1;
-    pid_t parent = getpid();
-    pid_t child = fork();
-    if (child == 0) become_launcher(&a, parent, id, words[1]);
+    pid_t child = fork_launcher(&a, id, words[1]);
     int kept = errno;
     if (words[1] >= 0) (void)close(words[1]);
     if (child >= 0) *words_fd = words[0];

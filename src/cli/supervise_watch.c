@@ -287,7 +287,7 @@ static void clean_up(struct watch *w)
     reeve_launch_words_flush(&w->words, stderr);
     if (w->words_fd >= 0) (void)close(w->words_fd);
     reeve_launch_shared_sweep(w->id);
-    reeve_launch_session_sweep(w->child);
+    if (!w->alone) reeve_launch_session_sweep(w->child);
 }
 
 /* ---- how it ended ---- */

@@ -11,7 +11,7 @@ first=$(digest_of run-a)
 for worker in 1 2; do
     log=run-a/log/rank-0000$worker.log
     expect_equal "lines of $log" "$(wc -l <$log)" 2
-    expect_text $log " info worker $worker: begun: worker $worker of 2, process [0-9]+ on host $(hostname), workload gpt, 1 thread; reeve [0-9]"
+    expect_text $log " info worker $worker: begun: worker $worker of 2, process [0-9]+ on host $(uname -n), workload gpt, 1 thread; reeve [0-9]"
     expect_text $log " info worker $worker: ended after [0-9.]+ s, at step 40: 40 steps applied in [0-9.]+ s, [0-9]+ micro-batches"
 done
 told=$(sed -nE 's/.* ([0-9]+) micro-batches computed.*/\1/p' run-a/log/rank-0000[12].log | awk '{n += $1} END {print n}')
