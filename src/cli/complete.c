@@ -29,8 +29,8 @@ void reeve_complete_say(const struct reeve_prepared *p)
     }
     if (done == asked) (void)printf("%s is complete: all %" PRIu64 " steps are done", p->run_dir, done);
     else
-        (void)printf("%s is complete: it has done %" PRIu64 " steps, and train.steps asks for no more than %" PRIu64,
-                     p->run_dir, done, asked);
+        (void)printf("%s is complete: it has done %" PRIu64 " steps (train.steps asks for %" PRIu64 ")", p->run_dir,
+                     done, asked);
     say_loss(p);
     (void)printf(".\nTo go on, raise train.steps beyond %" PRIu64 " (--set train.steps=N); to start anew, choose "
                  "another --run-dir.\n",

@@ -64,7 +64,8 @@ static void print_progress(const struct reeve_inspected *i)
     char a[32], b[32], hex[REEVE_DIGEST_HEX_BYTES], lost[REEVE_HISTORY_LOST_BYTES];
     uint64_t samples = h->step * i->job.train.global_batch, epoch_samples = reeve_plan_epoch_samples(i->plan);
     (void)printf("run          %s, job %s, id %016" PRIx64 "\n", i->run_dir, i->job.name, h->run_id);
-    (void)printf("step         %s of %s\n", reeve_cli_format_count(h->step, a),
+    (void)printf("step         %s%s%s\n", reeve_cli_format_count(h->step, a),
+                 h->step > i->job.train.steps ? ", and train.steps asks for " : " of ",
                  reeve_cli_format_count(i->job.train.steps, b));
     (void)printf("samples      %s, epoch %" PRIu64 " (an epoch has %s)\n", reeve_cli_format_count(samples, a),
                  samples / epoch_samples, reeve_cli_format_count(epoch_samples, b));

@@ -142,6 +142,9 @@ static const struct {
     {"ode configuration", REEVE_JOB_DEVICE,
      "`sinfo -o '%P %D %c %G'` lists nodes, cores and GPUs; a node needs tasks-per-node x resources.threads + 1 cores"},
     {"ode count", REEVE_JOB_DEVICE, "`sinfo -s` lists how many nodes there are; ask for fewer with --nodes"},
+    {"configuration source", REEVE_JOB_DEVICE,
+     "this machine belongs to no cluster: submit where one is, or say where its slurm.conf lies (export "
+     "SLURM_CONF=...)"},
     {"contact", REEVE_JOB_DEVICE, "the controller does not answer: try again later"},
 };
 

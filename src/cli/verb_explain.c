@@ -19,7 +19,7 @@
 struct telling {
     uint32_t task;
     json_t *list; /* NULL: as text */
-    uint64_t opened;
+    uint64_t opened, told;
 };
 
 static bool is_of_task(const struct reeve_event *ev, uint32_t task)
@@ -79,6 +79,7 @@ static reeve_status tell(void *arg, const struct reeve_event *ev, struct reeve_e
     if (ev->kind == REEVE_EVENT_RUN_OPENED && t->opened++ > 0 && t->list == NULL)
         (void)printf("  record %-10" PRIu64 "  %-20s  the run was started again\n", ev->lsn, "-");
     if (!is_of_task(ev, t->task)) return REEVE_OK;
+    t->told++;
     if (t->list != NULL) tell_json(t->list, ev);
     else tell_text(ev);
     return REEVE_OK;
@@ -173,7 +174,9 @@ static int explain(const struct reeve_listed *l, uint32_t task, bool json)
     (void)printf("command    %s\n", reeve_task_list_command(l->tasks, task));
     print_waits(l, task);
     (void)printf("history\n");
-    return reeve_journal_replay(l->run_dir, tell, &t, &info, &err) == REEVE_OK ? REEVE_EXIT_DONE : reeve_cli_fail(&err);
+    if (reeve_journal_replay(l->run_dir, tell, &t, &info, &err) != REEVE_OK) return reeve_cli_fail(&err);
+    if (t.told == 0) (void)printf("  it was never given to a worker\n");
+    return REEVE_EXIT_DONE;
 }
 
 static int explain_main(const struct reeve_verb *verb, int argc, char **argv)

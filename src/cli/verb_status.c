@@ -29,7 +29,8 @@ struct run_state {
     bool owned;      /* somebody alive holds it */
     bool supervised; /* and a `reeve run` lives that starts it again */
     char owner[256], supervisor[256];
-    bool waits;        /* submitted, and never begun */
+    bool waits;        /* there is a batch script, and it never began */
+    bool submitted;    /* Slurm took it */
     bool stop, save;   /* the files are there: asked, and not yet done */
     const char *state; /* static: running, stopped, complete, died, ... */
     uint64_t job_id;   /* of its last batch job, where Slurm knows that; 0: none */
@@ -45,7 +46,7 @@ static bool has_ended(enum reeve_run_state state)
 static const char *judge(const struct run_state *s)
 {
     if (!s->owned && s->supervised) return "restarting";
-    if (!s->reported) return s->owned ? "starting" : s->waits ? "submitted" : "prepared";
+    if (!s->reported) return s->owned ? "starting" : s->waits && s->submitted ? "submitted" : "prepared";
     if (s->owned) return has_ended(s->report.state) ? "starting" : reeve_run_state_name(s->report.state);
     return has_ended(s->report.state) ? reeve_run_state_name(s->report.state) : "died";
 }
@@ -67,6 +68,7 @@ static reeve_status read_state(const char *run_dir, struct run_state *s, struct 
     s->stop = reeve_run_folder_has(run_dir, "STOP");
     s->save = reeve_run_folder_has(run_dir, "SAVE");
     s->waits = !reeve_run_folder_has(run_dir, "job.yaml");
+    s->submitted = reeve_run_folder_has(run_dir, "starts.jsonl");
     s->state = judge(s);
     return REEVE_OK;
 }
@@ -197,7 +199,7 @@ static void print_next(const struct run_state *s)
                 s->run_dir);
     } else if (strcmp(state, "complete") == 0) {
         (void)printf("to go on    raise train.steps, and run the same command again\n");
-    } else if (strcmp(state, "submitted") == 0) {
+    } else if (s->waits) {
         (void)printf("to begin    sbatch %s/submit/train.sbatch\n", s->run_dir);
     } else if (strcmp(state, "prepared") == 0) {
         (void)printf("to begin    run the command that prepared it again: reeve run JOB --run-dir %s\n", s->run_dir);
@@ -222,8 +224,8 @@ static void print_report(const struct reeve_status_report *r)
         if (*r->message != '\0') (void)printf("message     %s\n", r->message);
         return;
     }
-    (void)printf("step        %s of %s, epoch %" PRIu64 ", %" PRIu64 " samples\n", reeve_cli_format_count(r->step, a),
-                 reeve_cli_format_count(r->steps, b), r->epoch, r->samples);
+    (void)printf("step        %s%s%s, epoch %" PRIu64 ", %" PRIu64 " samples\n", reeve_cli_format_count(r->step, a),
+                 r->step > r->steps ? ", and train.steps asks for " : " of ", reeve_cli_format_count(r->steps, b), r->epoch, r->samples);
     if (isfinite(r->loss)) (void)printf("loss        %.4f nats per token\n", r->loss);
     if (isfinite(r->eval_loss)) (void)printf("held-out    %.4f after step %" PRIu64 "\n", r->eval_loss, r->eval_step);
     if (isfinite(r->tokens_per_s)) (void)printf("rate        %.0f tokens/s\n", r->tokens_per_s);

@@ -59,11 +59,11 @@ void reeve_tally_end(const struct reeve_tally *t, const struct reeve_prepared *p
 {
     double lasted_s = seconds(reeve_clock_now() - t->began_ns);
     if (p->tasks != NULL)
-        record("ended after %.1f s: %" PRIu64 " tasks done, %" PRIu64 " failed, %" PRIu64 " given back", lasted_s,
+        record("ended after %.2f s: %" PRIu64 " tasks done, %" PRIu64 " failed, %" PRIu64 " given back", lasted_s,
                t->done, t->failed, t->released);
     else
-        record("ended after %.1f s, at step %" PRIu64 ": %" PRIu64 " steps applied in %.1f s, %" PRIu64
-               " micro-batches computed in %.1f s, %" PRIu64 " failed",
+        record("ended after %.2f s, at step %" PRIu64 ": %" PRIu64 " steps applied in %.2f s, %" PRIu64
+               " micro-batches computed in %.2f s, %" PRIu64 " failed",
                lasted_s, t->last_step, t->applied, seconds(t->apply_ns), t->computed, seconds(t->compute_ns),
                t->failed);
 }

@@ -48,6 +48,7 @@ expect_exit 3 reeve run job.yaml -n 2 --run-dir run
 expect_text stdout "is complete: all 15 tasks have ended, 7 of them dead"
 expect_exit 0 reeve verify run
 expect_exit 0 reeve explain run behind_dead
+expect_text stdout "it was never given to a worker"
 expect_text stdout "behind_dead: is dead: one that it waits for is dead"
 expect_text stdout "after +fails .dead."
 expect_exit 0 reeve explain run second

@@ -33,7 +33,7 @@ expect_text run.out 'complete'
 expect_equal "digest after running a complete run again" "$(digest_of run-b)" "$first"
 # Asked for fewer steps than it has done: what is true, what to do, and what is on record stays.
 must_run 0 2 run-b --set train.steps=30
-expect_text run.out 'it has done 40 steps, and train.steps asks for no more than 30'
+expect_text run.out 'it has done 40 steps \(train.steps asks for 30\)'
 expect_text run.out 'raise train.steps beyond 40'
 expect_text run-b/job.yaml '^ *steps: 40 '
 

@@ -18,6 +18,15 @@ case " $* " in *" --jobs 17 "*) cat sacct.says ;; *) exit 1 ;; esac
 SCRIPT
 export PATH=$PWD/bin:$PATH
 
+# What Slurm has refused is not submitted; on a machine of no cluster that is said.
+play sbatch <<<'echo "sbatch: fatal: Could not establish a configuration source" >&2; exit 1'
+expect_exit 69 reeve submit job.yaml --run-dir refused
+expect_text stderr 'belongs to no cluster'
+expect_exit 0 reeve status refused
+expect_text stdout '^refused: prepared'
+expect_text stdout '^to begin +sbatch refused/submit/train.sbatch'
+play sbatch <<<'exit 1'
+
 echo 'NODE_FAIL|0:0|None|n[1-4]' >sacct.says
 expect_exit 0 reeve status run
 expect_text stdout '^slurm +job 17 NODE_FAIL on n\[1-4\], exit code 0$'
