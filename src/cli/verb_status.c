@@ -225,7 +225,8 @@ static void print_report(const struct reeve_status_report *r)
         return;
     }
     (void)printf("step        %s%s%s, epoch %" PRIu64 ", %" PRIu64 " samples\n", reeve_cli_format_count(r->step, a),
-                 r->step > r->steps ? ", and train.steps asks for " : " of ", reeve_cli_format_count(r->steps, b), r->epoch, r->samples);
+                 r->step > r->steps ? ", and train.steps asks for " : " of ", reeve_cli_format_count(r->steps, b),
+                 r->epoch, r->samples);
     if (isfinite(r->loss)) (void)printf("loss        %.4f nats per token\n", r->loss);
     if (isfinite(r->eval_loss)) (void)printf("held-out    %.4f after step %" PRIu64 "\n", r->eval_loss, r->eval_step);
     if (isfinite(r->tokens_per_s)) (void)printf("rate        %.0f tokens/s\n", r->tokens_per_s);
