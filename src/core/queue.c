@@ -201,7 +201,7 @@ reeve_status reeve_queue_release(reeve_queue *q, reeve_task_id task, reeve_worke
 reeve_status reeve_queue_renew(reeve_queue *q, reeve_task_id task, reeve_time_ns expires_at_ns)
 {
     if (task.v >= q->limits.tasks_max || q->tasks[task.v].state != REEVE_STATE_LEASED) return REEVE_TASK_STALE;
-    queue_set_timer(q, task.v, expires_at_ns);
+    queue_renew(q, task.v, expires_at_ns);
     return REEVE_OK;
 }
 
@@ -310,16 +310,18 @@ void reeve_queue_sweep_edges(reeve_queue *q)
 
 bool reeve_queue_due(const reeve_queue *q, reeve_time_ns now_ns, reeve_task_id *out)
 {
-    uint32_t first = reeve_rank_heap_first(&q->timers);
-    if (first == REEVE_RANK_NONE || q->tasks[first].due_ns > now_ns) return false;
+    uint32_t first;
+    reeve_time_ns due_ns;
+    if (!queue_timer_first(q, &first, &due_ns) || due_ns > now_ns) return false;
     *out = (reeve_task_id){first};
     return true;
 }
 
 reeve_time_ns reeve_queue_next_due(const reeve_queue *q)
 {
-    uint32_t first = reeve_rank_heap_first(&q->timers);
-    return first == REEVE_RANK_NONE ? INT64_MAX : q->tasks[first].due_ns;
+    uint32_t first;
+    reeve_time_ns due_ns;
+    return queue_timer_first(q, &first, &due_ns) ? due_ns : INT64_MAX;
 }
 
 const struct reeve_task *reeve_queue_task(const reeve_queue *q, reeve_task_id task)

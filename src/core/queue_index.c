@@ -8,6 +8,7 @@
 #include "base/pages.h"
 
 #define NONE REEVE_HEAP_NONE
+#define SIGN ((uint64_t)1 << 63) /* of a time: turned round, times are in the order of unsigned numbers */
 
 bool queue_ready_before(const void *tasks, uint32_t a, uint32_t b)
 {
@@ -33,15 +34,10 @@ static struct reeve_rank ready_rank(const struct reeve_task *t, uint32_t id)
 /* Earlier first; of those due at one moment, mostly the older. */
 static struct reeve_rank timer_rank(const struct reeve_task *t, uint32_t id)
 {
-    return (struct reeve_rank){.high = (uint64_t)t->due_ns ^ (uint64_t)1 << 63, .low = t->sequence << 32 | id};
+    return (struct reeve_rank){.high = (uint64_t)t->due_ns ^ SIGN, .low = t->sequence << 32 | id};
 }
 
 /* ---- ready tasks: for each priority a list of those that came in their order, a heap of the others ---- */
-
-static bool rank_before(struct reeve_rank a, struct reeve_rank b)
-{
-    return a.high < b.high || (a.high == b.high && a.low < b.low);
-}
 
 static uint32_t earlier(const reeve_queue *q, uint32_t a, uint32_t b)
 {
@@ -54,20 +50,26 @@ static uint32_t listed_first(const reeve_queue *q, uint32_t level)
     return level != READY_LEVEL_NONE ? q->levels.level[level].first : NONE;
 }
 
+static uint32_t heap_first(const struct reeve_rank_heap *h)
+{
+    struct reeve_rank rank;
+    return reeve_rank_heap_first(h, &rank) ? reeve_rank_item(rank) : NONE;
+}
+
 uint32_t queue_ready_first(const reeve_queue *q)
 {
-    return earlier(q, listed_first(q, ready_levels_first(&q->levels)), reeve_rank_heap_first(&q->ready));
+    return earlier(q, listed_first(q, ready_levels_first(&q->levels)), heap_first(&q->ready));
 }
 
 uint32_t queue_ready_second(const reeve_queue *q)
 {
     uint32_t level = ready_levels_first(&q->levels), listed = listed_first(q, level);
-    uint32_t first = earlier(q, listed, reeve_rank_heap_first(&q->ready));
+    uint32_t first = earlier(q, listed, heap_first(&q->ready));
     if (first == NONE) return NONE;
     if (first != listed) return earlier(q, listed, reeve_rank_heap_second(&q->ready));
     uint32_t next = q->tasks[first].next;
     if (next == NONE) next = listed_first(q, ready_levels_below(&q->levels, level));
-    return earlier(q, next, reeve_rank_heap_first(&q->ready));
+    return earlier(q, next, heap_first(&q->ready));
 }
 
 /* What is first now will be asked for next, and among a million tasks it is in no cache: fetch it meanwhile. */
@@ -77,6 +79,13 @@ static void fetch_task(const reeve_queue *q, uint32_t id)
     const char *task = (const char *)&q->tasks[id];
     __builtin_prefetch(task, 1);
     __builtin_prefetch(task + sizeof(q->tasks[0]) - 1, 1);
+}
+
+/* All that wakes next, some hundred tasks at once: one after the other, each would be waited for. */
+static void fetch_delayed(const reeve_queue *q)
+{
+    for (uint32_t i = 0; i < q->delays.near.count; i++)
+        fetch_task(q, reeve_rank_item(q->delays.near.ranks[i]));
 }
 
 static void enter_ready(reeve_queue *q, uint32_t id)
@@ -104,7 +113,7 @@ static void leave_ready(reeve_queue *q, uint32_t id)
     struct reeve_task *t = &q->tasks[id];
     if (q->places[id] != QUEUE_LISTED) {
         reeve_rank_heap_remove(&q->ready, id);
-        fetch_task(q, reeve_rank_heap_first(&q->ready));
+        fetch_task(q, heap_first(&q->ready));
         return;
     }
     uint32_t number = ready_levels_of(&q->levels, t->priority);
@@ -152,8 +161,8 @@ void queue_enter(reeve_queue *q, uint32_t id, enum reeve_task_state state)
         if (t->affinity != REEVE_AFFINITY_NONE)
             reeve_heap_insert(&q->group_ready[t->group], q->group_links, q->tasks, queue_ready_before, id);
     }
-    if (state == REEVE_STATE_DELAYED || state == REEVE_STATE_LEASED)
-        reeve_rank_heap_insert(&q->timers, timer_rank(t, id));
+    if (state == REEVE_STATE_DELAYED) reeve_rank_calendar_insert(&q->delays, timer_rank(t, id));
+    if (state == REEVE_STATE_LEASED) reeve_rank_heap_insert(&q->leases, timer_rank(t, id));
     if (state == REEVE_STATE_LEASED || state == REEVE_STATE_COMPUTED) hold(q, id);
 }
 
@@ -168,10 +177,8 @@ void queue_leave(reeve_queue *q, uint32_t id)
         if (t->affinity != REEVE_AFFINITY_NONE)
             reeve_heap_remove(&q->group_ready[t->group], q->group_links, q->tasks, queue_ready_before, id);
     }
-    if (t->state == REEVE_STATE_DELAYED || t->state == REEVE_STATE_LEASED) {
-        reeve_rank_heap_remove(&q->timers, id);
-        fetch_task(q, reeve_rank_heap_first(&q->timers));
-    }
+    if (t->state == REEVE_STATE_DELAYED && reeve_rank_calendar_remove(&q->delays, timer_rank(t, id))) fetch_delayed(q);
+    if (t->state == REEVE_STATE_LEASED) reeve_rank_heap_remove(&q->leases, id);
     if (t->state == REEVE_STATE_LEASED || t->state == REEVE_STATE_COMPUTED) unhold(q, id);
 }
 
@@ -182,13 +189,24 @@ void queue_move(reeve_queue *q, uint32_t id, enum reeve_task_state state)
     queue_enter(q, id, state);
 }
 
-void queue_set_timer(reeve_queue *q, uint32_t id, reeve_time_ns due_ns)
+void queue_renew(reeve_queue *q, uint32_t id, reeve_time_ns due_ns)
 {
     struct reeve_task *t = &q->tasks[id];
-    REEVE_ASSERT(t->state == REEVE_STATE_DELAYED || t->state == REEVE_STATE_LEASED);
-    reeve_rank_heap_remove(&q->timers, id);
+    REEVE_ASSERT(t->state == REEVE_STATE_LEASED);
+    reeve_rank_heap_remove(&q->leases, id);
     t->due_ns = due_ns;
-    reeve_rank_heap_insert(&q->timers, timer_rank(t, id));
+    reeve_rank_heap_insert(&q->leases, timer_rank(t, id));
+}
+
+bool queue_timer_first(const reeve_queue *q, uint32_t *id, reeve_time_ns *due_ns)
+{
+    struct reeve_rank first, lease;
+    bool delayed = reeve_rank_calendar_first(&q->delays, &first), leased = reeve_rank_heap_first(&q->leases, &lease);
+    if (!delayed && !leased) return false;
+    if (!delayed || (leased && reeve_rank_before(lease, first))) first = lease;
+    *id = reeve_rank_item(first);
+    *due_ns = (reeve_time_ns)(first.high ^ SIGN);
+    return true;
 }
 
 /* Freed slots are used again in the order of freeing, so that an old id stays unused for as long as possible. */
@@ -219,7 +237,8 @@ reeve_status reeve_queue_create(const struct reeve_queue_limits *limits, reeve_q
     q->held_count = calloc(workers, sizeof(*q->held_count));
     q->edges = calloc((size_t)limits->edges_max + 1, sizeof(*q->edges));
     bool heaps = reeve_rank_heap_init(&q->ready, limits->tasks_max, q->places) &&
-                 reeve_rank_heap_init(&q->timers, limits->tasks_max, q->places);
+                 reeve_rank_heap_init(&q->leases, limits->tasks_max, q->places) &&
+                 reeve_rank_calendar_init(&q->delays, limits->tasks_max, q->places);
     if (!heaps || !q->tasks || !q->places || !q->group_links || !q->edges_pending || !q->group_ready || !q->held_head ||
         !q->held_count || !q->edges) {
         reeve_queue_destroy(q);
@@ -251,7 +270,8 @@ void reeve_queue_destroy(reeve_queue *q)
     free(q->group_ready);
     reeve_pages_give_back(q->edges_pending, n, sizeof(*q->edges_pending));
     reeve_pages_give_back(q->group_links, n, sizeof(*q->group_links));
-    reeve_rank_heap_fini(&q->timers);
+    reeve_rank_calendar_fini(&q->delays);
+    reeve_rank_heap_fini(&q->leases);
     reeve_rank_heap_fini(&q->ready);
     reeve_pages_give_back(q->places, n, sizeof(*q->places));
     reeve_pages_give_back(q->tasks, n, sizeof(*q->tasks));
@@ -330,24 +350,34 @@ static uint32_t ready_list_size(const reeve_queue *q)
     return met == 0 ? n : UINT32_MAX;
 }
 
-static bool rank_heap_sound(const reeve_queue *q, const struct reeve_rank_heap *h,
-                            struct reeve_rank (*rank_of)(const struct reeve_task *t, uint32_t id))
+static bool is_rank(const reeve_queue *q, struct reeve_rank rank, enum reeve_task_state state,
+                    struct reeve_rank (*rank_of)(const struct reeve_task *t, uint32_t id))
 {
-    for (uint32_t i = 0; i < h->count; i++) {
-        struct reeve_rank rank = h->ranks[i], parent = h->ranks[i > 0 ? (i - 1) / 4 : 0];
-        uint32_t id = (uint32_t)rank.low;
-        if (id >= q->limits.tasks_max || q->places[id] != i) return false;
-        struct reeve_rank expected = rank_of(&q->tasks[id], id);
-        if (rank.high != expected.high || rank.low != expected.low) return false;
-        if (rank_before(rank, parent)) return false;
-    }
-    return true;
+    uint32_t id = reeve_rank_item(rank);
+    if (id >= q->limits.tasks_max || q->tasks[id].state != state) return false;
+    struct reeve_rank expected = rank_of(&q->tasks[id], id);
+    return rank.high == expected.high && rank.low == expected.low;
+}
+
+static bool is_ready_rank(const void *q, struct reeve_rank rank)
+{
+    return is_rank(q, rank, REEVE_STATE_READY, ready_rank);
+}
+
+static bool is_delay_rank(const void *q, struct reeve_rank rank)
+{
+    return is_rank(q, rank, REEVE_STATE_DELAYED, timer_rank);
+}
+
+static bool is_lease_rank(const void *q, struct reeve_rank rank)
+{
+    return is_rank(q, rank, REEVE_STATE_LEASED, timer_rank);
 }
 
 const char *reeve_queue_check(const reeve_queue *q)
 {
     uint32_t counts[REEVE_TASK_KINDS][REEVE_STATE_STATES] = {{0}};
-    uint32_t soft_or_none = 0, grouped = 0, timed = 0, held = 0;
+    uint32_t soft_or_none = 0, grouped = 0, held = 0;
     for (uint32_t i = 0; i < q->limits.tasks_max; i++) {
         const struct reeve_task *t = &q->tasks[i];
         if (t->state == REEVE_STATE_FREE) continue;
@@ -361,7 +391,6 @@ const char *reeve_queue_check(const reeve_queue *q)
             grouped += t->affinity != REEVE_AFFINITY_NONE;
             if (t->waits_for != 0) return "ready while it waits";
         }
-        timed += t->state == REEVE_STATE_DELAYED || t->state == REEVE_STATE_LEASED;
         held += holding;
     }
     if (memcmp(counts, q->counts, sizeof(counts)) != 0) return "counts differ from the tasks";
@@ -373,9 +402,12 @@ const char *reeve_queue_check(const reeve_queue *q)
     }
     uint32_t ready_listed = ready_list_size(q);
     if (ready_listed == UINT32_MAX) return "ready list";
-    if (q->ready.count + ready_listed != soft_or_none || !rank_heap_sound(q, &q->ready, ready_rank))
+    if (q->ready.count + ready_listed != soft_or_none || !reeve_rank_heap_check(&q->ready, q, is_ready_rank))
         return "ready heap";
-    if (q->timers.count != timed || !rank_heap_sound(q, &q->timers, timer_rank)) return "timer heap";
+    if (q->delays.count != q->totals[REEVE_STATE_DELAYED] || !reeve_rank_calendar_check(&q->delays, q, is_delay_rank))
+        return "calendar of delays";
+    if (q->leases.count != q->totals[REEVE_STATE_LEASED] || !reeve_rank_heap_check(&q->leases, q, is_lease_rank))
+        return "heap of leases";
     uint32_t in_groups = 0, in_lists = 0;
     for (uint32_t g = 0; g < q->limits.workers_max + 1 + q->limits.nodes_max + 1; g++) {
         uint32_t listed = list_size(q, &q->group_ready[g]), melded = heap_size(q, &q->group_ready[g]);

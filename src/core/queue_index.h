@@ -1,14 +1,15 @@
 /* Private to the queue: which index holds a task in which state. Every change of state goes through leave and enter.
  *
  *   READY     in `ready` or its priority's list (unless its affinity is hard), and in its group's heap (if it has one)
- *   DELAYED   in `timers`
- *   LEASED    in `timers`, and in the list of its holder
+ *   DELAYED   in `delays`
+ *   LEASED    in `leases`, and in the list of its holder
  *   COMPUTED  in the list of its holder */
 #ifndef REEVE_CORE_QUEUE_INDEX_H
 #define REEVE_CORE_QUEUE_INDEX_H
 
 #include "core/heap.h"
 #include "core/queue.h"
+#include "core/rank_calendar.h"
 #include "core/rank_heap.h"
 #include "core/ready_levels.h"
 
@@ -22,10 +23,12 @@ struct queue_edge {
 
 struct reeve_queue {
     struct reeve_queue_limits limits;
-    struct reeve_task *tasks;             /* (tasks_max,) owned */
-    struct reeve_rank_heap ready, timers; /* no task is in both */
-    struct ready_levels levels;          /* lists of tasks that became ready in their order: most do, and need no heap */
-    uint32_t *places;                    /* (tasks_max,) owned; in ready or in timers, or QUEUE_LISTED */
+    struct reeve_task *tasks;          /* (tasks_max,) owned */
+    struct ready_levels levels;        /* lists of tasks that became ready in their order: most do, and need no heap */
+    struct reeve_rank_heap ready;      /* those that did not */
+    struct reeve_rank_calendar delays; /* by the time that they are due */
+    struct reeve_rank_heap leases;     /* by the time that they lapse */
+    uint32_t *places; /* (tasks_max,) owned; in ready, delays or leases: a task is in one; or QUEUE_LISTED */
     struct reeve_heap_link *group_links; /* (tasks_max,) owned */
     struct reeve_heap *group_ready;      /* (workers_max + 1 + nodes_max + 1,) owned */
     uint32_t *held_head, *held_count;    /* (workers_max + 1,) owned */
@@ -45,8 +48,10 @@ void queue_leave(reeve_queue *q, uint32_t id);     /* out of all indices; state 
 void queue_enter(reeve_queue *q, uint32_t id, enum reeve_task_state state); /* into those of `state` */
 void queue_move(reeve_queue *q, uint32_t id,
                 enum reeve_task_state state); /* leave and enter; holder is kept by LEASED, COMPUTED */
-/* Due at another time; in its holder's list it stays where it is, for a replay, which knows of no renewals, has it there. */
-void queue_set_timer(reeve_queue *q, uint32_t id, reeve_time_ns due_ns);
+/* A lease lapses at another time; in its holder's list it stays where it is, for a replay, which knows of no renewals, has
+ * it there. */
+void queue_renew(reeve_queue *q, uint32_t id, reeve_time_ns due_ns);
+bool queue_timer_first(const reeve_queue *q, uint32_t *id, reeve_time_ns *due_ns); /* false: there is none */
 void queue_free_slot(reeve_queue *q, uint32_t id);
 
 #endif

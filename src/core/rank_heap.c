@@ -10,20 +10,10 @@
 #define LINE_BYTES 64u
 _Static_assert(CHILDREN * sizeof(struct reeve_rank) == LINE_BYTES, "the children of a node fill a cache line");
 
-static bool is_before(struct reeve_rank a, struct reeve_rank b)
-{
-    return ((unsigned __int128)a.high << 64 | a.low) < ((unsigned __int128)b.high << 64 | b.low);
-}
-
-static uint32_t item_of(struct reeve_rank rank)
-{
-    return (uint32_t)rank.low;
-}
-
 static void put(struct reeve_rank_heap *h, uint32_t at, struct reeve_rank rank)
 {
     h->ranks[at] = rank;
-    h->places[item_of(rank)] = at;
+    h->places[reeve_rank_item(rank)] = at;
 }
 
 /* The root ends a cache line, so that its first child begins one. */
@@ -52,7 +42,7 @@ static void sift_up(struct reeve_rank_heap *h, uint32_t at, struct reeve_rank ra
 {
     while (at > 0) {
         uint32_t parent = (at - 1) / CHILDREN;
-        if (!is_before(rank, h->ranks[parent])) break;
+        if (!reeve_rank_before(rank, h->ranks[parent])) break;
         put(h, at, h->ranks[parent]);
         at = parent;
     }
@@ -64,13 +54,13 @@ static uint32_t first_child(const struct reeve_rank_heap *h, uint32_t child)
 {
     const struct reeve_rank *c = &h->ranks[child];
     if (h->count - child >= CHILDREN) { /* no branch depends on the ranks: they are as good as random */
-        uint32_t left = is_before(c[1], c[0]);
-        uint32_t right = 2 + is_before(c[3], c[2]);
-        return child + (is_before(c[right], c[left]) ? right : left);
+        uint32_t left = reeve_rank_before(c[1], c[0]);
+        uint32_t right = 2 + reeve_rank_before(c[3], c[2]);
+        return child + (reeve_rank_before(c[right], c[left]) ? right : left);
     }
     uint32_t best = 0;
     for (uint32_t i = 1; i < h->count - child; i++)
-        if (is_before(c[i], c[best])) best = i;
+        if (reeve_rank_before(c[i], c[best])) best = i;
     return child + best;
 }
 
@@ -82,7 +72,7 @@ static void sift_down(struct reeve_rank_heap *h, uint32_t at, struct reeve_rank 
         for (uint32_t i = 0; i < CHILDREN; i++)
             __builtin_prefetch(next + CHILDREN * i);
         child = first_child(h, child);
-        if (!is_before(h->ranks[child], rank)) break;
+        if (!reeve_rank_before(h->ranks[child], rank)) break;
         put(h, at, h->ranks[child]);
         at = child;
     }
@@ -97,19 +87,30 @@ void reeve_rank_heap_insert(struct reeve_rank_heap *h, struct reeve_rank rank)
 void reeve_rank_heap_remove(struct reeve_rank_heap *h, uint32_t item)
 {
     uint32_t at = h->places[item];
-    REEVE_ASSERT(at < h->count && item_of(h->ranks[at]) == item);
+    REEVE_ASSERT(at < h->count && reeve_rank_item(h->ranks[at]) == item);
     struct reeve_rank last = h->ranks[--h->count];
     if (at == h->count) return;
-    if (at > 0 && is_before(last, h->ranks[(at - 1) / CHILDREN])) sift_up(h, at, last);
+    if (at > 0 && reeve_rank_before(last, h->ranks[(at - 1) / CHILDREN])) sift_up(h, at, last);
     else sift_down(h, at, last);
 }
 
-uint32_t reeve_rank_heap_first(const struct reeve_rank_heap *h)
+bool reeve_rank_heap_first(const struct reeve_rank_heap *h, struct reeve_rank *out)
 {
-    return h->count > 0 ? item_of(h->ranks[0]) : REEVE_RANK_NONE;
+    if (h->count > 0) *out = h->ranks[0];
+    return h->count > 0;
 }
 
 uint32_t reeve_rank_heap_second(const struct reeve_rank_heap *h)
 {
-    return h->count > 1 ? item_of(h->ranks[first_child(h, 1)]) : REEVE_RANK_NONE;
+    return h->count > 1 ? reeve_rank_item(h->ranks[first_child(h, 1)]) : REEVE_RANK_NONE;
+}
+
+bool reeve_rank_heap_check(const struct reeve_rank_heap *h, const void *context,
+                           bool (*right)(const void *context, struct reeve_rank rank))
+{
+    for (uint32_t i = 0; i < h->count; i++) {
+        if (!right(context, h->ranks[i]) || h->places[reeve_rank_item(h->ranks[i])] != i) return false;
+        if (i > 0 && !reeve_rank_before(h->ranks[(i - 1) / CHILDREN], h->ranks[i])) return false;
+    }
+    return true;
 }

@@ -5,15 +5,7 @@
 #ifndef REEVE_CORE_RANK_HEAP_H
 #define REEVE_CORE_RANK_HEAP_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#define REEVE_RANK_NONE UINT32_MAX /* no item */
-
-/* Lower comes first: `high`, then `low`. The item's number is the last 32 bits, so no two ranks are equal. */
-struct reeve_rank {
-    uint64_t high, low;
-};
+#include "core/rank.h"
 
 struct reeve_rank_heap {
     struct reeve_rank *ranks; /* (items_max,) in heap order; into `memory`, the children of a node on one cache line */
@@ -27,8 +19,12 @@ bool reeve_rank_heap_init(struct reeve_rank_heap *h, uint32_t items_max, uint32_
 void reeve_rank_heap_fini(struct reeve_rank_heap *h);
 
 void reeve_rank_heap_insert(struct reeve_rank_heap *h, struct reeve_rank rank);
-void reeve_rank_heap_remove(struct reeve_rank_heap *h, uint32_t item); /* it is in h (asserted) */
-uint32_t reeve_rank_heap_first(const struct reeve_rank_heap *h);       /* RANK_NONE: empty */
-uint32_t reeve_rank_heap_second(const struct reeve_rank_heap *h);      /* the one after it; RANK_NONE: there is none */
+void reeve_rank_heap_remove(struct reeve_rank_heap *h, uint32_t item);               /* it is in h (asserted) */
+bool reeve_rank_heap_first(const struct reeve_rank_heap *h, struct reeve_rank *out); /* false: it is empty */
+uint32_t reeve_rank_heap_second(const struct reeve_rank_heap *h); /* the item after it; RANK_NONE: there is none */
+
+/* Proves the invariants by looking at everything, and asks `right` for each rank. False: something is wrong. */
+bool reeve_rank_heap_check(const struct reeve_rank_heap *h, const void *context,
+                           bool (*right)(const void *context, struct reeve_rank rank));
 
 #endif

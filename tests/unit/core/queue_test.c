@@ -283,8 +283,25 @@ static uint32_t naive_pick(const reeve_queue *q, uint32_t worker, uint32_t node)
     return best_id;
 }
 
+/* And that of queue_due: the earliest time, and of those the older task. */
+static uint32_t naive_due(const reeve_queue *q)
+{
+    const struct reeve_task *best = NULL;
+    uint32_t best_id = UINT32_MAX;
+    for (uint32_t i = 0; i < reeve_queue_capacity(q); i++) {
+        const struct reeve_task *t = reeve_queue_task(q, (reeve_task_id){i});
+        if (t == NULL || (t->state != REEVE_STATE_DELAYED && t->state != REEVE_STATE_LEASED)) continue;
+        if (best != NULL && t->due_ns > best->due_ns) continue;
+        if (best != NULL && t->due_ns == best->due_ns && t->sequence > best->sequence) continue;
+        best = t;
+        best_id = i;
+    }
+    return best_id;
+}
+
 static void queue_picks_what_a_search_through_all_tasks_finds(void **state)
-{ /* Method: a random walk; after each transition every worker picks both ways. Nobody avoids a task: that is bounded. */
+{ /* Method: a random walk; after each transition every worker picks both ways. Nobody avoids a task: that is bounded. The
+   * next task that is due likewise. */
     (void)state;
     uint64_t seed = (uint64_t)time(NULL);
     print_message("seed %llu\n", (unsigned long long)seed);
@@ -297,6 +314,10 @@ static void queue_picks_what_a_search_through_all_tasks_finds(void **state)
             assert_int_equal(id.v, naive_pick(q, worker, worker % 4));
             assert_int_equal(st, id.v == UINT32_MAX ? REEVE_TASK_NONE_READY : REEVE_OK);
         }
+        reeve_task_id due = {UINT32_MAX};
+        bool any = reeve_queue_due(q, INT64_MAX, &due);
+        assert_int_equal(due.v, naive_due(q));
+        if (any) assert_int_equal(reeve_queue_next_due(q), reeve_queue_task(q, due)->due_ns);
     }
     reeve_queue_destroy(q);
 }
