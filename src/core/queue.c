@@ -130,8 +130,9 @@ reeve_status reeve_queue_compute(reeve_queue *q, reeve_task_id task, reeve_worke
     return REEVE_OK;
 }
 
-/* Give their turn to the tasks that waited for `id`, which ended with or without success. */
-static void release_dependents(reeve_queue *q, uint32_t id, bool success)
+/* Give their turn to the tasks that waited for `id`, which ended with or without success. Those that are dead by it, whose
+ * dependents have yet to be told, are put in front of `dead`, linked by `next`: a dead task is in no other list. */
+static void release_dependents(reeve_queue *q, uint32_t id, bool success, uint32_t *dead)
 {
     uint32_t e = q->tasks[id].first_edge;
     q->tasks[id].first_edge = REEVE_HEAP_NONE;
@@ -145,8 +146,8 @@ static void release_dependents(reeve_queue *q, uint32_t id, bool success)
         if (!success && !edge.any) {
             t->waits_for = REEVE_HEAP_NONE;
             queue_move(q, edge.task, REEVE_STATE_DEAD);
-            /* A chain of any length: its dependents are appended to the work, not recursed into. */
-            q->edges_pending[q->pending_count++] = edge.task;
+            t->next = *dead;
+            *dead = edge.task;
             continue;
         }
         if (--t->waits_for == 0) queue_move(q, edge.task, t->due_ns > 0 ? REEVE_STATE_DELAYED : REEVE_STATE_READY);
@@ -155,11 +156,15 @@ static void release_dependents(reeve_queue *q, uint32_t id, bool success)
 
 static void end_task(reeve_queue *q, uint32_t id, enum reeve_task_state state)
 {
+    uint32_t dead = REEVE_HEAP_NONE;
     queue_move(q, id, state);
-    q->pending_count = 0;
-    release_dependents(q, id, state == REEVE_STATE_DONE);
-    while (q->pending_count > 0)
-        release_dependents(q, q->edges_pending[--q->pending_count], false);
+    release_dependents(q, id, state == REEVE_STATE_DONE, &dead);
+    while (dead != REEVE_HEAP_NONE) { /* a chain of any length: it is not recursed into */
+        uint32_t next = dead;
+        dead = q->tasks[next].next;
+        q->tasks[next].next = REEVE_HEAP_NONE;
+        release_dependents(q, next, false, &dead);
+    }
 }
 
 reeve_status reeve_queue_done(reeve_queue *q, reeve_task_id task, reeve_worker_id worker, uint32_t attempt)

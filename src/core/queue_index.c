@@ -231,7 +231,6 @@ reeve_status reeve_queue_create(const struct reeve_queue_limits *limits, reeve_q
     q->tasks = reeve_pages_take(n, sizeof(*q->tasks));
     q->places = reeve_pages_take(n, sizeof(*q->places));
     q->group_links = reeve_pages_take(n, sizeof(*q->group_links));
-    q->edges_pending = reeve_pages_take(n, sizeof(*q->edges_pending));
     q->group_ready = calloc(groups, sizeof(*q->group_ready));
     q->held_head = calloc(workers, sizeof(*q->held_head));
     q->held_count = calloc(workers, sizeof(*q->held_count));
@@ -239,8 +238,8 @@ reeve_status reeve_queue_create(const struct reeve_queue_limits *limits, reeve_q
     bool heaps = reeve_rank_heap_init(&q->ready, limits->tasks_max, q->places) &&
                  reeve_rank_heap_init(&q->leases, limits->tasks_max, q->places) &&
                  reeve_rank_calendar_init(&q->delays, limits->tasks_max, q->places);
-    if (!heaps || !q->tasks || !q->places || !q->group_links || !q->edges_pending || !q->group_ready || !q->held_head ||
-        !q->held_count || !q->edges) {
+    if (!heaps || !q->tasks || !q->places || !q->group_links || !q->group_ready || !q->held_head || !q->held_count ||
+        !q->edges) {
         reeve_queue_destroy(q);
         return reeve_fail(err, REEVE_JOB_NO_MEMORY, "queue of %zu tasks: out of memory", n);
     }
@@ -268,7 +267,6 @@ void reeve_queue_destroy(reeve_queue *q)
     free(q->held_count);
     free(q->held_head);
     free(q->group_ready);
-    reeve_pages_give_back(q->edges_pending, n, sizeof(*q->edges_pending));
     reeve_pages_give_back(q->group_links, n, sizeof(*q->group_links));
     reeve_rank_calendar_fini(&q->delays);
     reeve_rank_heap_fini(&q->leases);

@@ -33,8 +33,6 @@ struct reeve_queue {
     struct reeve_heap *group_ready;      /* (workers_max + 1 + nodes_max + 1,) owned */
     uint32_t *held_head, *held_count;    /* (workers_max + 1,) owned */
     struct queue_edge *edges;            /* (edges_max,) owned */
-    uint32_t *edges_pending;             /* (tasks_max,) owned; work list of end_task */
-    uint32_t pending_count;
     uint32_t free_head, free_tail, free_edge;
     uint64_t next_sequence;
     uint32_t counts[REEVE_TASK_KINDS][REEVE_STATE_STATES];
