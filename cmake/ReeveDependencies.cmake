@@ -3,6 +3,7 @@
 
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
+include(CheckCSourceCompiles)
 
 # A missing library should say which package to install, not which CMake variable is empty.
 function(reeve_require found what package)
@@ -51,6 +52,12 @@ pkg_check_modules(JANSSON IMPORTED_TARGET jansson)
 reeve_require("${JANSSON_FOUND}" "jansson" "libjansson-dev")
 pkg_check_modules(XXHASH IMPORTED_TARGET libxxhash)
 reeve_require("${XXHASH_FOUND}" "xxHash" "libxxhash-dev")
+# As built for a distribution its plain functions use SSE2 alone; those that choose by processor are in few other builds.
+set(CMAKE_REQUIRED_LIBRARIES PkgConfig::XXHASH)
+check_c_source_compiles("#include <xxhash.h>
+#include <xxh_x86dispatch.h>
+int main(void) { return (int)XXH3_64bits(\"\", 0); }" REEVE_XXHASH_DISPATCH)
+unset(CMAKE_REQUIRED_LIBRARIES)
 pkg_check_modules(YAML IMPORTED_TARGET yaml-0.1)
 reeve_require("${YAML_FOUND}" "libyaml" "libyaml-dev")
 if(REEVE_TESTS)

@@ -30,7 +30,7 @@ declare -A owner_of=(
     [hdf5.h]="store" [H5public.h]="store"
     [cblas.h]="model"
     [yaml.h]="config"
-    [xxhash.h]="base"
+    [xxhash.h]="base" [xxh_x86dispatch.h]="base"
 )
 
 # All that core may take from the system: headers of ISO C without a file, a clock, a thread or an environment behind them.
