@@ -157,7 +157,7 @@ reeve_status reeve_index_create(struct reeve_checkpoint *c, struct reeve_error *
         memcpy((uint8_t *)image + tables[0].offset, &seal, sizeof(seal));
         c->digest = reeve_digest_of(image, bytes);
         c->file_bytes = bytes;
-        st = reeve_disk_create(c->path, image, bytes, err);
+        st = reeve_disk_create_unnamed(c->path, image, bytes, err);
     }
     free(image);
     return st;

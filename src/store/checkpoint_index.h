@@ -30,7 +30,7 @@ struct reeve_checkpoint {
     size_t queue_bytes;
 };
 
-/* Write c as c->path, durably; sets c->digest and c->file_bytes. STORE_CREATE | STORE_WRITE | JOB_NO_MEMORY. */
+/* Write c as c->path, durably once its folder is synced; sets c->digest and c->file_bytes. STORE_CREATE | STORE_WRITE | JOB_NO_MEMORY. */
 reeve_status reeve_index_create(struct reeve_checkpoint *c, struct reeve_error *err);
 
 /* Read c->path into c, whose dir and path are set. expect_digest64 as in reeve_checkpoint_open(). On error the tables

@@ -21,6 +21,9 @@ reeve_status reeve_disk_sync(int fd, const char *path, struct reeve_error *err);
  * away that the sync will report. */
 void reeve_disk_begin_sync(int fd, uint64_t offset, uint64_t bytes);
 
+/* A new file, its whole content on the disk when this returns OK. Its name is there once its folder was synced. Never
+ * replaces a file. */
+reeve_status reeve_disk_create_unnamed(const char *path, const void *bytes, size_t n, struct reeve_error *err);
 /* A new file that has its whole content and its name on the disk when this returns OK: temporary name beside it, fsync,
  * rename, fsync of the folder. Never replaces a file: STORE_CREATE. */
 reeve_status reeve_disk_create(const char *path, const void *bytes, size_t n, struct reeve_error *err);
