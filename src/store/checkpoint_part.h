@@ -78,7 +78,11 @@ static inline uint64_t reeve_block_count(uint64_t bytes)
     return bytes / REEVE_CHECKPOINT_BLOCK_BYTES + (bytes % REEVE_CHECKPOINT_BLOCK_BYTES != 0);
 }
 
-/* Pieces in which tensors are written and read: whole blocks. */
-#define REEVE_CHECKPOINT_PIECE_BYTES ((uint64_t)16 * REEVE_CHECKPOINT_BLOCK_BYTES)
+/* Bytes of the block that begins at byte `at` of a tensor of `bytes`. Tensors are written and read a block at a time: it is
+ * digested while it is in the processor's cache, where the copy from or to the kernel finds it or has left it. */
+static inline size_t reeve_block_bytes(uint64_t bytes, uint64_t at)
+{
+    return (size_t)(bytes - at < REEVE_CHECKPOINT_BLOCK_BYTES ? bytes - at : REEVE_CHECKPOINT_BLOCK_BYTES);
+}
 
 #endif

@@ -109,21 +109,17 @@ static reeve_status open_part(struct part_files *f, uint32_t part, char path[REE
                       (unsigned long long)f->c->parts[part].file_bytes);
 }
 
-/* Check the blocks of a piece that starts at byte `at` of the tensor. */
-static reeve_status check_blocks(const struct reeve_checkpoint *c, const struct reeve_tensor_row *row,
-                                 const uint8_t *piece, uint64_t at, uint64_t bytes, const char *path,
-                                 struct reeve_error *err)
+/* Read and check the block that begins at byte `at` of the tensor. */
+static reeve_status read_block(const struct reeve_checkpoint *c, const struct reeve_tensor_row *row, int fd,
+                               const char *path, uint64_t at, uint8_t *to, struct reeve_error *err)
 {
-    const uint64_t *expected = c->blocks + row->first_block + at / REEVE_CHECKPOINT_BLOCK_BYTES;
-    for (uint64_t done = 0; done < bytes; done += REEVE_CHECKPOINT_BLOCK_BYTES, expected++) {
-        uint64_t n = bytes - done < REEVE_CHECKPOINT_BLOCK_BYTES ? bytes - done : REEVE_CHECKPOINT_BLOCK_BYTES;
-        if (reeve_digest64(piece + done, (size_t)n, 0) == *expected) continue;
-        return reeve_fail(
-            err, REEVE_STORE_CORRUPT, "%s: tensor %s is damaged in its block %llu (bytes %llu to %llu of the file)",
-            path, row->name, (unsigned long long)((at + done) / REEVE_CHECKPOINT_BLOCK_BYTES),
-            (unsigned long long)(row->file_offset + at + done), (unsigned long long)(row->file_offset + at + done + n));
-    }
-    return REEVE_OK;
+    size_t n = reeve_block_bytes(row->bytes, at);
+    uint64_t offset = row->file_offset + at, number = at / REEVE_CHECKPOINT_BLOCK_BYTES;
+    reeve_status st = reeve_pread_all(fd, to, n, offset, path, err);
+    if (st != REEVE_OK || reeve_digest64(to, n, 0) == c->blocks[row->first_block + number]) return st;
+    return reeve_fail(err, REEVE_STORE_CORRUPT,
+                      "%s: tensor %s is damaged in its block %llu (bytes %llu to %llu of the file)", path, row->name,
+                      (unsigned long long)number, (unsigned long long)offset, (unsigned long long)(offset + n));
 }
 
 static reeve_status read_tensor(struct part_files *f, const struct reeve_tensor_row *row, uint8_t *to,
@@ -131,11 +127,8 @@ static reeve_status read_tensor(struct part_files *f, const struct reeve_tensor_
 {
     char path[REEVE_PATH_BYTES_MAX];
     reeve_status st = open_part(f, row->part, path, err);
-    for (uint64_t at = 0; at < row->bytes && st == REEVE_OK; at += REEVE_CHECKPOINT_PIECE_BYTES) {
-        uint64_t n = row->bytes - at < REEVE_CHECKPOINT_PIECE_BYTES ? row->bytes - at : REEVE_CHECKPOINT_PIECE_BYTES;
-        st = reeve_pread_all(f->fd[row->part], to + at, (size_t)n, row->file_offset + at, path, err);
-        if (st == REEVE_OK) st = check_blocks(f->c, row, to + at, at, n, path, err);
-    }
+    for (uint64_t at = 0; at < row->bytes && st == REEVE_OK; at += REEVE_CHECKPOINT_BLOCK_BYTES)
+        st = read_block(f->c, row, f->fd[row->part], path, at, to + at, err);
     return st;
 }
 
@@ -219,18 +212,15 @@ static bool part_agrees(const reeve_checkpoint *c, const struct reeve_part_file 
 }
 
 static reeve_status verify_tensor(const reeve_checkpoint *c, const struct reeve_part_file *p,
-                                  const struct reeve_tensor_row *row, uint8_t *piece, struct reeve_error *err)
+                                  const struct reeve_tensor_row *row, uint8_t *block, struct reeve_error *err)
 {
     reeve_status st = REEVE_OK;
-    for (uint64_t at = 0; at < row->bytes && st == REEVE_OK; at += REEVE_CHECKPOINT_PIECE_BYTES) {
-        uint64_t n = row->bytes - at < REEVE_CHECKPOINT_PIECE_BYTES ? row->bytes - at : REEVE_CHECKPOINT_PIECE_BYTES;
-        st = reeve_pread_all(reeve_h5_fd(p->h5), piece, (size_t)n, row->file_offset + at, p->path, err);
-        if (st == REEVE_OK) st = check_blocks(c, row, piece, at, n, p->path, err);
-    }
+    for (uint64_t at = 0; at < row->bytes && st == REEVE_OK; at += REEVE_CHECKPOINT_BLOCK_BYTES)
+        st = read_block(c, row, reeve_h5_fd(p->h5), p->path, at, block, err);
     return st;
 }
 
-static reeve_status verify_part(const reeve_checkpoint *c, uint32_t part, uint8_t *piece, uint32_t *tensors,
+static reeve_status verify_part(const reeve_checkpoint *c, uint32_t part, uint8_t *block, uint32_t *tensors,
                                 struct reeve_error *err)
 {
     struct reeve_part_file p;
@@ -240,33 +230,24 @@ static reeve_status verify_part(const reeve_checkpoint *c, uint32_t part, uint8_
         st =
             reeve_fail(err, REEVE_STORE_CORRUPT, "%s: is whole, but not the file that the index was made over", p.path);
     for (uint32_t i = 0; i < c->row_count && st == REEVE_OK; i++)
-        if (c->rows[i].part == part) st = verify_tensor(c, &p, &c->rows[i], piece, err);
+        if (c->rows[i].part == part) st = verify_tensor(c, &p, &c->rows[i], block, err);
     *tensors += p.row_count;
     reeve_part_close(&p);
     return st;
-}
-
-/* Memory for the longest piece that verify reads: at least a byte. */
-static uint8_t *allocate_piece(const reeve_checkpoint *c)
-{
-    uint64_t bytes = 1;
-    for (uint32_t i = 0; i < c->row_count; i++)
-        if (c->rows[i].bytes > bytes) bytes = c->rows[i].bytes;
-    return malloc((size_t)(bytes < REEVE_CHECKPOINT_PIECE_BYTES ? bytes : REEVE_CHECKPOINT_PIECE_BYTES));
 }
 
 reeve_status reeve_checkpoint_verify(const reeve_checkpoint *c, uint64_t *bytes_read, struct reeve_error *err)
 {
     uint64_t bytes = c->file_bytes;
     uint32_t tensors = 0;
-    uint8_t *piece = allocate_piece(c);
-    if (piece == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "verify %s: out of memory", c->path);
+    uint8_t *block = malloc(REEVE_CHECKPOINT_BLOCK_BYTES);
+    if (block == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "verify %s: out of memory", c->path);
     reeve_status st = verify_index(c, err);
     for (uint32_t p = 0; p < c->part_count && st == REEVE_OK; p++) {
-        st = verify_part(c, p, piece, &tensors, err);
+        st = verify_part(c, p, block, &tensors, err);
         bytes += c->parts[p].file_bytes;
     }
-    free(piece);
+    free(block);
     if (st == REEVE_OK && tensors != c->row_count)
         st = reeve_fail(err, REEVE_STORE_CORRUPT, "%s: lists %u tensors, its parts hold %u", c->path, c->row_count,
                         tensors);

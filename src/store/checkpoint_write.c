@@ -16,6 +16,7 @@
 #include "store/make.h"
 #include "store/seal_outside.h"
 
+#define PUSH_BYTES ((uint64_t)4 << 20)    /* what the disk is told to write at a time */
 #define BEHIND_BYTES ((uint64_t)32 << 20) /* so much may be in memory alone */
 
 /* A part that is being written. */
@@ -136,7 +137,7 @@ static reeve_status create(struct writing *w, uint64_t step, uint32_t part, stru
  * but an error that it tells is one that fsync would not tell again. */
 static reeve_status push_out(struct writing *w, uint64_t end, struct reeve_error *err)
 {
-    if (end < w->pushed + REEVE_CHECKPOINT_PIECE_BYTES) return REEVE_OK;
+    if (end < w->pushed + PUSH_BYTES) return REEVE_OK;
     bool good = sync_file_range(w->fd, (off_t)w->pushed, (off_t)(end - w->pushed), SYNC_FILE_RANGE_WRITE) == 0;
     w->pushed = end;
     if (good && end > w->on_disk + BEHIND_BYTES) {
@@ -154,16 +155,11 @@ static reeve_status write_tensor(struct writing *w, uint32_t i, struct reeve_err
     const uint8_t *bytes = (const uint8_t *)w->tensors[i].data;
     uint64_t *block = w->blocks + row->first_block;
     reeve_status st = REEVE_OK;
-    for (uint64_t done = 0; done < row->bytes && st == REEVE_OK;) {
-        uint64_t end =
-            row->bytes - done < REEVE_CHECKPOINT_PIECE_BYTES ? row->bytes : done + REEVE_CHECKPOINT_PIECE_BYTES;
-        for (uint64_t at = done; at < end; at += REEVE_CHECKPOINT_BLOCK_BYTES) {
-            uint64_t n = end - at < REEVE_CHECKPOINT_BLOCK_BYTES ? end - at : REEVE_CHECKPOINT_BLOCK_BYTES;
-            *block++ = reeve_digest64(bytes + at, (size_t)n, 0);
-        }
-        st = reeve_disk_write(w->fd, bytes + done, (size_t)(end - done), row->file_offset + done, w->path, err);
-        if (st == REEVE_OK) st = push_out(w, row->file_offset + end, err);
-        done = end;
+    for (uint64_t at = 0; at < row->bytes && st == REEVE_OK; at += REEVE_CHECKPOINT_BLOCK_BYTES) {
+        size_t n = reeve_block_bytes(row->bytes, at);
+        *block++ = reeve_digest64(bytes + at, n, 0);
+        st = reeve_disk_write(w->fd, bytes + at, n, row->file_offset + at, w->path, err);
+        if (st == REEVE_OK) st = push_out(w, row->file_offset + at + n, err);
     }
     return st;
 }
