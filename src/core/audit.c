@@ -395,6 +395,7 @@ reeve_status reeve_audit_event(reeve_audit *a, const struct reeve_event *ev, str
     case REEVE_EVENT_RUN_STOPPED:
     case REEVE_EVENT_RUN_ENDED: apply_run_closed(a, ev); break;
     case REEVE_EVENT_WORKER_JOINED:
+    case REEVE_EVENT_WORKER_REPLACED:
     case REEVE_EVENT_TASK_ADDED:
     case REEVE_EVENT_STEP_WEIGHTS:
     case REEVE_EVENT_CKPT_FAILED:

@@ -34,6 +34,7 @@
     X(SEGMENT_STAMP,    23, "a: wall clock ns; arg: 0")                                                         \
     X(REGROUPED,        30, "worker: who is master from now on (0: rank 0); arg: membership epoch; a: workers left") \
     X(WORKER_CLEARED,   31, "worker: what it holds of the open step is void; it goes on")                                \
+    X(WORKER_REPLACED,  32, "worker: another process is there in its place, which holds nothing")               \
     X(TASKS_ADDED,      40, "task: the first; arg: so many of the task list, in its order")                      \
     X(TASKS_STARTED,    41, "task: the first; arg: so many know what they wait for, and run when it has ended")
 
@@ -64,6 +65,8 @@ enum reeve_event_kind {
     REEVE_EVENT_TASK_CONFIRMED = 160, /* task: its holder named it after a regrouping */
     REEVE_EVENT_WORKER_TAINTED = 161, /* worker named something that the queue does not know of */
     REEVE_EVENT_WORKER_REJOINED = 162, /* worker has named all it holds; arg: 1 if its weights are of another step */
+    REEVE_EVENT_WORKER_BARE = 164, /* worker has taken the place of a lost one, and has no state */
+    REEVE_EVENT_STATE_ASKED = 165, /* worker brings its state, of this step, to those who have none */
     REEVE_EVENT_WORKER_SETTLED = 163, /* worker: what it did not name is with nobody any more */
 };
 

@@ -91,6 +91,7 @@ const char *reeve_frame_name(uint16_t kind)
     case REEVE_FRAME_DISCARD: return "DISCARD";
     case REEVE_FRAME_CHECKPOINT: return "CHECKPOINT";
     case REEVE_FRAME_DRAIN: return "DRAIN";
+    case REEVE_FRAME_STATE: return "STATE";
     case REEVE_FRAME_END: return "END";
     case REEVE_FRAME_FIRST: return "FIRST";
     default: return "?";

@@ -9,6 +9,7 @@
 #include "reeve/ids.h"
 #include "reeve/status.h"
 
+#define REEVE_STEP_NONE UINT64_MAX /* of the weights of a worker that was just started, in the place of a lost one */
 #define REEVE_FRAME_TEXT_MAX 4096
 #define REEVE_FRAME_MAGIC 0x31565652u /* "RVV1" */
 
@@ -33,7 +34,8 @@ enum reeve_frame_kind {
     REEVE_FRAME_GOODBYE = 14,          /* arg: status; text */
     REEVE_FRAME_RELEASED = 15,         /* task, attempt: not begun, or ended on request; b: wall clock ns */
     REEVE_FRAME_HOLDING = 20, /* task, attempt, step; arg: key; a: kind; b: sequence; c: 1: computed; d: compute ns */
-    REEVE_FRAME_REJOIN = 21,  /* step: of the weights; a: step whose whole sum is kept here, 0: none. Behind HOLDING */
+    REEVE_FRAME_REJOIN = 21,  /* step: of the weights, REEVE_STEP_NONE: none; a: step whose whole sum is kept here, 0:
+                               * none. Behind HOLDING */
     /* master -> worker */
     REEVE_FRAME_WELCOME = 32, /* worker: its id; arg: workers */
     REEVE_FRAME_INIT = 33,    /* step 0: start from the seed */
@@ -47,6 +49,7 @@ enum reeve_frame_kind {
     REEVE_FRAME_CHECKPOINT = 40, /* step; arg: part; a: parts */
     REEVE_FRAME_DRAIN = 41,      /* finish what you write, say goodbye, end */
     REEVE_FRAME_WIND_DOWN = 42,  /* begin nothing more; what runs has arg seconds left, then it is ended and released */
+    REEVE_FRAME_STATE = 43,      /* step; arg: the worker that brings its state of that step to those who have none */
     REEVE_FRAME_END = 52,        /* all said goodbye and the last word is written: leave (fault-tolerant jobs only) */
     REEVE_FRAME_FIRST = 53,      /* before all others. arg: 1 go on, 0 end; a: of the library; text: run folder */
 };

@@ -186,6 +186,7 @@ void reeve_list_audit_event(reeve_list_audit *a, const struct reeve_event *ev)
     case REEVE_EVENT_TASK_DEAD: apply_ended(a, ev); break;
     case REEVE_EVENT_TASK_CANCELLED: a->records[ev->task].state = REEVE_STATE_CANCELLED; break;
     case REEVE_EVENT_WORKER_JOINED:
+    case REEVE_EVENT_WORKER_REPLACED:
     case REEVE_EVENT_REGROUPED: /* what is not confirmed afterwards is released, on record */
     case REEVE_EVENT_RUN_STOPPED:
     case REEVE_EVENT_RUN_ENDED:

@@ -201,6 +201,11 @@ uint32_t reeve_master_silent_worker(const reeve_master *m, reeve_time_ns now_ns,
     return worst;
 }
 
+bool reeve_master_worker_lost(const reeve_master *m, uint32_t worker)
+{
+    return worker >= 1 && worker <= m->config.workers_max && m->workers[worker].state == WORKER_LOST;
+}
+
 bool reeve_master_worker_active(const reeve_master *m, uint32_t worker)
 {
     return worker >= 1 && worker <= m->config.workers_max && m->workers[worker].state == WORKER_JOINED;

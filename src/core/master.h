@@ -57,11 +57,12 @@ enum reeve_master_phase {
 enum reeve_master_input_kind {
     REEVE_INPUT_TICK = 1, /* nothing came in: what is to be done next? */
     REEVE_INPUT_FRAME,
-    REEVE_INPUT_STOP,        /* status: JOB_STOPPED (at the next step boundary, checkpointed), or an error */
-    REEVE_INPUT_SAVE,        /* checkpoint at the next step boundary, and go on */
-    REEVE_INPUT_CKPT_DONE,   /* step; status; digest64: the effect COMMIT_CHECKPOINT has ended */
-    REEVE_INPUT_WORKER_LOST, /* worker; status */
-    REEVE_INPUT_REGROUPED,   /* after the losses: the survivors are together again. worker: who is master; 0: rank 0 */
+    REEVE_INPUT_STOP,            /* status: JOB_STOPPED (at the next step boundary, checkpointed), or an error */
+    REEVE_INPUT_SAVE,            /* checkpoint at the next step boundary, and go on */
+    REEVE_INPUT_CKPT_DONE,       /* step; status; digest64: the effect COMMIT_CHECKPOINT has ended */
+    REEVE_INPUT_WORKER_LOST,     /* worker; status */
+    REEVE_INPUT_WORKER_REPLACED, /* worker: another process is there in its place; before REGROUPED */
+    REEVE_INPUT_REGROUPED, /* after the losses: the survivors are together again. worker: who is master; 0: rank 0 */
 };
 
 struct reeve_master_input {
@@ -166,6 +167,9 @@ bool reeve_master_silence(const reeve_master *m, uint32_t worker, reeve_time_ns 
 /* The awaited worker that has been silent longest, for how long; 0: none. */
 uint32_t reeve_master_silent_worker(const reeve_master *m, reeve_time_ns now_ns, reeve_time_ns since_ns,
                                     reeve_time_ns *silence_ns);
+/* Workers that were lost, if this is a moment to put others in their places: nothing is summed, written or ended; else 0. */
+uint32_t reeve_master_replaceable(const reeve_master *m);
+bool reeve_master_worker_lost(const reeve_master *m, uint32_t worker);
 /* For addressing frames with to == 0. */
 bool reeve_master_worker_active(const reeve_master *m, uint32_t worker);
 /* Part table and cut of the checkpoint under way (valid from BEGIN to COMMIT). */

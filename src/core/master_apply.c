@@ -242,7 +242,7 @@ static reeve_status apply_volatile(reeve_master *m, const struct reeve_event *ev
                         ev->kind == REEVE_EVENT_WORKER_REDUCED || ev->kind == REEVE_EVENT_WORKER_WEIGHTS ||
                         ev->kind == REEVE_EVENT_WORKER_GONE || ev->kind == REEVE_EVENT_RESTORE_FAILED ||
                         ev->kind == REEVE_EVENT_WORKER_TAINTED || ev->kind == REEVE_EVENT_WORKER_REJOINED ||
-                        ev->kind == REEVE_EVENT_WORKER_SETTLED;
+                        ev->kind == REEVE_EVENT_WORKER_SETTLED || ev->kind == REEVE_EVENT_WORKER_BARE;
     if (names_worker && master_known_worker(m, ev->worker) == NULL) return master_refuse(ev, err, "unknown worker");
     struct master_worker *w = names_worker ? &m->workers[ev->worker] : NULL;
     switch (ev->kind) {
@@ -289,8 +289,11 @@ static reeve_status apply_volatile(reeve_master *m, const struct reeve_event *ev
     case REEVE_EVENT_WORKER_TAINTED: w->tainted = true; break;
     case REEVE_EVENT_WORKER_REJOINED:
         w->rejoined = true;
+        w->bare = false;
         m->reload |= ev->arg != 0;
         break;
+    case REEVE_EVENT_WORKER_BARE: w->bare = true; break;
+    case REEVE_EVENT_STATE_ASKED: m->sharing = true; break;
     case REEVE_EVENT_WORKER_SETTLED:
         w->settled = true;
         m->rejoining--;
@@ -313,6 +316,7 @@ static reeve_status apply_durable(reeve_master *m, const struct reeve_event *ev,
     case REEVE_EVENT_WORKER_JOINED: return apply_worker_joined(m, ev, err);
     case REEVE_EVENT_WORKER_LOST: return master_apply_worker_lost(m, ev, err);
     case REEVE_EVENT_WORKER_CLEARED: return master_apply_worker_cleared(m, ev, err);
+    case REEVE_EVENT_WORKER_REPLACED: return master_apply_worker_replaced(m, ev, err);
     case REEVE_EVENT_REGROUPED: return master_apply_regrouped(m, ev, err);
     case REEVE_EVENT_STEP_OPENED: return master_apply_step_opened(m, ev, err);
     case REEVE_EVENT_EVAL_OPENED: return master_apply_eval_opened(m, ev, err);

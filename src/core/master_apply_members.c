@@ -23,15 +23,31 @@ reeve_status master_apply_worker_lost(reeve_master *m, const struct reeve_event 
         return master_refuse(ev, err, "lost a worker that was not there");
     /* Also of one that said goodbye: that is not on record, so a replay finds it there. */
     uint32_t charged = absent ? UINT32_MAX : take_back(m, ev->worker, m->config.tasks != NULL ? m->config.slots : 1);
+    if (w->state == WORKER_JOINED && !w->settled && w->bare) m->rejoining--; /* no regrouping follows */
     w->state = WORKER_LOST;
     master_pace_forget(m, ev->worker);
     m->gone += !gone && !absent;
     m->missing += absent;
+    w->missed = absent;
     master_update_hungry(m, ev->worker);
     for (uint32_t s = 0; m->config.tasks == NULL && s < m->config.manifest->shard_count; s++)
         if (m->shard_holder[s] == ev->worker) m->shard_holder[s] = 0;
     if (charged == UINT32_MAX || m->config.tasks != NULL) return REEVE_OK; /* a list puts it aside when it is its turn */
     if (reeve_queue_task(m->queue, (reeve_task_id){charged})->crashes >= m->config.crash_limit) m->poisoned = charged;
+    return REEVE_OK;
+}
+
+/* It may do what the lost one did; what that one held was given to others long ago. */
+reeve_status master_apply_worker_replaced(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
+{
+    struct master_worker *w = master_known_worker(m, ev->worker);
+    if (w == NULL || w->state != WORKER_LOST || ev->worker > m->expected)
+        return master_refuse(ev, err, "replaced a worker that was not lost");
+    m->missing -= w->missed;
+    m->gone -= !w->missed;
+    w->state = w->missed ? WORKER_ABSENT : WORKER_JOINED;
+    w->missed = w->rejoined = w->settled = false;
+    master_update_hungry(m, ev->worker);
     return REEVE_OK;
 }
 
@@ -52,9 +68,10 @@ reeve_status master_apply_regrouped(reeve_master *m, const struct reeve_event *e
     m->epoch = ev->arg;
     m->term = ev->epoch;
     m->rejoining = 0;
+    m->sharing = false;
     for (uint32_t w = 1; w <= m->config.workers_max; w++) {
         struct master_worker *at = &m->workers[w];
-        at->tainted = at->rejoined = at->settled = at->reduced = false;
+        at->tainted = at->rejoined = at->settled = at->reduced = at->bare = false;
         m->rejoining += at->state == WORKER_JOINED;
     }
     m->reduced = 0;

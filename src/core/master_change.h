@@ -19,6 +19,7 @@ void master_rotate_hungry(reeve_master *m, uint32_t worker);
 /* Each: OK | STORE_CORRUPT (cannot happen in this state; nothing was changed) | JOB_NO_MEMORY (a limit of create()). */
 reeve_status master_apply_worker_lost(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err);
 reeve_status master_apply_worker_cleared(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err);
+reeve_status master_apply_worker_replaced(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err);
 reeve_status master_apply_regrouped(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err);
 reeve_status master_apply_step_opened(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err);
 reeve_status master_apply_eval_opened(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err);

@@ -348,6 +348,7 @@ void reeve_master_decide(const reeve_master *m, const struct reeve_master_input 
     case REEVE_INPUT_SAVE: master_add_event(d, REEVE_EVENT_SAVE_ASKED); break;
     case REEVE_INPUT_CKPT_DONE: decide_ckpt_done(m, in, d); break;
     case REEVE_INPUT_WORKER_LOST: master_decide_lost(m, in, d); break;
+    case REEVE_INPUT_WORKER_REPLACED: master_decide_replaced(m, in, d); break;
     case REEVE_INPUT_REGROUPED: master_decide_regrouped(m, in, d); break;
     }
 }

@@ -26,6 +26,11 @@ void master_decide_settling(const reeve_master *m, struct reeve_decision *d);
 bool master_pick(const reeve_master *m, uint32_t *worker, reeve_task_id *id);
 struct reeve_frame *master_lease(const reeve_master *m, uint32_t worker, reeve_task_id id, reeve_time_ns now_ns,
                                  struct reeve_decision *d);
+/* Those who are new: how they come, what they say first and last, and who brings them the state: master_replace.c. */
+void master_decide_replaced(const reeve_master *m, const struct reeve_master_input *in, struct reeve_decision *d);
+void master_decide_bare(const reeve_master *m, uint32_t worker, struct reeve_decision *d);
+void master_decide_state_there(const reeve_master *m, const struct reeve_master_input *in, struct reeve_decision *d);
+void master_decide_state(const reeve_master *m, struct reeve_decision *d);
 void master_decide_boundary(const reeve_master *m, struct reeve_decision *d);
 /* kind: RUN_ENDED or RUN_STOPPED. The workers are told to finish and to say goodbye. */
 void master_end_run(const reeve_master *m, uint16_t kind, struct reeve_decision *d);

@@ -89,7 +89,11 @@ void master_decide_rejoin(const reeve_master *m, const struct reeve_master_input
         d->effect = REEVE_EFFECT_STALE;
         return;
     }
-    bool training = m->phase > REEVE_PHASE_LOAD && m->phase < REEVE_PHASE_DRAIN;
+    bool training = m->config.tasks == NULL && m->phase > REEVE_PHASE_LOAD && m->phase < REEVE_PHASE_DRAIN;
+    if (training && f->step == REEVE_STEP_NONE) {
+        master_decide_bare(m, in->worker, d);
+        return;
+    }
     bool applies_last = f->step + 1 == m->step && f->a == m->step;
     if (m->phase == REEVE_PHASE_DRAIN) (void)master_add_frame(m, d, in->worker, REEVE_FRAME_DRAIN);
     else if (m->config.tasks != NULL && m->stop_reason != REEVE_OK) /* it may not have heard of it */
@@ -137,4 +141,5 @@ void master_decide_settling(const reeve_master *m, struct reeve_decision *d)
 {
     for (uint32_t w = 1; w <= m->expected; w++)
         if (settle(m, w, d)) return;
+    master_decide_state(m, d);
 }

@@ -20,6 +20,8 @@ struct master_worker {
     uint8_t state;
     bool ready, restore_failed, reduced, weighed;
     bool tainted, rejoined, settled; /* since the last regrouping: master_regroup.c */
+    bool bare;                       /* it is new, and waits for the state: master_replace.c */
+    bool missed;                     /* lost before it had joined */
     uint32_t node;
     uint32_t leased;                   /* tasks it holds leases on */
     uint32_t credit;                   /* leases that it may hold */
@@ -53,6 +55,7 @@ struct reeve_master {
     uint32_t restarts, runs;
     uint32_t expected, joined, gone, missing; /* missing: lost before they joined */
     uint32_t rejoining;                       /* workers that have not yet settled what they hold after a regrouping */
+    bool sharing;                             /* one of them was told to bring its state to those who are new */
     bool reload; /* one of them holds weights of another step: all go back to a checkpoint */
     uint32_t hungry_head, hungry_tail;
     uint64_t pace_sum; /* of pace_count workers */

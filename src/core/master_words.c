@@ -159,6 +159,10 @@ static void decide_checkpoint_word(const reeve_master *m, const struct reeve_mas
 static void decide_loaded(const reeve_master *m, const struct reeve_master_input *in, struct reeve_decision *d)
 {
     const struct master_worker *w = &m->workers[in->worker];
+    if (w->bare && m->sharing && in->frame->kind == REEVE_FRAME_READY) {
+        master_decide_state_there(m, in, d);
+        return;
+    }
     if (m->phase != REEVE_PHASE_LOAD || in->frame->step != m->load_step || w->ready || w->restore_failed) {
         d->effect = REEVE_EFFECT_STALE;
         return;
