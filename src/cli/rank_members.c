@@ -2,6 +2,7 @@
 #include "cli/rank_members.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -22,7 +23,7 @@ struct reeve_rank_members {
     struct reeve_device_choice device;     /* what this member computes on */
     struct reeve_device_place *places;     /* (count,) owned */
     struct reeve_owner_process *processes; /* (count,) owned */
-    bool *here;                            /* (count,) owned */
+    bool *here, *came;                     /* (count,) owned */
     uint32_t count;
     bool works;
 };
@@ -72,6 +73,22 @@ static void end_without_device(reeve_status st, const struct reeve_error *err)
     reeve_end_as_lost();
 }
 
+/* Which process each member is, once others have taken the places of lost ones. */
+static reeve_status share_processes(reeve_rank_members *m, struct reeve_error *err)
+{
+    struct reeve_owner_process own, *all = calloc(m->session->size, sizeof(*all));
+    if (all == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "members of the job: out of memory");
+    reeve_owner_process_self(&own);
+    reeve_status st = reeve_mpi_session_share(m->session, &own, sizeof(own), all, err);
+    for (uint32_t r = 0; st == REEVE_OK && r < m->session->size; r++) {
+        uint32_t i = m->session->members[r];
+        m->came[i] |= memcmp(&m->processes[i], &all[r], sizeof(all[r])) != 0;
+        m->processes[i] = all[r];
+    }
+    free(all);
+    return st;
+}
+
 static void note_who_is_here(reeve_rank_members *m)
 {
     for (uint32_t i = 0; i < m->count; i++)
@@ -80,19 +97,27 @@ static void note_who_is_here(reeve_rank_members *m)
         m->here[m->session->members[r]] = true;
 }
 
+/* Over the session as it is now. Collective over all who are there. */
+static reeve_status make_ends(reeve_rank_members *m, struct reeve_error *err)
+{
+    reeve_status st = reeve_mpi_transport_create(m->session, &m->transport, err);
+    if (st == REEVE_OK && m->works) st = try_device(m, err);
+    if (st == REEVE_OK && m->works) st = make_collectives(m, err);
+    end_without_device(st, err);
+    return st == REEVE_OK && m->session->replaced ? share_processes(m, err) : st;
+}
+
 /* Revoked first: then what is still on its way ends at once, and nothing has to be waited for. */
 static reeve_status regroup(reeve_membership *base, struct reeve_members *out, struct reeve_error *err)
 {
     reeve_rank_members *m = (reeve_rank_members *)base;
     reeve_status st = REEVE_WORKER_LOST;
+    memset(m->came, 0, m->count * sizeof(*m->came));
     for (int round = 0; round < ROUNDS_MAX && st == REEVE_WORKER_LOST; round++) {
         reeve_mpi_session_revoke(m->session);
         drop_ends(m);
         st = reeve_mpi_session_regroup(m->session, m->works, PATIENCE_NS, REEVE_EXIT_INTERNAL, err);
-        if (st == REEVE_OK) st = reeve_mpi_transport_create(m->session, &m->transport, err);
-        if (st == REEVE_OK && m->works) st = try_device(m, err);
-        if (st == REEVE_OK && m->works) st = make_collectives(m, err);
-        end_without_device(st, err);
+        if (st == REEVE_OK) st = make_ends(m, err);
     }
     if (st == REEVE_WORKER_LOST) st = reeve_fail(err, REEVE_JOB_INTERNAL, "%d regroupings in a row failed", ROUNDS_MAX);
     if (st != REEVE_OK) return st;
@@ -101,7 +126,34 @@ static reeve_status regroup(reeve_membership *base, struct reeve_members *out, s
     return REEVE_OK;
 }
 
-static const struct reeve_membership_ops members_ops = {.regroup = regroup};
+static void replace(reeve_membership *base)
+{
+    ((reeve_rank_members *)base)->session->replace_wish = true;
+}
+
+static const struct reeve_membership_ops members_ops = {.regroup = regroup, .replace = replace};
+
+/* All members tell what they are, at the start. */
+static reeve_status introduce(reeve_rank_members *m, struct reeve_error *err)
+{
+    struct reeve_owner_process own;
+    struct reeve_device_place place;
+    reeve_owner_process_self(&own);
+    reeve_rank_device_place(m->session->host, &place);
+    reeve_status st = reeve_mpi_session_share(m->session, &own, sizeof(own), m->processes, err);
+    if (st == REEVE_OK) st = reeve_mpi_session_share(m->session, &place, sizeof(place), m->places, err);
+    for (uint32_t i = 0; st == REEVE_OK && i < m->count; i++)
+        reeve_device_place_check(&m->places[i]);
+    return st == REEVE_OK ? reeve_mpi_transport_create(m->session, &m->transport, err) : st;
+}
+
+/* The others are in the middle of a regrouping. What they compute on is no GPU, or this process had not been started. */
+static reeve_status come_in(reeve_rank_members *m, struct reeve_error *err)
+{
+    struct reeve_members now;
+    reeve_status st = make_ends(m, err);
+    return st == REEVE_WORKER_LOST ? regroup(&m->base, &now, err) : st;
+}
 
 reeve_status reeve_rank_members_create(struct reeve_mpi_session *session, reeve_rank_members **out,
                                        struct reeve_error *err)
@@ -113,20 +165,13 @@ reeve_status reeve_rank_members_create(struct reeve_mpi_session *session, reeve_
     m->count = session->member_count;
     m->works = session->member != 0;
     m->here = calloc(m->count, sizeof(*m->here));
+    m->came = calloc(m->count, sizeof(*m->came));
     m->processes = calloc(m->count, sizeof(*m->processes));
     reeve_status st = REEVE_OK;
     m->places = calloc(m->count, sizeof(*m->places));
-    if (m->here == NULL || m->processes == NULL || m->places == NULL)
+    if (m->here == NULL || m->came == NULL || m->processes == NULL || m->places == NULL)
         st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "members of the job: out of memory for %u", m->count);
-    struct reeve_owner_process own;
-    struct reeve_device_place place;
-    reeve_owner_process_self(&own);
-    reeve_rank_device_place(session->host, &place);
-    if (st == REEVE_OK) st = reeve_mpi_session_share(session, &own, sizeof(own), m->processes, err);
-    if (st == REEVE_OK) st = reeve_mpi_session_share(session, &place, sizeof(place), m->places, err);
-    for (uint32_t i = 0; st == REEVE_OK && i < m->count; i++)
-        reeve_device_place_check(&m->places[i]);
-    if (st == REEVE_OK) st = reeve_mpi_transport_create(session, &m->transport, err);
+    if (st == REEVE_OK) st = session->replaced ? come_in(m, err) : introduce(m, err);
     if (st != REEVE_OK) {
         reeve_rank_members_destroy(m);
         return st;
@@ -142,6 +187,7 @@ void reeve_rank_members_destroy(reeve_rank_members *m)
     drop_ends(m);
     free(m->places);
     free(m->processes);
+    free(m->came);
     free(m->here);
     free(m);
 }
@@ -166,6 +212,7 @@ void reeve_rank_members_get(const reeve_rank_members *m, struct reeve_members *o
                                   .master = m->session->members[0],
                                   .count = m->count,
                                   .here = m->here,
+                                  .came = m->came,
                                   .transport = m->transport,
                                   .collectives = m->collectives};
 }

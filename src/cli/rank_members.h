@@ -10,7 +10,8 @@
 typedef struct reeve_rank_members reeve_rank_members;
 
 /* session: borrowed until destroy. Tells all others which process this is; makes the transport. Collective over all
- * ranks, at the start. JOB_NO_MEMORY | JOB_INTERNAL | WORKER_LOST. */
+ * ranks, at the start; and of a process that comes later, over all at their regrouping, with the collectives.
+ * JOB_NO_MEMORY | JOB_INTERNAL | WORKER_LOST. */
 reeve_status reeve_rank_members_create(struct reeve_mpi_session *session, reeve_rank_members **out,
                                        struct reeve_error *err);
 /* Transport and collective too. Takes NULL. */

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "net/mpi_error.h"
-#include "net/mpi_session.h"
+#include "net/mpi_session_parts.h"
 #include "base/watchdog.h"
 
 #if defined(OPEN_MPI) || defined(MPICH)
@@ -38,6 +38,7 @@ reeve_status reeve_mpi_session_regroup(struct reeve_mpi_session *session, bool w
 struct group {
     MPI_Comm control, workers;
     uint32_t *members; /* (size,) owned */
+    bool replace;      /* rank 0 wants lost workers replaced */
     int rank, size;
 };
 
@@ -50,18 +51,40 @@ void reeve_mpi_session_revoke(const struct reeve_mpi_session *session)
     if (workers != MPI_COMM_NULL) (void)MPIX_Comm_revoke(workers);
 }
 
-static void drop(struct group *g)
+void mpi_session_drop(const struct reeve_mpi_session *s, MPI_Comm *comm)
+{
+    if (*comm != MPI_COMM_NULL && !s->replaced) (void)MPI_Comm_free(comm);
+    *comm = MPI_COMM_NULL;
+}
+
+static void drop(const struct reeve_mpi_session *s, struct group *g)
 {
     if (g->control != MPI_COMM_NULL) {
         (void)MPIX_Comm_revoke(g->control);
         if (g->workers != MPI_COMM_NULL) (void)MPIX_Comm_revoke(g->workers);
     }
-    if (g->workers != MPI_COMM_NULL) (void)MPI_Comm_free(&g->workers);
+    mpi_session_drop(s, &g->workers);
     free(g->members);
     g->members = NULL;
 }
 
-static int make(struct group *g, uint32_t member, bool works)
+#define WISH (1u << 31) /* beside a member's number; only rank 0's counts */
+
+/* Who is there, and what the first of them wishes. */
+static int share_members(struct group *g, const struct reeve_mpi_session *s)
+{
+    uint32_t word = s->member | (s->replace_wish && g->rank == 0 ? WISH : 0);
+    int rc = MPI_Allgather(&word, 1, MPI_UINT32_T, g->members, 1, MPI_UINT32_T, g->control);
+    if (rc != MPI_SUCCESS) return rc;
+    g->replace = (g->members[0] & WISH) != 0;
+    for (int r = 0; r < g->size; r++) {
+        g->members[r] &= ~WISH;
+        if (g->members[r] >= s->member_count) return MPI_ERR_OTHER;
+    }
+    return rc;
+}
+
+static int make(struct group *g, const struct reeve_mpi_session *s, bool works)
 {
     int rc = MPI_Comm_set_errhandler(g->control, MPI_ERRORS_RETURN);
     if (rc == MPI_SUCCESS) rc = MPI_Comm_rank(g->control, &g->rank);
@@ -69,7 +92,7 @@ static int make(struct group *g, uint32_t member, bool works)
     if (rc != MPI_SUCCESS) return rc;
     g->members = calloc((size_t)g->size, sizeof(*g->members));
     if (g->members == NULL) return MPI_ERR_NO_MEM;
-    rc = MPI_Allgather(&member, 1, MPI_UINT32_T, g->members, 1, MPI_UINT32_T, g->control);
+    rc = share_members(g, s);
     if (rc == MPI_SUCCESS) rc = MPI_Comm_split(g->control, works ? 0 : MPI_UNDEFINED, g->rank, &g->workers);
     if (rc != MPI_SUCCESS)
         g->workers = MPI_COMM_NULL; /* Open MPI 5.0 hands out one half made: to revoke it is a crash */
@@ -78,13 +101,13 @@ static int make(struct group *g, uint32_t member, bool works)
 }
 
 /* One round, from the survivors of `old`. True on all of them, or on none. */
-static bool try_round(MPI_Comm old, uint32_t member, bool works, struct group *g, int *rc)
+static bool try_round(const struct reeve_mpi_session *s, MPI_Comm old, bool works, struct group *g, int *rc)
 {
     *g = (struct group){.control = MPI_COMM_NULL, .workers = MPI_COMM_NULL};
     *rc = MPIX_Comm_shrink(old, &g->control);
     if (*rc != MPI_SUCCESS) g->control = MPI_COMM_NULL; /* half made, as in make() */
     if (*rc != MPI_SUCCESS) return false;
-    *rc = make(g, member, works);
+    *rc = make(g, s, works);
     int all_well = *rc == MPI_SUCCESS;
     if (!all_well) (void)MPIX_Comm_revoke(g->control); /* others may still wait for us in one of its collectives */
     int agreed = MPIX_Comm_agree(g->control, &all_well);
@@ -103,6 +126,59 @@ static void take(struct reeve_mpi_session *s, struct group *g)
     s->regrouped = true;
 }
 
+/* The workers that are missing; member 0 never works, so nobody takes its place. Returns how many. */
+static int list_missing(const struct reeve_mpi_session *s, const struct group *g, uint32_t *missing)
+{
+    int count = 0;
+    for (uint32_t m = 1; m < s->member_count; m++) {
+        bool here = false;
+        for (int r = 0; r < g->size && !here; r++)
+            here = g->members[r] == m;
+        if (!here) missing[count++] = m;
+    }
+    return count;
+}
+
+/* In the places of those who are missing, as rank 0 wishes. True: all of g have *merged, to come together on. */
+static bool replace_missing(struct reeve_mpi_session *s, const struct group *g, MPI_Comm *merged)
+{
+    uint32_t *missing = calloc(s->member_count, sizeof(*missing));
+    s->replace_wish = false;
+    int count = missing != NULL ? list_missing(s, g, missing) : 0;
+    bool there = mpi_session_replace(s, g->control, missing, count, merged);
+    free(missing);
+    return there;
+}
+
+reeve_status mpi_session_come_together(struct reeve_mpi_session *s, MPI_Comm old, bool works, struct reeve_error *err)
+{
+    struct group g;
+    int rc = MPI_SUCCESS;
+    bool found = false;
+    for (int round = 0; round < ROUNDS_MAX && !found; round++) {
+        MPI_Comm next = MPI_COMM_NULL;
+        found = try_round(s, old, works, &g, &rc);
+        if (found && g.replace) {
+            if (!replace_missing(s, &g, &next))
+                next = g.control; /* as it was, and who was lost meanwhile is left out */
+            else mpi_session_drop(s, &g.control);
+            mpi_session_drop(s, &g.workers);
+            free(g.members);
+            found = false;
+        } else if (!found) {
+            drop(s, &g);
+            next = g.control;
+        }
+        if (!found && next == MPI_COMM_NULL) continue;
+        mpi_session_drop(s, &old);
+        old = next;
+        if (!found) s->control = MPI_Comm_c2f(old);
+    }
+    if (!found) return reeve_mpi_fail(err, rc, "come together after a loss, %d times", ROUNDS_MAX);
+    take(s, &g);
+    return REEVE_OK;
+}
+
 reeve_status reeve_mpi_session_regroup(struct reeve_mpi_session *s, bool works, reeve_time_ns patience_ns,
                                        int exit_code, struct reeve_error *err)
 {
@@ -112,24 +188,12 @@ reeve_status reeve_mpi_session_regroup(struct reeve_mpi_session *s, bool works, 
                                         "after a loss the others did not come together in time");
     if (!watched) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "no thread to watch over a regrouping");
     reeve_mpi_session_revoke(s);
-    MPI_Comm old = MPI_Comm_f2c(s->control), old_workers = MPI_Comm_f2c(s->workers);
-    if (old_workers != MPI_COMM_NULL) (void)MPI_Comm_free(&old_workers);
+    MPI_Comm old_workers = MPI_Comm_f2c(s->workers);
+    mpi_session_drop(s, &old_workers);
     s->workers = MPI_Comm_c2f(MPI_COMM_NULL);
-    struct group g;
-    int rc = MPI_SUCCESS;
-    bool found = false;
-    for (int round = 0; round < ROUNDS_MAX && !found; round++) {
-        found = try_round(old, s->member, works, &g, &rc);
-        if (!found) drop(&g);
-        if (!found && g.control == MPI_COMM_NULL) continue;
-        (void)MPI_Comm_free(&old);
-        old = g.control;
-        s->control = MPI_Comm_c2f(old);
-    }
+    reeve_status st = mpi_session_come_together(s, MPI_Comm_f2c(s->control), works, err);
     reeve_watchdog_stop(&watchdog);
-    if (!found) return reeve_mpi_fail(err, rc, "come together after a loss, %d times", ROUNDS_MAX);
-    take(s, &g);
-    return REEVE_OK;
+    return st;
 }
 
 #endif

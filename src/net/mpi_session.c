@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "net/mpi_error.h"
+#include "net/mpi_session_parts.h"
 #include "base/watchdog.h"
 
 #if defined(OPEN_MPI) || defined(MPICH)
@@ -22,7 +23,7 @@
 
 /* ---- start ---- */
 
-static reeve_status start_mpi(int *argc, char ***argv, struct reeve_error *err)
+reeve_status mpi_session_start(int *argc, char ***argv, struct reeve_error *err)
 {
     int running = 0, provided = MPI_THREAD_SINGLE;
     int rc = MPI_Initialized(&running);
@@ -65,7 +66,7 @@ static int make_communicators(struct reeve_mpi_session *s)
     return rc;
 }
 
-static int tell_host_and_library(struct reeve_mpi_session *s)
+int mpi_session_tell_names(struct reeve_mpi_session *s)
 {
     char host[MPI_MAX_PROCESSOR_NAME + 1] = "", library[MPI_MAX_LIBRARY_VERSION_STRING + 1] = "";
     int host_length = 0, library_length = 0;
@@ -78,7 +79,7 @@ static int tell_host_and_library(struct reeve_mpi_session *s)
     return rc;
 }
 
-static void tell_ulfm(struct reeve_mpi_session *s)
+void mpi_session_tell_ulfm(struct reeve_mpi_session *s)
 {
 #ifdef MPIX_ERR_PROC_FAILED
     s->ulfm_compiled = true;
@@ -92,17 +93,17 @@ static void tell_ulfm(struct reeve_mpi_session *s)
 
 reeve_status reeve_mpi_session_open(int *argc, char ***argv, struct reeve_mpi_session *out, struct reeve_error *err)
 {
-    reeve_status st = start_mpi(argc, argv, err);
+    reeve_status st = mpi_session_start(argc, argv, err);
     if (st != REEVE_OK) return st;
     struct reeve_mpi_session s = {0};
     int rc = make_communicators(&s);
-    if (rc == MPI_SUCCESS) rc = tell_host_and_library(&s);
+    if (rc == MPI_SUCCESS) rc = mpi_session_tell_names(&s);
     if (rc != MPI_SUCCESS) {
         st = reeve_mpi_fail(err, rc, "cannot make the communicators of the job");
         (void)MPI_Finalize();
         return st;
     }
-    tell_ulfm(&s);
+    mpi_session_tell_ulfm(&s);
     s.member = s.rank;
     s.member_count = s.size;
     s.members = calloc(s.size, sizeof(*s.members));

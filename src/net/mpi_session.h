@@ -15,8 +15,11 @@
 struct reeve_mpi_session {
     uint32_t rank, size;           /* of all ranks that are here; rank 0 is the master */
     uint32_t member, member_count; /* rank and number of ranks at the start: who somebody is for the life of the job */
-    uint32_t *members;             /* (size,) owned; member at each rank, ascending */
+    uint32_t *members;             /* (size,) owned; member at each rank: the longer here the lower; else ascending */
     bool regrouped;                /* somebody was lost on the way */
+    bool replaced;     /* a lost process was replaced, or that was tried: no communicator is freed any more */
+    bool replace_wish; /* rank 0: the next regrouping is to start processes in the places of lost workers */
+    const char *const *arguments;  /* borrowed; of this process, behind its name: what such a process is started with */
     uint32_t node_rank, node_size; /* among the ranks that share this node's memory */
     char host[256];                /* as MPI names this node */
     char library[128];             /* "Open MPI v4.1.4": the library that runs, not the one that was compiled against */
@@ -30,6 +33,11 @@ struct reeve_mpi_session {
  * OK | JOB_DEVICE (MPI does not start) | JOB_CONFIG (the MPI allows one thread only, or already ended). */
 reeve_status reeve_mpi_session_open(int *argc, char ***argv, struct reeve_mpi_session *out, struct reeve_error *err);
 
+/* The same for a process that was started in the place of a lost one (mpi_replace.c): with `place`, the word that the
+ * others gave it. It comes to their regrouping. */
+reeve_status reeve_mpi_session_join(int *argc, char ***argv, const char *place, reeve_time_ns patience_ns,
+                                    int exit_code, struct reeve_mpi_session *out, struct reeve_error *err);
+
 /* Each rank's `bytes` bytes to all, in the order of ranks. Collective; blocks; at the start of a job only. */
 reeve_status reeve_mpi_session_share(const struct reeve_mpi_session *session, const void *mine, size_t bytes, void *all,
                                      struct reeve_error *err);
@@ -37,6 +45,9 @@ reeve_status reeve_mpi_session_share(const struct reeve_mpi_session *session, co
 /* Make every operation on both communicators end in WORKER_LOST, here and on all other ranks, so that all come to
  * reeve_mpi_session_regroup(). No-op unless ulfm_active. */
 void reeve_mpi_session_revoke(const struct reeve_mpi_session *session);
+
+/* The option that a replacement is started with, before its place. */
+#define REEVE_MPI_PLACE_OPTION "--place"
 
 /* After a loss: revoke, then go on with those who are left, in their old order: new rank and size, members,
  * communicators (workers: those who say `works`). Collective over all who live; who dies meanwhile is left out too.

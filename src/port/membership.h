@@ -11,9 +11,10 @@
 #include "port/transport.h"
 
 struct reeve_members {
-    uint32_t self, master;        /* the master is the lowest member that is here */
+    uint32_t self, master;        /* the master is the lowest of those that have been here longest */
     uint32_t count;               /* members at the start */
     const bool *here;             /* (count,) borrowed until the next regroup() */
+    const bool *came;             /* (count,) borrowed like here; another process than before; NULL: nobody */
     reeve_transport *transport;   /* borrowed until the next regroup(); peer 0 is the master, worker w is peer w */
     struct reeve_collectives collectives; /* the same; NULL where no worker is: member 0 */
 };
@@ -26,6 +27,9 @@ struct reeve_membership_ops {
      * all who live; blocks until they are here, but never for ever: then the process ends. OK | JOB_NO_MEMORY |
      * JOB_INTERNAL. */
     reeve_status (*regroup)(reeve_membership *m, struct reeve_members *out, struct reeve_error *err);
+    /* Said by the master just before its regroup(), which nobody's loss needs to have caused then: where workers are
+     * missing, other processes are to be started in their places. Whether they came, `here` and `came` say. */
+    void (*replace)(reeve_membership *m);
 };
 
 struct reeve_membership {

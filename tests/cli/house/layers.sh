@@ -20,7 +20,7 @@ declare -A may_include=(
     [cli]="run workload export store config port core base"
 )
 # What puts MPI and the rest together: the program that mpirun starts.
-composition="cli/reeve_rank.c cli/rank_members.c cli/rank_members.h cli/rank_device_cuda.c"
+composition="cli/reeve_rank.c cli/rank_members.c cli/rank_members.h cli/rank_replace.h cli/rank_device_cuda.c"
 may_include_composition="net coll"
 
 # System headers with one owner; everybody else goes through its interface.

@@ -1,0 +1,36 @@
+/* See rank_replace.h. */
+#include "cli/rank_replace.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define INCLUDE_VARIABLE "OMPI_MCA_btl_tcp_if_include"
+#define LOOPBACK "lo"
+#define CONNECT_SECONDS "15"
+
+static bool on_one_host(void)
+{
+    const char *all = getenv("OMPI_COMM_WORLD_SIZE"), *here = getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+    return all != NULL && here != NULL && strcmp(all, here) == 0;
+}
+
+void reeve_rank_replace_prepare(void)
+{
+    (void)signal(SIGPIPE, SIG_IGN); /* a lost peer's connection: an error for MPI, not the end */
+    if (on_one_host() && getenv("OMPI_MCA_btl_tcp_if_exclude") == NULL) (void)setenv(INCLUDE_VARIABLE, LOOPBACK, 0);
+    /* Without it a process that is started and never connected is waited for as long as it lives, by all. */
+    (void)setenv("OMPI_MCA_mpi_pmix_connect_timeout", CONNECT_SECONDS, 0);
+}
+
+const char *reeve_rank_replace_not(const struct reeve_mpi_session *session, bool cuda)
+{
+    const char *include = getenv(INCLUDE_VARIABLE);
+    if (cuda) return "on GPUs a lost worker is not replaced";
+    if (session->node_size < session->size && !session->replaced) return "the workers are on several hosts";
+    if (include == NULL || strcmp(include, LOOPBACK) != 0)
+        return "Open MPI was told which network interfaces to take; without btl_tcp_if_include and btl_tcp_if_exclude "
+               "it "
+               "takes the loopback, which this needs";
+    return NULL;
+}
