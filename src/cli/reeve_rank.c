@@ -19,13 +19,16 @@
 #include "base/launch_id.h"
 #include "base/log.h"
 #include "base/processor.h"
+#include "base/watchdog.h"
 #include "cli/complete.h"
 #include "cli/rank_choice.h"
 #include "cli/rank_device.h"
 #include "cli/rank_members.h"
+#include "cli/rank_replace.h"
 #include "core/frame.h"
 #include "net/mpi_session.h"
 #include "reeve/version.h"
+#include "run/lost.h"
 #include "run/rank.h"
 #include "run/stop_signals.h"
 #include "run/warden.h"
@@ -34,6 +37,7 @@
 
 #define SETS_MAX 64
 #define PREPARE_NS (3600 * REEVE_SECOND_NS) /* rank 0 measures every shard before the first word */
+#define JOIN_NS (60 * REEVE_SECOND_NS)      /* the others wait as long for one another */
 #define CLOSE_NS (20 * REEVE_SECOND_NS)
 #define IDLE_SLEEP_NS 500000
 
@@ -42,6 +46,7 @@ struct options {
     uint32_t set_count;
     uint64_t stop_at;
     int64_t end_wall_ns; /* 0: none */
+    const char *place;   /* in a running job, of a worker that was lost (net/mpi_replace.c); NULL: since the start */
     bool alone, quiet;
     bool watched; /* by `reeve run`, which takes the exit code from status.json: mpirun need not comment on it */
 };
@@ -49,11 +54,17 @@ struct options {
 static int parse(int argc, char **argv, struct options *o)
 {
     static const struct option longs[] = {
-        {"job", required_argument, NULL, 'j'},     {"set", required_argument, NULL, 's'},
-        {"run-dir", required_argument, NULL, 'r'}, {"stop-at", required_argument, NULL, 't'},
-        {"end-at", required_argument, NULL, 'e'},  {"alone", no_argument, NULL, 'a'},
-        {"quiet", no_argument, NULL, 'q'},         {"watched", no_argument, NULL, 'w'},
-        {"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0},
+        {"job", required_argument, NULL, 'j'},
+        {"set", required_argument, NULL, 's'},
+        {"run-dir", required_argument, NULL, 'r'},
+        {"stop-at", required_argument, NULL, 't'},
+        {"end-at", required_argument, NULL, 'e'},
+        {"alone", no_argument, NULL, 'a'},
+        {"quiet", no_argument, NULL, 'q'},
+        {"watched", no_argument, NULL, 'w'},
+        {"version", no_argument, NULL, 'V'},
+        {"place", required_argument, NULL, 'p'},
+        {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (c) {
@@ -68,6 +79,7 @@ static int parse(int argc, char **argv, struct options *o)
         case 'a': o->alone = true; break;
         case 'q': o->quiet = true; break;
         case 'w': o->watched = true; break;
+        case 'p': o->place = optarg; break;
         case 'V': (void)printf("reeve-rank %s\n", REEVE_VERSION); exit(0);
         default: return REEVE_EXIT_USAGE;
         }
@@ -279,6 +291,8 @@ static void configure(const struct options *o, const struct reeve_mpi_session *s
                                          .cores_short = session->node_size > (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
                                          .membership = reeve_rank_members_port(m),
                                          .processes = reeve_rank_members_processes(m),
+                                         .joins = o->place != NULL,
+                                         .replace_not = reeve_rank_replace_not(session, choice->device.cuda),
                                          .announce = tell_all};
 }
 
@@ -348,11 +362,18 @@ static int run_in_mpi(const struct options *o, int *argc, char ***argv)
 {
     struct reeve_mpi_session session;
     struct reeve_error err = {0};
+    const char **words = (const char **)*argv + 1;
     reeve_launch_shared_begin();
-    if (reeve_mpi_session_open(argc, argv, &session, &err) != REEVE_OK) {
+    reeve_rank_replace_prepare();
+    reeve_status st = o->place == NULL
+                          ? reeve_mpi_session_open(argc, argv, &session, &err)
+                          : reeve_mpi_session_join(argc, argv, o->place, JOIN_NS, REEVE_WATCHDOG_KILL, &session, &err);
+    if (st != REEVE_OK) {
         (void)fprintf(stderr, "reeve-rank: %s\n", err.text);
+        if (o->place != NULL) reeve_end_as_lost();
         return reeve_status_exit_code(err.status);
     }
+    session.arguments = words;
     reeve_stop_signals_install(1);
     if (o->watched) reeve_stop_signals_spare_term(); /* `reeve run` asks with the file STOP */
     if (session.size == 1) {
@@ -364,10 +385,13 @@ static int run_in_mpi(const struct options *o, int *argc, char ***argv)
     reeve_rank_members *m = NULL;
     if (reeve_rank_members_create(&session, &m, &err) != REEVE_OK) {
         reeve_log(REEVE_LOG_ERROR, "%s", err.text);
+        if (o->place != NULL) reeve_end_as_lost();
         reeve_mpi_session_abort(reeve_status_exit_code(err.status));
     }
     struct reeve_rank_end end = {0};
-    int code = session.rank == 0 ? run_master(o, &session, m, &end) : run_worker(o, &session, m, &end);
+    int code =
+        session.rank == 0 && o->place == NULL ? run_master(o, &session, m, &end) : run_worker(o, &session, m, &end);
+    if (!end.clean && o->place != NULL && !end.master) reeve_end_as_lost();
     if (!end.clean) reeve_mpi_session_abort(code != 0 ? code : REEVE_EXIT_INTERNAL); /* others may wait for this rank */
     reeve_rank_members_destroy(m);
     if (o->watched && end.told) code = REEVE_EXIT_DONE;

@@ -9,6 +9,7 @@ static const char *const shuffles[] = {"none", "block", "global", NULL};     /* 
 static const char *const reductions[] = {"exact", "fast", NULL};             /* enum reeve_reduce */
 static const char *const precisions[] = {"auto", "bf16", "fp32", NULL};      /* enum reeve_precision */
 static const char *const devices[] = {"auto", "cpu", "cuda", NULL};          /* enum reeve_device */
+static const char *const yes_or_no[] = {"false", "true", NULL};
 static const char *const launchers[] = {"mpirun", "srun", NULL};             /* enum reeve_launcher */
 static const char *const syncs[] = {"step", "always", "none", NULL};         /* enum reeve_sync */
 static const char *const sections[] = {"data",       "train",     "model",   "optimizer", "checkpoint",
@@ -130,6 +131,9 @@ static const struct reeve_key keys[] = {
         "without a word of any worker of a host before `reeve run` asks Slurm whether the host still starts a process; "
         "0: "
         "it never asks"),
+    CHOICE(
+        "faults", "replace", faults.replace, yes_or_no, "false",
+        "start another process in the place of a worker that was lost, where the MPI can (Open MPI 5, one host, CPUs)"),
     U32("faults", "credits", faults.credits, 1, 64, "2", "tasks", "that a worker holds ahead"),
     U32("faults", "restarts_max", faults.restarts_max, 0, 1000000, "10", "restarts",
         "by `reeve run`, in a row without progress, before it gives up; 0: it never starts again"),

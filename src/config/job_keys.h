@@ -6,7 +6,7 @@
 #include "core/job.h"
 
 extern const struct reeve_key_table reeve_job_keys; /* sections in the order in which files list them */
-#define REEVE_JOB_KEYS_MAX 64
+#define REEVE_JOB_KEYS_MAX 80
 
 /* Has the key a meaning for that workload? Sections of training have none for exec, and the other way round. */
 bool reeve_job_key_applies(const struct reeve_key *key, const char *workload);

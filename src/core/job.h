@@ -64,6 +64,7 @@ struct reeve_job {
         uint32_t silence_stop_s;    /* and after this long the run stops */
         uint32_t evict_min_s;       /* a member of a job that hangs for so long, at least, is put out of it; 0: never */
         uint32_t host_silence_s;    /* without a word of any worker of a host: then it may be lost; 0: never */
+        uint32_t replace;           /* 1: another process takes the place of a worker that was lost */
         uint32_t credits;           /* tasks a worker holds ahead */
         uint32_t restarts_max;      /* by `reeve run`, in a row and without progress; 0: never */
         uint32_t restart_wait_s; /* the back-off before a restart ends here */

@@ -18,7 +18,8 @@ static bool is_summed_lease(const struct reeve_frame *f)
 static bool touches_sums(const reeve_compute *c, const struct reeve_frame *f)
 {
     if (c->config.cuda) return f->kind != REEVE_FRAME_LEASE || f->a != REEVE_TASK_STAGE;
-    return is_summed_lease(f) || f->kind == REEVE_FRAME_APPLY || f->kind == REEVE_FRAME_DISCARD;
+    return is_summed_lease(f) || f->kind == REEVE_FRAME_APPLY || f->kind == REEVE_FRAME_DISCARD ||
+           f->kind == REEVE_FRAME_STATE;
 }
 
 static void *compute_main(void *arg)

@@ -50,6 +50,14 @@ enum reeve_pace reeve_compute_pace(reeve_compute *c, bool *first, reeve_time_ns 
  * ready to add up. */
 bool reeve_compute_is_settled(reeve_compute *c);
 
+/* The state of the workload, all that a checkpoint of it would hold, as one row of bytes: for a worker that has none, over
+ * the sum's way. Call these only when settled: then nobody changes it. A command STATE with b 0 opens the workload, so that
+ * there is room for it; with b 1 (the state is there; a, c: the digest of its weights) it is answered by READY. CPUs only. */
+size_t reeve_compute_state_bytes(const reeve_compute *c); /* 0: the workload is not open */
+void reeve_compute_state_read(const reeve_compute *c, size_t offset, void *out, size_t bytes);
+void reeve_compute_state_write(reeve_compute *c, size_t offset, const void *in, size_t bytes);
+struct reeve_digest reeve_compute_weights_digest(const reeve_compute *c);
+
 /* What the reduction of the open step (or evaluation) adds up. Call it only when settled: then the thread does not
  * touch these until the next APPLY, DISCARD or summed lease is posted. Exact: i64 holds everything. Fast: f32 holds the
  * gradient, i64 the words behind it. */

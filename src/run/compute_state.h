@@ -102,6 +102,13 @@ void compute_checkpoint_join(reeve_compute *c);
 /* The words that the master gets of the state at a checkpoint. */
 void compute_answer_weights(reeve_compute *c, const struct reeve_frame *command);
 
+/* Open the workload, if it is not; what is done to the state after it was read (compute_work.c). */
+reeve_status compute_open_workload(reeve_compute *c, struct reeve_error *err);
+reeve_status compute_state_restored(reeve_compute *c, const struct reeve_frame *command, struct reeve_error *err);
+void compute_answer_ready(reeve_compute *c, const struct reeve_frame *command, struct reeve_digest digest);
+/* A command STATE (compute_share.c). */
+void compute_share(reeve_compute *c, const struct reeve_frame *command);
+
 /* On a GPU (compute_device.c). */
 
 /* The sums, after open() and tensors(). */

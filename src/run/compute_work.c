@@ -98,7 +98,7 @@ reeve_status compute_failed_at(reeve_compute *c, const char *function, const str
 }
 
 /* Open the workload (once), size what depends on its parameters. */
-static reeve_status open_workload(reeve_compute *c, struct reeve_error *err)
+reeve_status compute_open_workload(reeve_compute *c, struct reeve_error *err)
 {
     if (c->self != NULL) return REEVE_OK;
     const struct reeve_job *job = c->config.job;
@@ -137,7 +137,7 @@ void compute_close_workload(reeve_compute *c)
     c->self = NULL;
 }
 
-static void answer_ready(reeve_compute *c, const struct reeve_frame *command, struct reeve_digest digest)
+void compute_answer_ready(reeve_compute *c, const struct reeve_frame *command, struct reeve_digest digest)
 {
     struct reeve_frame f = answer_to(command, REEVE_FRAME_READY);
     memcpy(&f.a, digest.bytes, 8);
@@ -150,10 +150,10 @@ static void execute_init(reeve_compute *c, const struct reeve_frame *command)
 {
     struct reeve_error err = {0};
     compute_close_workload(c); /* a restore that failed may have left it half overwritten */
-    reeve_status st = open_workload(c, &err);
+    reeve_status st = compute_open_workload(c, &err);
     if (st == REEVE_OK && c->config.cuda) st = compute_device_fetch(c, &err);
     if (st != REEVE_OK) answer_failure(c, command, REEVE_FRAME_REDUCE_FAILED, &err);
-    else answer_ready(c, command, reeve_weights_digest(c->tensors, c->tensor_count));
+    else compute_answer_ready(c, command, reeve_weights_digest(c->tensors, c->tensor_count));
 }
 
 /* Back from the GPU come the weights that were brought to it. */
@@ -165,10 +165,18 @@ static reeve_status check_on_device(reeve_compute *c, struct reeve_digest expect
                       c->config.ops->name);
 }
 
+reeve_status compute_state_restored(reeve_compute *c, const struct reeve_frame *command, struct reeve_error *err)
+{
+    if (c->config.ops->restored == NULL) return REEVE_OK;
+    reeve_status st = c->config.ops->restored(c->self, command->step, err);
+    compute_device_check(c, "restored", st, err);
+    return st == REEVE_OK ? REEVE_OK : compute_failed_at(c, "restored", command, st, err);
+}
+
 static reeve_status restore(reeve_compute *c, const struct reeve_frame *command, struct reeve_digest *digest,
                             struct reeve_error *err)
 {
-    reeve_status st = open_workload(c, err);
+    reeve_status st = compute_open_workload(c, err);
     if (st != REEVE_OK) return st;
     if (c->config.cuda) compute_checkpoint_join(c); /* it reads what is overwritten now */
     reeve_checkpoint *ckpt = NULL;
@@ -181,11 +189,7 @@ static reeve_status restore(reeve_compute *c, const struct reeve_frame *command,
                         "checkpoint of step %llu: its weights have another digest than its index says",
                         (unsigned long long)command->step);
     reeve_checkpoint_close(ckpt);
-    if (st == REEVE_OK && c->config.ops->restored != NULL) {
-        st = c->config.ops->restored(c->self, command->step, err);
-        compute_device_check(c, "restored", st, err);
-        if (st != REEVE_OK) st = compute_failed_at(c, "restored", command, st, err);
-    }
+    if (st == REEVE_OK) st = compute_state_restored(c, command, err);
     if (st == REEVE_OK && c->config.cuda) st = check_on_device(c, *digest, err);
     return st;
 }
@@ -195,7 +199,7 @@ static void execute_restore(reeve_compute *c, const struct reeve_frame *command)
     struct reeve_error err = {0};
     struct reeve_digest digest;
     if (restore(c, command, &digest, &err) != REEVE_OK) answer_failure(c, command, REEVE_FRAME_RESTORE_FAILED, &err);
-    else answer_ready(c, command, digest);
+    else compute_answer_ready(c, command, digest);
 }
 
 /* Read the samples of a batch: tokens (count, T + 1). */
@@ -375,6 +379,7 @@ void compute_execute(reeve_compute *c, const struct reeve_frame *command)
     case REEVE_FRAME_APPLY: execute_apply(c, command); break;
     case REEVE_FRAME_DISCARD: zero_sums(c); break;
     case REEVE_FRAME_CHECKPOINT: compute_checkpoint(c, command); break;
+    case REEVE_FRAME_STATE: compute_share(c, command); break;
     default: REEVE_ASSERT(!"a command that the worker does not post");
     }
 }

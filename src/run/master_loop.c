@@ -207,6 +207,8 @@ static void tell_event(reeve_master_loop *l, const struct reeve_event *ev, reeve
     } else if (ev->kind == REEVE_EVENT_WORKER_LOST) {
         reeve_log(REEVE_LOG_WARN, "worker %u is %s; what it held is given to others", ev->worker,
                   ev->arg == REEVE_JOB_DEADLINE ? "put out" : "lost");
+    } else if (ev->kind == REEVE_EVENT_WORKER_REPLACED) {
+        reeve_log(REEVE_LOG_INFO, "worker %u is replaced by a new process", ev->worker);
     } else if (ev->kind == REEVE_EVENT_REGROUPED) {
         struct reeve_master_status s;
         reeve_master_get_status(l->master, &s);

@@ -26,6 +26,7 @@ struct reeve_master_loop_config {
     FILE *progress;                        /* borrowed; NULL: none */
     int64_t end_wall_ns;                   /* of --max-time; INT64_MAX: none */
     struct reeve_evictor *evictor;         /* borrowed until destroy; NULL: a worker that hangs ends the run */
+    bool replaces;                         /* faults.replace, and this launch can */
     bool regroups;                         /* losses are survived: workers wait for the word that the run is over */
     enum reeve_cause stop_cause;           /* why the master before this one was asked to stop; NONE: it was not */
 };
@@ -42,6 +43,9 @@ void reeve_master_loop_destroy(reeve_master_loop *l);
 /* Others were lost, and this master goes on: over another transport, borrowed until destroy or the next of these. */
 reeve_status reeve_master_loop_regroup(reeve_master_loop *l, reeve_transport *transport,
                                        const struct reeve_members *members, struct reeve_error *err);
+
+/* True: now is a moment to start processes in the places of lost workers; the caller regroups at once, with them. */
+bool reeve_master_loop_replaces(reeve_master_loop *l, reeve_time_ns now_ns);
 
 /* One turn; never waits but for the journal. *ended: nothing is left to do; reeve_master_loop_end() says how it went.
  * An error means that the run cannot go on in this process (journal, lost worker, silence); WORKER_LOST where losses are

@@ -1,7 +1,55 @@
 /* The master's loop when others are lost, and when it lets the workers go; see master_loop.h. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "run/master_loop_state.h"
+
+static uint64_t progress_of(const reeve_master_loop *l)
+{
+    struct reeve_master_status s;
+    reeve_master_get_status(l->master, &s);
+    return l->config.tasks != NULL ? s.done + s.dead + s.cancelled : s.step;
+}
+
+bool reeve_master_loop_replaces(reeve_master_loop *l, reeve_time_ns now_ns)
+{
+    if (!l->config.replaces) return false;
+    uint32_t lost = reeve_master_replaceable(l->master);
+    if (lost == 0 || !reeve_replacement_due(&l->replacement, lost, progress_of(l), now_ns)) return false;
+    reeve_log(REEVE_LOG_INFO, "starting %u process%s in the place of %s", lost, lost == 1 ? "" : "es",
+              lost == 1 ? "the worker that was lost" : "the workers that were lost");
+    reeve_replacement_ask(&l->replacement);
+    return true;
+}
+
+static void note_replacement(reeve_master_loop *l, uint32_t came, uint32_t left, reeve_time_ns now_ns)
+{
+    if (!reeve_replacement_regrouped(&l->replacement, came, progress_of(l), now_ns)) return;
+    if (reeve_replacement_given_up(&l->replacement))
+        reeve_log(REEVE_LOG_WARN,
+                  "no process came in the place of a lost worker, %u times in a row; the job goes on with "
+                  "%u worker%s, and does not try again before the next start",
+                  REEVE_REPLACEMENT_TRIES_MAX, left, left == 1 ? "" : "s");
+    else
+        reeve_log(REEVE_LOG_WARN,
+                  "no process could take the place of a lost worker; the job goes on with %u worker%s, and "
+                  "tries again",
+                  left, left == 1 ? "" : "s");
+}
+
+/* new: whoever is there now came in the place of the one before, whose loss may not be on record yet. */
+static reeve_status note_member(reeve_master_loop *l, uint32_t w, bool new, uint32_t *came, reeve_time_ns now_ns,
+                                struct reeve_error *err)
+{
+    bool put_out = l->config.evictor != NULL && reeve_evictor_has_ended(l->config.evictor, w);
+    struct reeve_master_input lost = {
+        .kind = REEVE_INPUT_WORKER_LOST, .worker = w, .status = put_out ? REEVE_JOB_DEADLINE : REEVE_WORKER_LOST};
+    struct reeve_master_input replaced = {.kind = REEVE_INPUT_WORKER_REPLACED, .worker = w};
+    reeve_status st = !l->here[w] || new ? master_loop_give(l, &lost, now_ns, err) : REEVE_OK;
+    if (st != REEVE_OK || !l->here[w] || !reeve_master_worker_lost(l->master, w)) return st;
+    ++*came;
+    return master_loop_give(l, &replaced, now_ns, err);
+}
 
 reeve_status reeve_master_loop_regroup(reeve_master_loop *l, reeve_transport *transport,
                                        const struct reeve_members *members, struct reeve_error *err)
@@ -9,16 +57,14 @@ reeve_status reeve_master_loop_regroup(reeve_master_loop *l, reeve_transport *tr
     l->transport = transport;
     reeve_time_ns now_ns = reeve_clock_now();
     reeve_status st = REEVE_OK;
-    uint32_t left = 0;
+    uint32_t left = 0, came = 0;
     for (uint32_t w = 1; w <= l->config.workers; w++) {
         l->outbox[w].bytes = 0;
         l->here[w] = members->here[w];
         left += l->here[w];
-        bool put_out = l->config.evictor != NULL && reeve_evictor_has_ended(l->config.evictor, w);
-        struct reeve_master_input lost = {
-            .kind = REEVE_INPUT_WORKER_LOST, .worker = w, .status = put_out ? REEVE_JOB_DEADLINE : REEVE_WORKER_LOST};
-        if (!l->here[w] && st == REEVE_OK) st = master_loop_give(l, &lost, now_ns, err);
+        if (st == REEVE_OK) st = note_member(l, w, members->came != NULL && members->came[w], &came, now_ns, err);
     }
+    note_replacement(l, came, left, now_ns);
     struct reeve_master_input regrouped = {.kind = REEVE_INPUT_REGROUPED, .worker = members->master};
     if (st == REEVE_OK) st = master_loop_give(l, &regrouped, now_ns, err);
     struct reeve_master_status s;

@@ -8,6 +8,7 @@
 #include "run/checkpointer.h"
 #include "run/deadline.h"
 #include "run/host_watch.h"
+#include "run/replacement.h"
 #include "run/start_record.h"
 #include "store/journal.h"
 
@@ -30,6 +31,7 @@ struct reeve_master_loop {
     reeve_start_record *start;         /* owned */
     reeve_host_watch *hosts;           /* owned */
     struct reeve_deadline deadline;
+    struct reeve_replacement replacement;
     struct outbox *outbox;             /* (workers + 1,) owned */
     uint32_t *unsent;                  /* (workers + 1,) owned; the first unsent_count have frames waiting, or had */
     uint32_t unsent_count;

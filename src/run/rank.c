@@ -92,6 +92,15 @@ static reeve_status own_run(struct master_part *m, const struct reeve_rank_confi
     return st;
 }
 
+static bool replaces(const struct reeve_rank_config *config)
+{
+    if (config->prepared->job.faults.replace == 0) return false;
+    const char *not = config->membership == NULL ? "a lost process ends this launch" : config->replace_not;
+    if (not == NULL) return true;
+    reeve_log(REEVE_LOG_WARN, "faults.replace has no effect: %s", not );
+    return false;
+}
+
 /* succeeds: in place of a master that was lost. */
 static reeve_status master_init(struct master_part *m, const struct reeve_rank_config *config,
                                 const struct reeve_members *members, reeve_transport *transport,
@@ -125,6 +134,7 @@ static reeve_status master_init(struct master_part *m, const struct reeve_rank_c
         .end_wall_ns = config->end_wall_ns > 0 ? config->end_wall_ns : INT64_MAX,
         .evictor = config->membership != NULL ? evictor : NULL,
         .regroups = config->membership != NULL,
+        .replaces = replaces(config),
         .stop_cause = stop_cause,
     };
     if (st == REEVE_OK)
@@ -196,6 +206,7 @@ static reeve_status worker_init(struct worker_part *w, const struct reeve_rank_c
         .silence_ns = 2 * p->job.faults.silence_stop_s * REEVE_SECOND_NS + MASTER_PATIENCE_NS,
         .evict_ns = p->job.faults.evict_min_s * REEVE_SECOND_NS,
         .stays = config->membership != NULL,
+        .joins = config->joins,
         .host = config->host,
         .tally = &w->tally,
     };
@@ -319,6 +330,15 @@ static reeve_status turn(struct rank *r, bool *progress, bool *master_ended, boo
     return st == REEVE_OK ? reeve_evictor_turn(&r->evictor, now_ns, err) : st;
 }
 
+/* The master's wish to have lost workers replaced is a regrouping that nobody's loss has caused. */
+static reeve_status replace_lost(struct rank *r)
+{
+    reeve_membership *m = r->config->membership;
+    if (!r->is_master || m == NULL || !reeve_master_loop_replaces(r->master.loop, reeve_clock_now())) return REEVE_OK;
+    m->ops->replace(m);
+    return REEVE_WORKER_LOST;
+}
+
 /* Turns until the run ends here: for a master with everybody's goodbye, for a worker with its own. */
 static reeve_status run(struct rank *r, bool regroup_first, struct reeve_error *err)
 {
@@ -332,6 +352,7 @@ static reeve_status run(struct rank *r, bool regroup_first, struct reeve_error *
         if (st != REEVE_OK || (r->is_master ? master_ended : worker_ended)) return st;
         bool progress = false;
         st = turn(r, &progress, &master_ended, &worker_ended, err);
+        if (st == REEVE_OK && !master_ended) st = replace_lost(r);
         if (progress) reeve_idle_reset(&idle);
         else
             reeve_idle_wait(&idle, r->is_worker && reeve_worker_is_reducing(r->worker.worker) ? REDUCING_SLEEP_NS

@@ -25,6 +25,8 @@ struct reeve_rank_config {
     bool cores_short;                      /* more ranks on this node than cores: sleep sooner when idle */
     reeve_membership *membership;          /* borrowed; NULL: nobody's loss is survived */
     const struct reeve_owner_process *processes; /* by member, borrowed; with membership only */
+    bool joins;                                  /* this process was started in the place of a lost worker */
+    const char *replace_not;                     /* borrowed; why a lost worker cannot be replaced here; NULL: it can */
     /* Called when the master is ready or cannot be, and again after each regrouping: workers wait for that word. */
     reeve_rank_announce *announce;
 };

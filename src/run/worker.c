@@ -13,6 +13,7 @@
 #include "core/task.h"
 #include "run/holdings.h"
 #include "run/lost.h"
+#include "run/state_share.h"
 
 #define HEARTBEAT_NS REEVE_SECOND_NS
 #define ABSENCE_NS (2 * REEVE_SECOND_NS) /* longer between two turns: this process did not run */
@@ -30,9 +31,10 @@ struct reeve_worker {
     reeve_executor *executor;             /* borrowed; NULL: no task list */
     uint32_t epoch;
     bool greeted, draining, said_goodbye, run_over;
-    enum reeve_cause stop_cause; /* the master told of; NONE: no stop was asked */
-    bool rejoin_due;             /* after a regrouping, until the master's first word */
-    struct reeve_holdings holds; /* owned */
+    enum reeve_cause stop_cause;    /* the master told of; NONE: no stop was asked */
+    bool rejoin_due;                /* after a regrouping, until the master's first word */
+    struct reeve_holdings holds;    /* owned */
+    struct reeve_state_share share; /* owned */
     enum reduce_stage reducing;
     bool reducing_eval;
     uint64_t reduce_step;
@@ -62,6 +64,8 @@ reeve_status reeve_worker_create(const struct reeve_worker_config *config, reeve
     if (executor != NULL) w->holds.ended_max = config->credits;
     w->heard_ns = reeve_clock_now();
     reeve_eviction_init(&w->eviction, config->evict_ns);
+    w->rejoin_due = config->joins;
+    if (config->joins) w->step = REEVE_STEP_NONE;
     *out = w;
     return REEVE_OK;
 }
@@ -73,6 +77,7 @@ static void abandon(reeve_worker *w)
     if (host != NULL) host->ops->abandon(host);
     if (device != NULL) device->ops->abandon(device);
     w->reducing = REDUCE_NONE;
+    reeve_state_share_end(&w->share);
 }
 
 void reeve_worker_destroy(reeve_worker *w)
@@ -203,7 +208,8 @@ static reeve_status move_reduce(reeve_worker *w, reeve_time_ns now_ns, bool *pro
     bool whole = false;
     uint64_t digest = 0;
     if (w->reducing == REDUCE_UNSETTLED) {
-        if (!reeve_compute_is_settled(w->compute)) return REEVE_OK;
+        /* The last to be told may still be in the sum that brought the state to a new worker. */
+        if (w->share.active || !reeve_compute_is_settled(w->compute)) return REEVE_OK;
         st = begin_reduce(w, &why);
     } else {
         reeve_collective *c = w->reducing == REDUCE_DEVICE ? w->collectives.device : w->collectives.host;
@@ -219,6 +225,33 @@ static reeve_status move_reduce(reeve_worker *w, reeve_time_ns now_ns, bool *pro
     return sum_failed(w, &why, now_ns, err);
 }
 
+/* ---- the state, for those who are new ---- */
+
+static reeve_status begin_share(reeve_worker *w, const struct reeve_frame *f, struct reeve_error *err)
+{
+    bool bare = w->step == REEVE_STEP_NONE;
+    reeve_status st = reeve_state_share_begin(&w->share, f, w->config.id, bare, err);
+    if (st != REEVE_OK || !bare || reeve_compute_post(w->compute, f)) return st;
+    return reeve_fail(err, REEVE_JOB_INTERNAL, "worker %u: no room for another command", w->config.id);
+}
+
+/* Whoever is new and cannot have it ends: the others then lose nobody that they had. For them it is a sum like others. */
+static reeve_status move_share(reeve_worker *w, reeve_time_ns now_ns, bool *progress, struct reeve_error *err)
+{
+    if (!w->share.active) return REEVE_OK;
+    bool done = false, takes = w->share.takes;
+    struct reeve_error why = {0};
+    reeve_status st = reeve_state_share_turn(&w->share, w->compute, w->collectives.host, progress, &done, &why);
+    if (st == REEVE_OK && done && takes) w->step = w->share.frame.step;
+    if (st == REEVE_OK && done) reeve_state_share_end(&w->share);
+    if (st == REEVE_OK) return REEVE_OK;
+    why.status = st;
+    if (!takes) return sum_failed(w, &why, now_ns, err);
+    abandon(w);
+    *err = why;
+    return st;
+}
+
 /* ---- words of the master ---- */
 
 /* Does the command belong to the model that is here? If not, a word of the master was lost, or came twice, or too early:
@@ -232,6 +265,7 @@ static bool is_in_step(const reeve_worker *w, const struct reeve_frame *f)
         return f->a != REEVE_TASK_EVAL || f->step == w->step;
     case REEVE_FRAME_APPLY: return f->step == w->step + 1 && f->step == w->summed_step;
     case REEVE_FRAME_CHECKPOINT: return f->step == w->step;
+    case REEVE_FRAME_STATE: return f->step == w->step || w->step == REEVE_STEP_NONE;
     default: return true;
     }
 }
@@ -331,7 +365,7 @@ static reeve_status handle_frame(reeve_worker *w, const struct reeve_frame *f, r
     if (f->epoch < w->epoch && !w->rejoin_due) return REEVE_OK;
     bool of_training = f->kind == REEVE_FRAME_INIT || f->kind == REEVE_FRAME_RESTORE || f->kind == REEVE_FRAME_APPLY ||
                        f->kind == REEVE_FRAME_CHECKPOINT || f->kind == REEVE_FRAME_DISCARD ||
-                       f->kind == REEVE_FRAME_REDUCE;
+                       f->kind == REEVE_FRAME_REDUCE || f->kind == REEVE_FRAME_STATE;
     if (w->compute == NULL && of_training)
         return reeve_fail(err, REEVE_JOB_INTERNAL, "worker %u: a word about training, but this run has a task list",
                           w->config.id);
@@ -347,6 +381,7 @@ static reeve_status handle_frame(reeve_worker *w, const struct reeve_frame *f, r
     case REEVE_FRAME_CHECKPOINT: return post(w, f, err);
     case REEVE_FRAME_DISCARD: return discard(w, f, err);
     case REEVE_FRAME_REVOKE: return revoke(w, f);
+    case REEVE_FRAME_STATE: return begin_share(w, f, err);
     case REEVE_FRAME_REDUCE:
         w->reducing = REDUCE_UNSETTLED;
         w->reducing_eval = f->a == REEVE_TASK_EVAL;
@@ -458,6 +493,7 @@ reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *prog
     reeve_status st = w->greeted ? REEVE_OK : say_hello(w, now_ns, err);
     if (st == REEVE_OK) st = take_messages(w, now_ns, progress, err);
     if (st == REEVE_OK) st = move_reduce(w, now_ns, progress, err);
+    if (st == REEVE_OK) st = move_share(w, now_ns, progress, err);
     /* After a regrouping nothing is said before the master's first word: under the epoch before, it would be dropped. */
     bool heard = !w->rejoin_due;
     if (st == REEVE_OK && heard) st = take_answers(w, now_ns, progress, err);
@@ -481,6 +517,7 @@ void reeve_worker_regroup(reeve_worker *w, reeve_transport *transport, struct re
     w->transport = transport;
     w->collectives = collectives;
     w->reducing = REDUCE_NONE;
+    reeve_state_share_end(&w->share);
     w->outbox_bytes = 0;
     w->said_goodbye = false;
     w->rejoin_due = true;
@@ -504,5 +541,5 @@ void reeve_worker_listen(const reeve_worker *w, reeve_time_ns now_ns, struct ree
 
 bool reeve_worker_is_reducing(const reeve_worker *w)
 {
-    return w->reducing != REDUCE_NONE;
+    return w->reducing != REDUCE_NONE || w->share.active;
 }

@@ -20,6 +20,7 @@ struct reeve_worker_config {
     reeve_time_ns silence_ns;  /* without a word of the master for so long, give up */
     reeve_time_ns evict_ns;    /* the floor of the deadline for its words (core/eviction.h); 0: it is never late */
     bool stays;                /* a lost master is replaced: leave only when the master says that the run is over */
+    bool joins;                /* a lost worker's place is taken: the state comes from the others */
     const char *host;          /* borrowed for the call */
     struct reeve_tally *tally; /* borrowed until destroy; what it has done is added there; NULL: nowhere */
 };

@@ -286,6 +286,14 @@ static bool has_fault(const struct sim *s, enum sim_fault_kind kind)
     return false;
 }
 
+/* Of those who are there: were all who had the state lost, the new ones go back to a checkpoint. */
+static bool somebody_has_it(const struct sim_launch *l)
+{
+    for (uint32_t w = 1; w <= l->workers; w++)
+        if (sim_runs(&l->proc[w]) && !l->proc[w].given_up && sim_compute_has_state(&l->proc[w])) return true;
+    return false;
+}
+
 /* A loss costs what the lost one held of the open step. Only lost records, and sums that differ, cost more. */
 static void check_cost(struct sim_proc *p, const struct reeve_event *ev)
 {
@@ -294,14 +302,16 @@ static void check_cost(struct sim_proc *p, const struct reeve_event *ev)
     bool unsynced = c->unsynced == c->launch;
     if (!s->plan.weather.in_job) return;
     if (ev->kind == REEVE_EVENT_RUN_OPENED) c->committed = 0;
+    if (ev->kind == REEVE_EVENT_REGROUPED) p->launch->bare = !somebody_has_it(p->launch);
     if (ev->kind == REEVE_EVENT_TASK_DEAD && ev->arg == REEVE_WORKER_LOST) p->launch->excused = true; /* crash_limit */
-    if (ev->kind == REEVE_EVENT_RUN_RESUMED && ev->step < c->committed &&
+    if (ev->kind == REEVE_EVENT_RUN_RESUMED && ev->step < c->committed && !p->launch->bare &&
         !(unsynced && s->shape->job.journal.sync == REEVE_SYNC_NONE))
         sim_violate(s, "no step is lost", "launch %u has committed step %llu, and goes back to step %llu", c->launch,
                     (unsigned long long)c->committed, (unsigned long long)ev->step);
-    if (ev->kind == REEVE_EVENT_WORKER_CLEARED && !unsynced && !c->aborted)
+    if (ev->kind == REEVE_EVENT_WORKER_CLEARED && !unsynced && !c->aborted && ev->worker <= p->launch->workers &&
+        sim_compute_has_state(&p->launch->proc[ev->worker]))
         sim_violate(s, "survivors keep", "worker %u begins the step anew, and no record was lost", ev->worker);
-    if (ev->kind == REEVE_EVENT_STEP_ABORTED && ev->arg == REEVE_WORKER_DIVERGED && !unsynced &&
+    if (ev->kind == REEVE_EVENT_STEP_ABORTED && ev->arg == REEVE_WORKER_DIVERGED && !unsynced && !p->launch->bare &&
         !has_fault(s, SIM_FAULT_SUM_FLIPS))
         sim_violate(s, "survivors keep", "step %llu is thrown away: its sum was not what was recorded",
                     (unsigned long long)ev->step);

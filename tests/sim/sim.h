@@ -120,6 +120,7 @@ struct sim_plan {
     uint64_t seed;
     uint32_t shape;
     struct sim_weather weather;
+    bool replaces;    /* faults.replace */
     bool losses_only; /* then a launch goes on as long as a worker is left */
     struct sim_fault fault[SIM_FAULTS_MAX];
     uint32_t fault_count;
@@ -184,6 +185,9 @@ struct sim_proc {
     struct sim_fiber *fiber; /* its stack; NULL: it has not begun, or has ended */
     uint32_t rank;           /* its number in the launch: 0 the first master, any other the worker of that id */
     bool alive, ended, announced, begun;
+    bool joins;        /* it was started in the place of a lost one */
+    bool replace_wish; /* of a master: at the next regrouping */
+    uint32_t since;    /* the group that it came with */
     reeve_time_ns stalled_until_ns, turn_at_ns;
     reeve_time_ns hangs_until_ns, stood_until_ns; /* its compute thread; either of them, whichever ends last */
     struct sim_message *inbox, **inbox_end;
@@ -194,7 +198,7 @@ struct sim_proc {
     uint32_t group; /* the transport and the collective that it has; 0: none, it waits for the others */
     uint32_t members, leader, lost, lost_untold, heard_group;
     bool gathering, revoked, given_up, sum_lost;
-    bool here[SIM_WORKERS_MAX + 1];
+    bool here[SIM_WORKERS_MAX + 1], came[SIM_WORKERS_MAX + 1];
     struct reeve_evictor_eye eye; /* while it waits for the others */
     uint64_t guards;              /* ever; odd: one looks */
     /* of its master's part */
@@ -238,6 +242,7 @@ struct sim_launch {
     uint8_t summed[SIM_MICRO_MAX];   /* the checkers' own: what the last sum held */
     uint8_t speaker[SIM_EPOCHS_MAX]; /* and: one more than the rank whose words of this epoch were heard */
     bool over;                       /* nobody of it runs any more */
+    bool bare;                       /* all who had the state are lost; who came in their places goes back */
     int code;                        /* of its end */
 };
 
@@ -281,6 +286,7 @@ extern struct sim_proc *sim_running;
 /* ---- time and chance (sim_time.c) ---- */
 void sim_at(struct sim *s, reeve_time_ns at_ns, void (*run)(struct sim *, void *, uint64_t), void *arg,
             uint64_t number);
+void sim_nothing(struct sim *s, void *arg, uint64_t number); /* what an event does that was called off */
 /* Run events until one lies behind until_ns, the run is complete, or a promise is broken. False: no event is left. */
 bool sim_run_until(struct sim *s, reeve_time_ns until_ns);
 uint64_t sim_below(struct sim *s, uint64_t bound);
@@ -318,6 +324,7 @@ void sim_rank_live(struct sim_proc *p);
 
 /* ---- who is there (sim_members.c) ---- */
 void sim_members_init(struct sim_proc *p);
+void sim_process_replace(struct sim_proc *p); /* another process under its number; the one before is dead */
 void sim_members_give_up(struct sim_proc *p);
 void sim_members_excuse(struct sim_proc *gone);
 void sim_members_look(struct sim_launch *l); /* somebody is gone: those who wait need not wait for it */
@@ -328,10 +335,12 @@ void sim_members_lost(struct sim_proc *p, reeve_time_ns within_ns);
 void sim_net_init(struct sim_proc *p);
 void sim_net_fini(struct sim_proc *p);
 void sim_net_drop_all(struct sim *s);                   /* messages that are still on their way */
+void sim_net_forget(struct sim_proc *p);                /* and those to p */
 void sim_net_lost(struct sim_launch *l, uint32_t rank); /* tell the others */
 void sim_collective_init(struct sim_proc *p);
 void sim_collective_died(struct sim_proc *p);
 reeve_compute *sim_compute_create(struct sim_proc *p);
+bool sim_compute_has_state(const struct sim_proc *p); /* a model, of whatever step */
 struct sim_disk *sim_disk_create(struct sim *s);
 void sim_disk_destroy(struct sim_disk *d);
 void sim_disk_power_cut(struct sim *s);
@@ -356,9 +365,11 @@ enum sim_mix {
     SIM_MIX_COLLECTIVE,
     SIM_MIX_TAKE_OVER,
     SIM_MIX_HOSTILE,
-    SIM_MIX_LOSS,   /* processes are lost, and nothing else happens */
-    SIM_MIX_IN_JOB, /* the same with all other faults */
-    SIM_MIX_EVICT,  /* processes are lost, stand still or hang, on one host, and nothing else happens */
+    SIM_MIX_LOSS,    /* processes are lost, and nothing else happens */
+    SIM_MIX_IN_JOB,  /* the same with all other faults */
+    SIM_MIX_EVICT,   /* processes are lost, stand still or hang, on one host, and nothing else happens */
+    SIM_MIX_REPLACE, /* losses, and other processes in the places of the lost ones */
+    SIM_MIX_ALL,     /* every fault there is, with evictions and replacements */
     SIM_MIXES
 };
 const char *sim_mix_name(uint32_t mix);

@@ -44,7 +44,8 @@ static bool is_summed_lease(const struct reeve_frame *f)
 
 static bool touches_sums(const struct reeve_frame *f)
 {
-    return is_summed_lease(f) || f->kind == REEVE_FRAME_APPLY || f->kind == REEVE_FRAME_DISCARD;
+    return is_summed_lease(f) || f->kind == REEVE_FRAME_APPLY || f->kind == REEVE_FRAME_DISCARD ||
+           f->kind == REEVE_FRAME_STATE;
 }
 
 /* ---- what it does ---- */
@@ -91,6 +92,15 @@ static void restore(reeve_compute *c)
     struct reeve_frame f = answer_to(&c->hand, REEVE_FRAME_RESTORE_FAILED);
     f.arg = (uint32_t)st;
     answer(c, &f, err.text);
+}
+
+/* Room for it at first; then it is there, of this step, and must be what the undisturbed run has. */
+static void take_state(reeve_compute *c)
+{
+    if (c->hand.b == 0) return;
+    c->model.step = c->hand.step;
+    sim_check_weights(c->proc, &c->model, "been given");
+    answer_ready(c);
 }
 
 static void count_words(int64_t *words, uint32_t samples, uint64_t coverage, int64_t loss, uint64_t tokens,
@@ -238,6 +248,7 @@ static void execute(reeve_compute *c)
     case REEVE_FRAME_APPLY: apply(c); break;
     case REEVE_FRAME_DISCARD: zero_sums(c); break;
     case REEVE_FRAME_CHECKPOINT: checkpoint(c); break;
+    case REEVE_FRAME_STATE: take_state(c); break;
     default: REEVE_ASSERT(!"a command that the worker does not post");
     }
     if (touches_sums(&c->hand)) c->unsettled--;
@@ -370,6 +381,31 @@ enum reeve_pace reeve_compute_pace(reeve_compute *c, bool *first, reeve_time_ns 
 bool reeve_compute_is_settled(reeve_compute *c)
 {
     return c->unsettled == 0;
+}
+
+size_t reeve_compute_state_bytes(const reeve_compute *c)
+{
+    return sizeof(c->model.word);
+}
+
+void reeve_compute_state_read(const reeve_compute *c, size_t offset, void *out, size_t bytes)
+{
+    memcpy(out, (const char *)c->model.word + offset, bytes);
+}
+
+void reeve_compute_state_write(reeve_compute *c, size_t offset, const void *in, size_t bytes)
+{
+    memcpy((char *)c->model.word + offset, in, bytes);
+}
+
+struct reeve_digest reeve_compute_weights_digest(const reeve_compute *c)
+{
+    return sim_model_digest(&c->model);
+}
+
+bool sim_compute_has_state(const struct sim_proc *p)
+{
+    return p->compute != NULL && p->compute->there;
 }
 
 void reeve_compute_get_sum(reeve_compute *c, bool eval, struct reeve_compute_sum *out)

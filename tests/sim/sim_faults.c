@@ -10,8 +10,9 @@
 
 #define HORIZON_NS (2 * REEVE_SECOND_NS) /* within which most faults fall: a calm run takes about as long */
 
-static const char *const mix_names[SIM_MIXES] = {"general",    "calm",      "master",  "power", "stall", "checkpoint",
-                                                 "collective", "take-over", "hostile", "loss",  "in-job", "evict"};
+static const char *const mix_names[SIM_MIXES] = {"general",    "calm",       "master",    "power",   "stall",
+                                                 "checkpoint", "collective", "take-over", "hostile", "loss",
+                                                 "in-job",     "evict",      "replace",   "all"};
 static const char *const fault_names[SIM_FAULT_KINDS] = {"kill worker",
                                                          "kill master",
                                                          "kill master at a seam",
@@ -71,6 +72,8 @@ static uint32_t kinds_of(uint32_t mix)
                BIT(SIM_FAULT_WORKER_AT_SEAM) | BIT(SIM_FAULT_KILL_SEVERAL) | BIT(SIM_FAULT_IN_RECOVERY) |
                BIT(SIM_FAULT_GIVE_UP) | BIT(SIM_FAULT_GIVE_UP_MASTER) | BIT(SIM_FAULT_MASTER_HOST);
     case SIM_MIX_IN_JOB: return BIT(KINDS_OF_A_JOB) - 1;
+    case SIM_MIX_REPLACE: return kinds_of(SIM_MIX_LOSS);
+    case SIM_MIX_ALL: return BIT(SIM_FAULT_KINDS) - 1;
     case SIM_MIX_EVICT:
         return BIT(SIM_FAULT_KILL_WORKER) | BIT(SIM_FAULT_MASTER_AT_SEAM) | BIT(SIM_FAULT_IN_RECOVERY) |
                BIT(SIM_FAULT_STALL_WORKER) | BIT(SIM_FAULT_STALL_MASTER) | BIT(SIM_FAULT_STALL_MASTER_AT_SEAM) |
@@ -93,13 +96,14 @@ static void draw_weather(struct sim_plan *p, uint64_t *draws, uint32_t mix)
     w->delay_ns = delays[draw(p, draws, 3)];
     w->compute_ns = computes[draw(p, draws, 3)];
     w->ulfm = draw(p, draws, 2) == 0;
-    if (mix == SIM_MIX_LOSS || mix == SIM_MIX_IN_JOB) {
+    if (mix == SIM_MIX_LOSS || mix == SIM_MIX_IN_JOB || mix >= SIM_MIX_REPLACE) {
         w->ulfm = w->in_job = true;
         w->one_host = draw(p, draws, 2) == 0;
         w->leaks = draw(p, draws, 2) == 0;
-        p->losses_only = mix == SIM_MIX_LOSS;
+        p->replaces = mix == SIM_MIX_REPLACE || (mix == SIM_MIX_ALL && draw(p, draws, 4) > 0);
+        p->losses_only = mix == SIM_MIX_LOSS || mix == SIM_MIX_REPLACE;
         w->evict_min_s = 4 * (uint32_t)(p->seed % 3); /* not drawn: the histories of before stay what they were */
-        if (mix == SIM_MIX_LOSS) return;
+        if (p->losses_only) return;
     }
     if (mix == SIM_MIX_EVICT) {
         w->ulfm = w->in_job = w->one_host = p->losses_only = true;
@@ -123,8 +127,11 @@ void sim_plan_draw(uint64_t seed, uint32_t mix, struct sim_plan *p)
     p->shape = (uint32_t)draw(p, &draws, SIM_SHAPES);
     draw_weather(p, &draws, mix);
     uint32_t kinds = kinds_of(mix);
-    uint32_t bound = !in_job ? KINDS_OF_A_LAUNCH : mix == SIM_MIX_EVICT ? SIM_FAULT_KINDS : KINDS_OF_A_JOB;
-    uint32_t most = mix == SIM_MIX_GENERAL || mix == SIM_MIX_HOSTILE || mix == SIM_MIX_IN_JOB ? 8 : 5;
+    uint32_t bound = !in_job                                      ? KINDS_OF_A_LAUNCH
+                     : mix == SIM_MIX_EVICT || mix == SIM_MIX_ALL ? SIM_FAULT_KINDS
+                                                                  : KINDS_OF_A_JOB;
+    bool many = mix == SIM_MIX_GENERAL || mix == SIM_MIX_HOSTILE || mix == SIM_MIX_IN_JOB || mix >= SIM_MIX_REPLACE;
+    uint32_t most = many ? 8 : 5;
     p->fault_count = kinds == 0 ? 0 : (uint32_t)draw(p, &draws, most + 1);
     for (uint32_t i = 0; i < p->fault_count; i++) {
         struct sim_fault *f = &p->fault[i];

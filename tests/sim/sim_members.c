@@ -65,6 +65,7 @@ void sim_members_excuse(struct sim_proc *gone)
     for (uint32_t w = 1; w <= l->workers; w++) {
         const struct sim_proc *p = &l->proc[w];
         if (!sim_runs(p) || p->given_up) continue;
+        if (p->joins && !p->begun) continue; /* without the others it is nobody */
         left++;
         l->excused |= sim_leads(gone) && !p->begun;
     }
@@ -102,6 +103,47 @@ void sim_members_look(struct sim_launch *l)
     if (any) sim_at(l->sim, l->sim->now_ns + sim_some_time(l->sim, AGREE_NS), form, l, ++l->round);
 }
 
+/* Does this process, the master of before, want the lost ones replaced, and is it granted? */
+static bool takes_wish(struct sim *s, struct sim_proc *p)
+{
+    bool wish = p->replace_wish;
+    p->replace_wish = false;
+    return wish && sim_below(s, 5) > 0;
+}
+
+/* The news of the loss of the process before, where it has not come yet: all know it now. */
+static void call_off(struct sim_launch *l, uint32_t rank)
+{
+    for (size_t i = 0; i < l->sim->heap_count; i++) {
+        struct sim_event *e = &l->sim->heap[i];
+        if (e->arg == l && e->number == rank && (e->run == lost_event || e->run == sum_lost_event))
+            e->run = sim_nothing;
+    }
+}
+
+/* In the places of those who are dead. Who was given up and has not ended keeps its place: it is still there. */
+static uint32_t replace_lost(struct sim_launch *l, uint32_t members)
+{
+    for (uint32_t r = 1; r <= l->workers; r++) {
+        struct sim_proc *p = &l->proc[r];
+        if ((members >> r & 1) != 0 || p->alive || p->fiber != NULL) continue;
+        call_off(l, r);
+        sim_process_replace(p);
+        p->since = l->group;
+        members |= 1u << r;
+    }
+    return members;
+}
+
+/* Whoever has been there longest; of those the lowest. */
+static uint32_t leader_of(const struct sim_launch *l, uint32_t members)
+{
+    uint32_t leader = (uint32_t)__builtin_ctz(members);
+    for (uint32_t r = 0; r <= l->workers; r++)
+        if ((members >> r & 1) != 0 && l->proc[r].since < l->proc[leader].since) leader = r;
+    return leader;
+}
+
 static void enter(struct sim_proc *p, uint32_t members)
 {
     struct sim_launch *l = p->launch;
@@ -113,8 +155,10 @@ static void enter(struct sim_proc *p, uint32_t members)
     p->transport.self = sim_leads(p) ? 0 : p->rank;
     p->collective.members = (uint32_t)__builtin_popcount(members & ~1u);
     l->member[p->rank] = (struct sim_collective_member){.completed = l->sum_number};
-    for (uint32_t r = 0; r <= l->workers; r++)
+    for (uint32_t r = 0; r <= l->workers; r++) {
         p->here[r] = (members >> r & 1) != 0;
+        p->came[r] = p->here[r] && l->proc[r].joins && l->proc[r].since == l->group;
+    }
     sim_turn_soon(p, l->sim->now_ns + sim_some_time(l->sim, AGREE_NS));
 }
 
@@ -136,7 +180,8 @@ static void form(struct sim *s, void *arg, uint64_t round)
     if (members == 0) return;
     s->regroupings++;
     if (++l->group > GROUPS_MAX) sim_violate(s, "progress", "%u regroupings of one launch", GROUPS_MAX);
-    l->leader = (uint32_t)__builtin_ctz(members);
+    l->leader = leader_of(l, members);
+    if (takes_wish(s, &l->proc[l->leader])) members = replace_lost(l, members);
     sim_trace(s, "launch %u goes on as group %u: members %02x, master %u", l->number, l->group, members, l->leader);
     for (uint32_t r = 0; r <= l->workers; r++)
         if ((members >> r & 1) != 0) enter(&l->proc[r], members);
@@ -168,12 +213,18 @@ static reeve_status regroup(reeve_membership *base, struct reeve_members *out, s
                                   .master = p->leader,
                                   .count = p->launch->workers + 1,
                                   .here = p->here,
+                                  .came = p->came,
                                   .transport = &p->transport,
                                   .collectives.host = p->rank > 0 ? &p->collective : NULL};
     return REEVE_OK;
 }
 
-static const struct reeve_membership_ops membership_ops = {.regroup = regroup};
+static void replace(reeve_membership *base)
+{
+    ((struct sim_proc *)(void *)((char *)base - offsetof(struct sim_proc, membership)))->replace_wish = true;
+}
+
+static const struct reeve_membership_ops membership_ops = {.regroup = regroup, .replace = replace};
 
 void sim_members_init(struct sim_proc *p)
 {

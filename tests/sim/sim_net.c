@@ -173,6 +173,16 @@ void sim_net_drop_all(struct sim *s)
         if (s->heap[i].run == deliver) free(s->heap[i].arg);
 }
 
+void sim_net_forget(struct sim_proc *p)
+{
+    struct sim *s = p->sim;
+    for (size_t i = 0; i < s->heap_count; i++) {
+        if (s->heap[i].run != deliver || s->heap[i].number != (uintptr_t)p) continue;
+        free(s->heap[i].arg);
+        s->heap[i].run = sim_nothing;
+    }
+}
+
 void sim_net_lost(struct sim_launch *l, uint32_t rank)
 {
     for (uint32_t r = 0; r <= l->workers; r++) {

@@ -220,6 +220,7 @@ static void launch(struct sim *s)
     l->prepared.job = s->shape->job;
     l->prepared.job.faults.evict_min_s = s->mutation == SIM_MUTATE_EVICT_NOBODY ? 0 : s->plan.weather.evict_min_s;
     if (s->mutation == SIM_MUTATE_EVICT_EARLY) l->prepared.job.faults.evict_min_s = 1;
+    l->prepared.job.faults.replace = s->plan.replaces;
     l->prepared.manifest = (struct reeve_manifest *)&s->shape->manifest;
     (void)snprintf(l->prepared.run_dir, sizeof(l->prepared.run_dir), SIM_RUN_DIR);
     l->next = s->launches;
@@ -232,7 +233,7 @@ static void launch(struct sim *s)
         p->rank = r;
         p->alive = true;
         p->turn_at_ns = INT64_MAX;
-        l->process[r].pid = (int64_t)l->number * 100 + r;
+        l->process[r].pid = (int64_t)l->number * 1000000 + r;
         sim_members_init(p);
         sim_net_init(p);
         sim_collective_init(p);
@@ -241,6 +242,24 @@ static void launch(struct sim *s)
     const struct sim_weather *w = &s->plan.weather;
     if (w->drop_ppm + w->duplicate_ppm + w->reorder_ppm > 0)
         sim_at(s, s->now_ns + 300 * REEVE_SECOND_NS, watch_event, l, UINT64_MAX);
+}
+
+/* What the one before had in memory is gone; the journal and the others have the rest. */
+void sim_process_replace(struct sim_proc *p)
+{
+    struct sim_launch *l = p->launch;
+    REEVE_ASSERT(!p->alive && p->fiber == NULL);
+    sim_net_fini(p);
+    sim_net_forget(p);
+    for (size_t i = 0; i < p->sim->heap_count; i++)
+        if (p->sim->heap[i].arg == p) p->sim->heap[i].run = sim_nothing; /* what the one before had begun */
+    *p = (struct sim_proc){
+        .sim = p->sim, .launch = l, .rank = p->rank, .alive = true, .joins = true, .turn_at_ns = INT64_MAX};
+    l->process[p->rank].pid += 100; /* another one */
+    sim_trace(p->sim, "another process takes the place of worker %u of launch %u", p->rank, l->number);
+    sim_members_init(p);
+    sim_net_init(p);
+    sim_collective_init(p);
 }
 
 /* Workers begin once their master could open the run: it announces that. */

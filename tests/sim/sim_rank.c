@@ -217,6 +217,7 @@ void sim_rank_live(struct sim_proc *p)
                                        .ops = &workload,
                                        .membership = in_job ? &p->membership : NULL,
                                        .processes = in_job ? l->process : NULL,
+                                       .joins = p->joins,
                                        .announce = announce};
     struct reeve_members members = {.self = p->rank,
                                     .count = l->workers + 1,
@@ -225,8 +226,10 @@ void sim_rank_live(struct sim_proc *p)
                                     .collectives.host = p->rank > 0 ? &p->collective : NULL};
     struct reeve_rank_end end = {0};
     int code = REEVE_EXIT_INTERNAL;
+    if (p->joins) members.master = p->leader;
     if (p->rank == 0) code = reeve_rank_master(&config, &members, &end);
     else if (!in_job || hear_first(p, &members)) code = reeve_rank_worker(&config, &members, &end);
+    if (p->alive && p->joins && !end.clean && !end.master) sim_kill(p, "it cannot go on, the others can");
     if (!p->alive) {
         sim_net_fini(p);
         return;

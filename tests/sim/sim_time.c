@@ -57,6 +57,11 @@ bool sim_run_until(struct sim *s, reeve_time_ns until_ns)
     return true;
 }
 
+void sim_nothing(struct sim *s, void *arg, uint64_t number)
+{
+    (void)s, (void)arg, (void)number;
+}
+
 uint64_t sim_below(struct sim *s, uint64_t bound)
 {
     return reeve_random_below(s->plan.seed, 0x73696d, s->draws++, bound);

@@ -1,0 +1,37 @@
+/* See replacement.h. */
+#include "run/replacement.h"
+
+#include "base/clock.h"
+
+#define SETTLE_NS (200 * REEVE_MILLISECOND_NS) /* a loss seldom comes alone: one start of a process for all of them */
+#define BACK_OFF_NS REEVE_SECOND_NS            /* after the first failure; doubles */
+
+bool reeve_replacement_given_up(const struct reeve_replacement *r)
+{
+    return r->failures >= REEVE_REPLACEMENT_TRIES_MAX;
+}
+
+bool reeve_replacement_due(struct reeve_replacement *r, uint32_t lost, uint64_t progress, reeve_time_ns now_ns)
+{
+    if (progress > r->progress && r->unproven) {
+        r->unproven = false;
+        r->failures = 0;
+    }
+    return lost > 0 && !reeve_replacement_given_up(r) && progress > r->progress && now_ns >= r->after_ns;
+}
+
+void reeve_replacement_ask(struct reeve_replacement *r)
+{
+    r->asked = true;
+}
+
+bool reeve_replacement_regrouped(struct reeve_replacement *r, uint32_t came, uint64_t progress, reeve_time_ns now_ns)
+{
+    bool failed = (r->asked && came == 0) || (r->unproven && progress <= r->progress);
+    r->asked = false;
+    r->unproven = came > 0;
+    r->progress = progress;
+    if (failed) r->failures++;
+    r->after_ns = now_ns + (failed ? BACK_OFF_NS << (r->failures - 1) : SETTLE_NS);
+    return failed;
+}

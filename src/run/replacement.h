@@ -1,0 +1,29 @@
+/* When a lost worker's place is filled again: once a step has shown that the job goes on without it; later and later while
+ * that fails, and after a few times never more in this launch. Pure: time is an argument. */
+#ifndef REEVE_RUN_REPLACEMENT_H
+#define REEVE_RUN_REPLACEMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "reeve/ids.h"
+
+enum { REEVE_REPLACEMENT_TRIES_MAX = 5 }; /* in a row */
+
+struct reeve_replacement {
+    bool asked;             /* the regrouping that comes is to bring somebody */
+    bool unproven;          /* somebody came, and no progress since */
+    uint32_t failures;      /* in a row */
+    uint64_t progress;      /* when the last regrouping was over */
+    reeve_time_ns after_ns; /* not before */
+};
+
+/* progress: a number that grows with the job's: committed steps, tasks that ended. */
+bool reeve_replacement_due(struct reeve_replacement *r, uint32_t lost, uint64_t progress, reeve_time_ns now_ns);
+/* It is done at the next regrouping. */
+void reeve_replacement_ask(struct reeve_replacement *r);
+/* A regrouping is over, and so many came. True: a try has failed just now (none came, or who came was lost at once). */
+bool reeve_replacement_regrouped(struct reeve_replacement *r, uint32_t came, uint64_t progress, reeve_time_ns now_ns);
+bool reeve_replacement_given_up(const struct reeve_replacement *r);
+
+#endif
