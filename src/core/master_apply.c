@@ -62,12 +62,17 @@ static uint32_t node_of(reeve_master *m, uint64_t host)
     return m->node_count++;
 }
 
+uint32_t master_first_credit(const reeve_master *m)
+{
+    return m->config.tasks != NULL ? m->config.slots : m->config.credits;
+}
+
 static reeve_status apply_worker_joined(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
 {
     struct master_worker *w = master_known_worker(m, ev->worker);
     if (w == NULL || w->state != WORKER_ABSENT) return master_refuse(ev, err, "unknown worker, or joined twice");
     w->state = WORKER_JOINED;
-    w->credit = m->config.tasks != NULL ? m->config.slots : m->config.credits;
+    w->credit = master_first_credit(m);
     w->rejoined = w->settled = true; /* it holds nothing yet */
     w->node = node_of(m, ev->a);
     m->joined++;
@@ -106,7 +111,7 @@ static reeve_status apply_run_opened(reeve_master *m, const struct reeve_event *
     if (m->config.tasks != NULL) master_list_reopen(m);
     else drop_all_tasks(m);
     memset(m->workers, 0, sizeof(*m->workers) * ((size_t)m->config.workers_max + 1));
-    m->node_count = m->joined = m->gone = m->missing = m->rejoining = 0;
+    m->node_count = m->joined = m->gone = m->rejoining = 0;
     m->hungry_head = m->hungry_tail = 0;
     m->pace_sum = m->pace_count = 0;
     m->expected = ev->arg;

@@ -26,9 +26,8 @@ reeve_status master_apply_worker_lost(reeve_master *m, const struct reeve_event 
     if (w->state == WORKER_JOINED && !w->settled && w->bare) m->rejoining--; /* no regrouping follows */
     w->state = WORKER_LOST;
     master_pace_forget(m, ev->worker);
-    m->gone += !gone && !absent;
-    m->missing += absent;
-    w->missed = absent;
+    m->joined += absent; /* nobody waits for it any longer */
+    m->gone += !gone;
     master_update_hungry(m, ev->worker);
     for (uint32_t s = 0; m->config.tasks == NULL && s < m->config.manifest->shard_count; s++)
         if (m->shard_holder[s] == ev->worker) m->shard_holder[s] = 0;
@@ -37,16 +36,17 @@ reeve_status master_apply_worker_lost(reeve_master *m, const struct reeve_event 
     return REEVE_OK;
 }
 
-/* It may do what the lost one did; what that one held was given to others long ago. */
+/* It may do what the lost one did; what that one held was given to others long ago. No word of it is waited for, as one
+ * is at the start: it is known to be there. */
 reeve_status master_apply_worker_replaced(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
 {
     struct master_worker *w = master_known_worker(m, ev->worker);
     if (w == NULL || w->state != WORKER_LOST || ev->worker > m->expected)
         return master_refuse(ev, err, "replaced a worker that was not lost");
-    m->missing -= w->missed;
-    m->gone -= !w->missed;
-    w->state = w->missed ? WORKER_ABSENT : WORKER_JOINED;
-    w->missed = w->rejoined = w->settled = false;
+    m->gone--;
+    w->state = WORKER_JOINED;
+    w->credit = master_first_credit(m);
+    w->rejoined = w->settled = false;
     master_update_hungry(m, ev->worker);
     return REEVE_OK;
 }

@@ -15,6 +15,8 @@ struct master_worker *master_known_worker(reeve_master *m, uint32_t worker);
  * end. */
 void master_update_hungry(reeve_master *m, uint32_t worker);
 void master_rotate_hungry(reeve_master *m, uint32_t worker);
+/* Of a worker that has held nothing yet. */
+uint32_t master_first_credit(const reeve_master *m);
 
 /* Each: OK | STORE_CORRUPT (cannot happen in this state; nothing was changed) | JOB_NO_MEMORY (a limit of create()). */
 reeve_status master_apply_worker_lost(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err);

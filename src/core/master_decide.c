@@ -282,7 +282,7 @@ static void decide_tick(const reeve_master *m, reeve_time_ns now_ns, struct reev
         else if (!m->ckpt.handed) ask_load(m, d); /* one that is being made durable is the newest in a moment */
         return;
     }
-    if (m->phase == REEVE_PHASE_GATHER && m->joined + m->missing == m->expected) ask_load(m, d);
+    if (m->phase == REEVE_PHASE_GATHER && m->joined == m->expected) ask_load(m, d);
     if (m->phase == REEVE_PHASE_LOAD) decide_load(m, d);
     if (m->dead_reason != REEVE_OK && !failing) {
         master_add_event(d, REEVE_EVENT_STOP_ASKED)->arg = (uint32_t)m->dead_reason;

@@ -110,7 +110,7 @@ void master_list_tick(const reeve_master *m, reeve_time_ns now_ns, struct reeve_
     if (m->phase == REEVE_PHASE_GATHER) { /* commands may be running already, if another master gave them out */
         bool running = reeve_queue_count(m->queue, REEVE_STATE_LEASED) > 0;
         if (stopping && !running) master_end_run(m, REEVE_EVENT_RUN_STOPPED, d);
-        else if (stopping || m->joined + m->missing == m->expected)
+        else if (stopping || m->joined == m->expected)
             master_add_event(d, REEVE_EVENT_PHASE)->arg = REEVE_PHASE_LIST;
         else (void)decide_load(m, d);
         return;

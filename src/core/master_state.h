@@ -21,7 +21,6 @@ struct master_worker {
     bool ready, restore_failed, reduced, weighed;
     bool tainted, rejoined, settled; /* since the last regrouping: master_regroup.c */
     bool bare;                       /* it is new, and waits for the state: master_replace.c */
-    bool missed;                     /* lost before it had joined */
     uint32_t node;
     uint32_t leased;                   /* tasks it holds leases on */
     uint32_t credit;                   /* leases that it may hold */
@@ -53,8 +52,8 @@ struct reeve_master {
     uint32_t term;  /* epoch of the journal's last opening: one master's records have one */
     uint32_t opened_epoch; /* of the journal, when this launch began */
     uint32_t restarts, runs;
-    uint32_t expected, joined, gone, missing; /* missing: lost before they joined */
-    uint32_t rejoining;                       /* workers that have not yet settled what they hold after a regrouping */
+    uint32_t expected, joined, gone; /* joined: or lost before they could; gone: or lost */
+    uint32_t rejoining;              /* workers that have not yet settled what they hold after a regrouping */
     bool sharing;                             /* one of them was told to bring its state to those who are new */
     bool reload; /* one of them holds weights of another step: all go back to a checkpoint */
     uint32_t hungry_head, hungry_tail;
