@@ -214,6 +214,7 @@ void reeve_rank_members_get(const reeve_rank_members *m, struct reeve_members *o
                                   .here = m->here,
                                   .came = m->came,
                                   .transport = m->transport,
+                                  .round = m->session->round,
                                   .collectives = m->collectives};
 }
 

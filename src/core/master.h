@@ -68,6 +68,7 @@ enum reeve_master_input_kind {
 struct reeve_master_input {
     enum reeve_master_input_kind kind;
     uint32_t worker;
+    uint32_t round; /* of REGROUPED: grows with each in a launch, whoever was master; 0: that is not known */
     reeve_status status;
     uint64_t step;
     uint64_t digest64;

@@ -116,7 +116,7 @@ static reeve_status apply_run_opened(reeve_master *m, const struct reeve_event *
     m->pace_sum = m->pace_count = 0;
     m->expected = ev->arg;
     m->term = ev->epoch;
-    m->epoch = ev->epoch > m->epoch ? ev->epoch : m->epoch + 1;
+    m->epoch = m->first_epoch = ev->epoch > m->epoch ? ev->epoch : m->epoch + 1;
     m->opened_epoch = ev->epoch;
     m->reload = false;
     if (m->runs++ > 0) m->restarts++;

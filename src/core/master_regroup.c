@@ -17,11 +17,19 @@ void master_decide_lost(const reeve_master *m, const struct reeve_master_input *
     d->sync = true;
 }
 
+/* The journal alone does not tell: a master that was given up may have chosen an epoch of which nothing is written yet,
+ * and write it when it wakes up. Its round was an earlier one. */
+static uint32_t next_epoch(const reeve_master *m, uint32_t round)
+{
+    uint32_t of_round = m->first_epoch + round;
+    return of_round > m->epoch ? of_round : m->epoch + 1;
+}
+
 void master_decide_regrouped(const reeve_master *m, const struct reeve_master_input *in, struct reeve_decision *d)
 {
     struct reeve_event *ev = master_add_event(d, REEVE_EVENT_REGROUPED);
     ev->worker = in->worker;
-    ev->arg = m->epoch + 1;
+    ev->arg = next_epoch(m, in->round);
     ev->a = master_active_workers(m);
     d->sync = true;
     if (m->ckpt.active && !m->ckpt.handed) {
@@ -30,7 +38,7 @@ void master_decide_regrouped(const reeve_master *m, const struct reeve_master_in
     }
     if (m->ended || m->stopped) master_add_event(d, REEVE_EVENT_PHASE)->arg = REEVE_PHASE_DRAIN;
     struct reeve_frame *f = master_add_frame(m, d, 0, REEVE_FRAME_WELCOME);
-    f->epoch = m->epoch + 1;
+    f->epoch = next_epoch(m, in->round);
     f->arg = m->expected;
 }
 

@@ -51,6 +51,7 @@ struct reeve_master {
     uint32_t epoch; /* membership epoch: grows with each launch and each regrouping; every frame carries it */
     uint32_t term;  /* epoch of the journal's last opening: one master's records have one */
     uint32_t opened_epoch; /* of the journal, when this launch began */
+    uint32_t first_epoch;  /* of the members, when this launch began */
     uint32_t restarts, runs;
     uint32_t expected, joined, gone; /* joined: or lost before they could; gone: or lost */
     uint32_t rejoining;              /* workers that have not yet settled what they hold after a regrouping */

@@ -38,6 +38,7 @@ reeve_status reeve_mpi_session_regroup(struct reeve_mpi_session *session, bool w
 struct group {
     MPI_Comm control, workers;
     uint32_t *members; /* (size,) owned */
+    uint32_t round;    /* the next of all of them */
     bool replace;      /* rank 0 wants lost workers replaced */
     int rank, size;
 };
@@ -68,19 +69,27 @@ static void drop(const struct reeve_mpi_session *s, struct group *g)
     g->members = NULL;
 }
 
-#define WISH (1u << 31) /* beside a member's number; only rank 0's counts */
+/* What each tells all others. */
+struct word {
+    uint32_t member, round;
+    uint32_t wish; /* 1: that lost workers are replaced; only rank 0's counts */
+};
 
 /* Who is there, and what the first of them wishes. */
 static int share_members(struct group *g, const struct reeve_mpi_session *s)
 {
-    uint32_t word = s->member | (s->replace_wish && g->rank == 0 ? WISH : 0);
-    int rc = MPI_Allgather(&word, 1, MPI_UINT32_T, g->members, 1, MPI_UINT32_T, g->control);
-    if (rc != MPI_SUCCESS) return rc;
-    g->replace = (g->members[0] & WISH) != 0;
-    for (int r = 0; r < g->size; r++) {
-        g->members[r] &= ~WISH;
-        if (g->members[r] >= s->member_count) return MPI_ERR_OTHER;
+    enum { WORDS = sizeof(struct word) / sizeof(uint32_t) };
+    struct word mine = {.member = s->member, .round = s->round, .wish = s->replace_wish};
+    struct word *all = calloc((size_t)g->size, sizeof(*all));
+    if (all == NULL) return MPI_ERR_NO_MEM;
+    int rc = MPI_Allgather(&mine, WORDS, MPI_UINT32_T, all, WORDS, MPI_UINT32_T, g->control);
+    for (int r = 0; rc == MPI_SUCCESS && r < g->size; r++) {
+        g->members[r] = all[r].member;
+        if (g->round <= all[r].round) g->round = all[r].round + 1;
+        if (all[r].member >= s->member_count) rc = MPI_ERR_OTHER;
     }
+    g->replace = rc == MPI_SUCCESS && all[0].wish != 0;
+    free(all);
     return rc;
 }
 
@@ -119,6 +128,7 @@ static void take(struct reeve_mpi_session *s, struct group *g)
 {
     free(s->members);
     s->members = g->members;
+    s->round = g->round;
     s->rank = (uint32_t)g->rank;
     s->size = (uint32_t)g->size;
     s->control = MPI_Comm_c2f(g->control);

@@ -15,6 +15,7 @@
 struct reeve_mpi_session {
     uint32_t rank, size;           /* of all ranks that are here; rank 0 is the master */
     uint32_t member, member_count; /* rank and number of ranks at the start: who somebody is for the life of the job */
+    uint32_t round;                /* how often they have come together; the same for all */
     uint32_t *members;             /* (size,) owned; member at each rank: the longer here the lower; else ascending */
     bool regrouped;                /* somebody was lost on the way */
     bool replaced;     /* a lost process was replaced, or that was tried: no communicator is freed any more */

@@ -65,7 +65,8 @@ reeve_status reeve_master_loop_regroup(reeve_master_loop *l, reeve_transport *tr
         if (st == REEVE_OK) st = note_member(l, w, members->came != NULL && members->came[w], &came, now_ns, err);
     }
     note_replacement(l, came, left, now_ns);
-    struct reeve_master_input regrouped = {.kind = REEVE_INPUT_REGROUPED, .worker = members->master};
+    struct reeve_master_input regrouped = {
+        .kind = REEVE_INPUT_REGROUPED, .worker = members->master, .round = members->round};
     if (st == REEVE_OK) st = master_loop_give(l, &regrouped, now_ns, err);
     struct reeve_master_status s;
     reeve_master_get_status(l->master, &s);

@@ -216,6 +216,7 @@ static reeve_status regroup(reeve_membership *base, struct reeve_members *out, s
                                   .came = p->came,
                                   .transport = &p->transport,
                                   .collectives.host = p->rank > 0 ? &p->collective : NULL};
+                                  .round = p->group,
     return REEVE_OK;
 }
 

@@ -55,10 +55,10 @@ uint32_t sim_mutation_mix(uint32_t mutation)
 
 /* ---- in front of decide() (the linker puts these there): where a decision can be spoiled ---- */
 
-static void spoil_regrouping(struct reeve_decision *d)
+static void spoil_regrouping(const reeve_master *m, struct reeve_decision *d)
 {
     for (uint32_t i = 0; i < d->frame_count; i++)
-        d->frames[i].frame.epoch--;
+        d->frames[i].frame.epoch = m->epoch;
 }
 
 static void drop_frames(struct reeve_decision *d, uint16_t kind)
@@ -90,7 +90,7 @@ void __wrap_reeve_master_decide(const reeve_master *m, const struct reeve_master
         return;
     }
     case SIM_MUTATE_EPOCH_STAYS:
-        if (in->kind == REEVE_INPUT_REGROUPED) spoil_regrouping(out);
+        if (in->kind == REEVE_INPUT_REGROUPED) spoil_regrouping(m, out);
         return;
     case SIM_MUTATE_SETTLE_TWICE: settle_twice(out); return;
     case SIM_MUTATE_KEEP_APPLY:
