@@ -115,7 +115,7 @@ static reeve_status master_init(struct master_part *m, const struct reeve_rank_c
     uint32_t workers = transport->size - 1;
     st = p->tasks != NULL
              ? reeve_recover_list(p->run_dir, &p->job, p->tasks, workers, &m->recovered, err)
-             : reeve_recover(p->run_dir, &p->job, p->manifest, workers, config->stop_at, &m->recovered, err);
+             : reeve_recover(p->run_dir, &p->job, p->manifest, workers, config->stop_at, succeeds, &m->recovered, err);
     if (st == REEVE_OK && m->recovered.info.torn_tail)
         reeve_log(REEVE_LOG_INFO, "the last write to the journal was cut short; its incomplete records were ignored");
     char device[128] = "";

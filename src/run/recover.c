@@ -12,6 +12,7 @@
 #include "store/checkpoint.h"
 
 #define CUTS_MAX 4096u
+#define CHECKPOINTS_MAX 64u
 #define LEASE_TERM_NS (60 * REEVE_SECOND_NS) /* renewed by any word of the holder; heartbeats come every second */
 
 struct cut {
@@ -105,21 +106,23 @@ static reeve_status check_index(const char *run_dir, const struct recovery *r, c
     return st;
 }
 
+/* Newest first. Those that cannot be used are taken out of the list: whoever goes on from an older one says so on record
+ * (RUN_RESUMED). A successor goes on with what the workers hold, and has no such record: its list stays as it is, or no
+ * checkpoint that it cuts would fit the journal. */
 static reeve_status choose_checkpoint(const char *run_dir, const struct recovery *r,
-                                      const struct reeve_manifest *manifest, struct reeve_recovered *out,
+                                      const struct reeve_manifest *manifest, bool succeeds, struct reeve_recovered *out,
                                       struct reeve_error *err)
 {
-    struct reeve_master_checkpoint newest;
-    bool any = false;
+    struct reeve_master_checkpoint list[CHECKPOINTS_MAX];
+    uint32_t count = reeve_master_checkpoints(out->master, list, CHECKPOINTS_MAX);
     struct reeve_error why = {0};
-    while (reeve_master_checkpoints(out->master, &newest, 1) == 1) {
-        any = true;
-        if (check_index(run_dir, r, manifest, &newest, out, &why) == REEVE_OK) return REEVE_OK;
-        reeve_log(REEVE_LOG_WARN, "checkpoint of step %llu cannot be used, falling back to the one before: %s",
-                  (unsigned long long)newest.step, why.text);
-        reeve_master_reject_checkpoint(out->master, newest.step);
+    for (uint32_t i = 0; i < count; i++) {
+        if (check_index(run_dir, r, manifest, &list[i], out, &why) == REEVE_OK) return REEVE_OK;
+        reeve_log(REEVE_LOG_WARN, "checkpoint of step %llu cannot be used%s: %s", (unsigned long long)list[i].step,
+                  succeeds ? "" : ", falling back to the one before", why.text);
+        if (!succeeds) reeve_master_reject_checkpoint(out->master, list[i].step);
     }
-    if (!any) return REEVE_OK;
+    if (count == 0 || succeeds) return REEVE_OK;
     return reeve_fail(
         err, REEVE_STORE_CORRUPT,
         "%s: none of its checkpoints can be read (last: %s); copy one back from a backup, or start over in "
@@ -138,7 +141,8 @@ static reeve_status survey(const char *run_dir, uint32_t workers, struct recover
     r->workers_max = workers;
     reeve_status st = reeve_journal_replay(run_dir, survey_event, r, &out->info, err);
     out->first = out->info.last_lsn == 0;
-    bool unnamed = out->first && out->info.segments == 0; /* a segment without a record has named the run all the same */
+    bool unnamed =
+        out->first && out->info.segments == 0; /* a segment without a record has named the run all the same */
     if (st == REEVE_OK && out->first && !unnamed) r->run_id = out->info.run_id;
     if (st == REEVE_OK && unnamed && getrandom(&r->run_id, sizeof(r->run_id), 0) != sizeof(r->run_id))
         st = reeve_fail(err, REEVE_JOB_INTERNAL, "getrandom: %m");
@@ -175,7 +179,8 @@ reeve_status reeve_recover_list(const char *run_dir, const struct reeve_job *job
 }
 
 reeve_status reeve_recover(const char *run_dir, const struct reeve_job *job, const struct reeve_manifest *manifest,
-                           uint32_t workers, uint64_t stop_at, struct reeve_recovered *out, struct reeve_error *err)
+                           uint32_t workers, uint64_t stop_at, bool succeeds, struct reeve_recovered *out,
+                           struct reeve_error *err)
 {
     struct recovery *r;
     reeve_status st = survey(run_dir, workers, &r, out, err);
@@ -190,7 +195,7 @@ reeve_status reeve_recover(const char *run_dir, const struct reeve_job *job, con
     r->master = out->master;
     if (st == REEVE_OK && !out->first) {
         st = reeve_journal_replay(run_dir, replay_event, r, &out->info, err);
-        if (st == REEVE_OK) st = choose_checkpoint(run_dir, r, manifest, out, err);
+        if (st == REEVE_OK) st = choose_checkpoint(run_dir, r, manifest, succeeds, out, err);
     }
     if (st == REEVE_OK && !out->first) {
         struct reeve_master_status status;

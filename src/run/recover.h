@@ -21,10 +21,11 @@ struct reeve_recovered {
 
 /* Replay the journal into a fresh master, prove that the replayed queue equals the one that each checkpoint was cut
  * with, and open the index of every checkpoint on record, newest first, until one is readable; those that are not are
- * named in a warning. stop_at: see reeve_master_config. STORE_CORRUPT: a damaged journal, or checkpoints on record of
- * which none can be read. */
+ * named in a warning. stop_at: see reeve_master_config. succeeds: a master of this launch that was lost, so that none is
+ * needed; they are only looked at. STORE_CORRUPT: a damaged journal, or checkpoints on record of which none can be read. */
 reeve_status reeve_recover(const char *run_dir, const struct reeve_job *job, const struct reeve_manifest *manifest,
-                           uint32_t workers, uint64_t stop_at, struct reeve_recovered *out, struct reeve_error *err);
+                           uint32_t workers, uint64_t stop_at, bool succeeds, struct reeve_recovered *out,
+                           struct reeve_error *err);
 /* The same of a run that works a task list off: it has no checkpoints, and needs none. plan is NULL then. */
 reeve_status reeve_recover_list(const char *run_dir, const struct reeve_job *job, const struct reeve_task_list *tasks,
                                 uint32_t workers, struct reeve_recovered *out, struct reeve_error *err);

@@ -281,7 +281,7 @@ static bool open_again(const char *run, const struct reeve_prepared *p, const st
     bool over;
     if (promise->power) let_time_pass(run);
     if (reeve_owner_acquire(run, &owner, &over, &err) != REEVE_OK) return crash_found(why, why_bytes, "%s", err.text);
-    bool good = reeve_recover(run, &p->job, p->manifest, 1, 0, &r, &err) == REEVE_OK;
+    bool good = reeve_recover(run, &p->job, p->manifest, 1, 0, false, &r, &err) == REEVE_OK;
     if (!good) (void)crash_found(why, why_bytes, "recovery: %s", err.text);
     if (good && r.resume_step != seen->step)
         good = crash_found(why, why_bytes, "step %llu is on record, and recovery goes on from step %llu",

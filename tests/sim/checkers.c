@@ -266,7 +266,7 @@ static void keep_live_digest(struct sim_checkers *c, const reeve_master *m, cons
     bool frequent = ev->kind == REEVE_EVENT_TASK_LEASED || ev->kind == REEVE_EVENT_TASK_COMPUTED ||
                     ev->kind == REEVE_EVENT_TASK_DONE;
     if (frequent && ev->lsn % 4 != 0) return; /* a digest costs more than all else in an event */
-    /* A checkpoint that cannot be read is put aside by a recovery without a record; RUN_RESUMED makes up for it. */
+    /* A checkpoint that cannot be read is put aside without a record by a launch; RUN_RESUMED makes up for it. */
     if (c->damaged > 0 && !c->resumed) return;
     if (c->live_count == c->live_room) {
         c->live_room = c->live_room == 0 ? 1024 : 2 * c->live_room;
@@ -337,10 +337,7 @@ void sim_check_event(struct sim_proc *p, const reeve_master *m, const struct ree
         reeve_master_get_status(m, &status);
         p->epoch = status.epoch;
     }
-    if (p->term > c->term) {
-        c->term = p->term;
-        c->resumed = false;
-    }
+    if (p->term > c->term) c->term = p->term;
     if (p->term != c->term) return; /* a master that was replaced, and does not know it yet */
     c->launch = p->launch->number;
     if (ev->kind == REEVE_EVENT_RUN_RESUMED) c->resumed = true;
@@ -349,5 +346,6 @@ void sim_check_event(struct sim_proc *p, const reeve_master *m, const struct ree
     keep_live_digest(c, m, ev);
     sim_leases_fold(p->sim, ev);
     check_cost(p, ev);
+    if (ev->kind == REEVE_EVENT_RESTORE_FAILED || ev->kind == REEVE_EVENT_RUN_OPENED) c->resumed = false;
     if (ev->kind == REEVE_EVENT_STEP_COMMITTED) check_committed(p, ev);
 }

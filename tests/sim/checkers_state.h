@@ -27,7 +27,7 @@ struct sim_checkers {
     uint64_t *kept_sum; /* (kept_count,) owned: the chain as the last recovery read it */
     size_t kept_count, kept_room;
     uint32_t damaged;                    /* checkpoints that the disk lost */
-    bool resumed;                        /* the newest master has said from where it goes on */
+    bool resumed;                        /* the newest launch has said from where it goes on */
     uint32_t unsynced;                   /* launch during which records were lost that words had left on */
     uint64_t committed;                  /* last step that this launch committed; 0: none yet */
     bool aborted;                        /* a step was thrown away since */

@@ -245,10 +245,10 @@ void sim_rank_live(struct sim_proc *p)
 
 reeve_status __real_reeve_recover(const char *run_dir, const struct reeve_job *job,
                                   const struct reeve_manifest *manifest, uint32_t workers, uint64_t stop_at,
-                                  struct reeve_recovered *out, struct reeve_error *err);
+                                  bool succeeds, struct reeve_recovered *out, struct reeve_error *err);
 reeve_status __wrap_reeve_recover(const char *run_dir, const struct reeve_job *job,
                                   const struct reeve_manifest *manifest, uint32_t workers, uint64_t stop_at,
-                                  struct reeve_recovered *out, struct reeve_error *err);
+                                  bool succeeds, struct reeve_recovered *out, struct reeve_error *err);
 void __real_reeve_recover_fini(struct reeve_recovered *r);
 void __wrap_reeve_recover_fini(struct reeve_recovered *r);
 reeve_status __real_reeve_master_loop_turn(reeve_master_loop *l, reeve_time_ns now_ns, bool *progress, bool *ended,
@@ -262,10 +262,10 @@ reeve_status __wrap_reeve_master_loop_regroup(reeve_master_loop *l, reeve_transp
 
 reeve_status __wrap_reeve_recover(const char *run_dir, const struct reeve_job *job,
                                   const struct reeve_manifest *manifest, uint32_t workers, uint64_t stop_at,
-                                  struct reeve_recovered *out, struct reeve_error *err)
+                                  bool succeeds, struct reeve_recovered *out, struct reeve_error *err)
 {
     struct sim_proc *p = sim_running;
-    reeve_status st = __real_reeve_recover(run_dir, job, manifest, workers, stop_at, out, err);
+    reeve_status st = __real_reeve_recover(run_dir, job, manifest, workers, stop_at, succeeds, out, err);
     if (st == REEVE_OK) {
         p->master = out->master;
         p->term = p->epoch = out->info.last_epoch + 1;
