@@ -104,12 +104,16 @@ static reeve_status commit_checkpoint(reeve_master_loop *l, struct reeve_error *
     return reeve_checkpointer_commit(l->checkpointer, &meta, &cut, err);
 }
 
-static void retain(reeve_master_loop *l)
+/* The older ones go, once the record of the new one cannot be lost. A master that stood still in this turn may have a
+ * successor by now, which does not know of the new one and counts on the older. */
+static reeve_status retain(reeve_master_loop *l, struct reeve_error *err)
 {
     struct reeve_master_checkpoint list[64];
     uint32_t n = reeve_master_checkpoints(l->master, list, 64);
     l->retain_due = false;
-    reeve_checkpointer_retain(l->checkpointer, list, n);
+    reeve_status st = l->config.owner != NULL ? reeve_owner_refresh(l->config.owner, err) : REEVE_OK;
+    if (st == REEVE_OK) reeve_checkpointer_retain(l->checkpointer, list, n);
+    return st;
 }
 
 static void tell_problem(reeve_master_loop *l, const struct reeve_master_input *in)
@@ -422,7 +426,7 @@ reeve_status reeve_master_loop_turn(reeve_master_loop *l, reeve_time_ns now_ns, 
     if (st == REEVE_OK) st = tick_all(l, now_ns, progress, err);
     say_we_live(l, now_ns);
     if (st == REEVE_OK) st = make_durable(l, false, err);
-    if (st == REEVE_OK && l->retain_due) retain(l);
+    if (st == REEVE_OK && l->retain_due) st = retain(l, err);
     if (st == REEVE_OK) st = master_loop_send_all(l, err);
     if (st == REEVE_OK) st = master_loop_watch(l, now_ns, err);
     reeve_report_turn(l->report, l->master, now_ns);

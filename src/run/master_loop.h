@@ -25,6 +25,7 @@ struct reeve_master_loop_config {
     uint32_t workers;                      /* expected: peers 1..workers */
     FILE *progress;                        /* borrowed; NULL: none */
     int64_t end_wall_ns;                   /* of --max-time; INT64_MAX: none */
+    reeve_owner *owner;                    /* borrowed until destroy; of the run */
     struct reeve_evictor *evictor;         /* borrowed until destroy; NULL: a worker that hangs ends the run */
     bool replaces;                         /* faults.replace, and this launch can */
     bool regroups;                         /* losses are survived: workers wait for the word that the run is over */

@@ -132,6 +132,7 @@ static reeve_status master_init(struct master_part *m, const struct reeve_rank_c
         .workers = workers,
         .progress = config->progress ? stdout : NULL,
         .end_wall_ns = config->end_wall_ns > 0 ? config->end_wall_ns : INT64_MAX,
+        .owner = m->owner,
         .evictor = config->membership != NULL ? evictor : NULL,
         .regroups = config->membership != NULL,
         .replaces = replaces(config),
