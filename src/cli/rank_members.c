@@ -152,7 +152,10 @@ static reeve_status come_in(reeve_rank_members *m, struct reeve_error *err)
 {
     struct reeve_members now;
     reeve_status st = make_ends(m, err);
-    return st == REEVE_WORKER_LOST ? regroup(&m->base, &now, err) : st;
+    if (st == REEVE_WORKER_LOST) st = regroup(&m->base, &now, err);
+    if (st == REEVE_OK && m->session->rank == 0) /* nobody would say which run it is */
+        st = reeve_fail(err, REEVE_WORKER_LOST, "all were lost that this process was to join");
+    return st;
 }
 
 reeve_status reeve_rank_members_create(struct reeve_mpi_session *session, reeve_rank_members **out,
@@ -211,10 +214,10 @@ void reeve_rank_members_get(const reeve_rank_members *m, struct reeve_members *o
     *out = (struct reeve_members){.self = m->session->member,
                                   .master = m->session->members[0],
                                   .count = m->count,
+                                  .round = m->session->round,
                                   .here = m->here,
                                   .came = m->came,
                                   .transport = m->transport,
-                                  .round = m->session->round,
                                   .collectives = m->collectives};
 }
 

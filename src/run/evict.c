@@ -111,20 +111,22 @@ reeve_status reeve_evictor_eye_init(struct reeve_evictor_eye *eye, const struct 
                                     const struct reeve_members *members, reeve_time_ns patience_ns,
                                     struct reeve_error *err)
 {
-    *eye = (struct reeve_evictor_eye){
-        .processes = e->processes, .count = e->count, .self = members->self, .patience_ns = patience_ns};
+    *eye = (struct reeve_evictor_eye){.count = e->count, .self = members->self, .patience_ns = patience_ns};
+    eye->processes = calloc(e->count + 1u, sizeof(*eye->processes));
     eye->awaited = calloc(e->count + 1u, sizeof(*eye->awaited));
     eye->since_ns = calloc(e->count + 1u, sizeof(*eye->since_ns));
-    if (eye->awaited == NULL || eye->since_ns == NULL) {
+    if (eye->processes == NULL || eye->awaited == NULL || eye->since_ns == NULL) {
         reeve_evictor_eye_fini(eye);
         return reeve_fail(err, REEVE_JOB_NO_MEMORY, "out of memory");
     }
+    memcpy(eye->processes, e->processes, e->count * sizeof(*eye->processes));
     memcpy(eye->awaited, members->here, e->count * sizeof(*eye->awaited));
     return REEVE_OK;
 }
 
 void reeve_evictor_eye_fini(struct reeve_evictor_eye *eye)
 {
+    free(eye->processes);
     free(eye->awaited);
     free(eye->since_ns);
     *eye = (struct reeve_evictor_eye){0};

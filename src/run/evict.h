@@ -36,7 +36,7 @@ reeve_status reeve_evictor_turn(const struct reeve_evictor *e, reeve_time_ns now
 /* While the ranks come together nobody can go on without any of them, and nobody can leave: members that are seen to
  * stand still (stopped by a signal) for so long are ended. */
 struct reeve_evictor_eye {
-    const struct reeve_owner_process *processes; /* (count,) borrowed until fini */
+    struct reeve_owner_process *processes; /* (count,) owned; meanwhile others may come in the places of lost ones */
     uint32_t count, self;
     bool *awaited;           /* (count,) owned */
     reeve_time_ns *since_ns; /* (count,) owned; stopped at each look since then; 0: not at the last one */

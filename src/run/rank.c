@@ -228,6 +228,7 @@ struct rank {
     reeve_transport *near_master, *near_worker; /* owned; where both are here: the line between them */
     reeve_transport *joined;                    /* owned; the master's then, where others are elsewhere */
     bool *here;                                 /* (members.count,) owned; before the last regrouping */
+    struct reeve_owner_process *was;            /* (members.count,) owned; who they were then */
     struct reeve_evictor evictor;
 };
 
@@ -239,6 +240,7 @@ static void rank_fini(struct rank *r)
     if (r->near_master != NULL) r->near_master->ops->destroy(r->near_master);
     if (r->near_worker != NULL) r->near_worker->ops->destroy(r->near_worker);
     reeve_evictor_fini(&r->evictor);
+    free(r->was);
     free(r->here);
 }
 
@@ -248,10 +250,13 @@ static void rank_fini(struct rank *r)
  * the run in other hands. */
 static void end_the_lost(const struct rank *r)
 {
-    for (uint32_t i = 0; i < r->members.count; i++)
-        if (r->here[i] && !r->members.here[i] && reeve_owner_process_end(&r->config->processes[i]))
+    const struct reeve_members *m = &r->members;
+    for (uint32_t i = 0; i < m->count; i++) {
+        bool gone = r->here[i] && (!m->here[i] || (m->came != NULL && m->came[i]));
+        if (gone && i != m->self && reeve_owner_process_end(&r->was[i]))
             reeve_log(REEVE_LOG_WARN, "ended process %lld of member %u, which was given up and still there",
-                      (long long)r->config->processes[i].pid, i);
+                      (long long)r->was[i].pid, i);
+    }
 }
 
 /* The transport of the master's part over the members of now. */
@@ -307,6 +312,7 @@ static reeve_status go_on(struct rank *r, struct reeve_error *err)
 static reeve_status regroup(struct rank *r, struct reeve_error *err)
 {
     memcpy(r->here, r->members.here, r->members.count * sizeof(*r->here));
+    memcpy(r->was, r->config->processes, r->members.count * sizeof(*r->was));
     if (r->is_worker)
         reeve_worker_regroup(r->worker.worker, NULL, (struct reeve_collectives){0}); /* its ends are about to go */
     reeve_status st = come_together(r, err);
@@ -402,7 +408,8 @@ static reeve_status rank_init(struct rank *r, const struct reeve_rank_config *co
     r->config = config;
     r->members = *members;
     r->here = calloc(members->count + 1u, sizeof(*r->here));
-    if (r->here == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "out of memory");
+    r->was = calloc(members->count + 1u, sizeof(*r->was));
+    if (r->here == NULL || r->was == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "out of memory");
     const struct reeve_owner_process *processes = config->membership != NULL ? config->processes : NULL;
     return reeve_evictor_init(&r->evictor, processes, members->count, err);
 }
