@@ -168,8 +168,9 @@ bool reeve_master_silence(const reeve_master *m, uint32_t worker, reeve_time_ns 
 /* The awaited worker that has been silent longest, for how long; 0: none. */
 uint32_t reeve_master_silent_worker(const reeve_master *m, reeve_time_ns now_ns, reeve_time_ns since_ns,
                                     reeve_time_ns *silence_ns);
-/* Workers that were lost, if this is a moment to put others in their places: nothing is summed, written or ended; else 0. */
-uint32_t reeve_master_replaceable(const reeve_master *m);
+/* Workers that were lost, if this is a moment to put others in their places: nothing is summed, written or ended; else 0.
+ * in_sums: in a sum, too, which is begun again then. */
+uint32_t reeve_master_replaceable(const reeve_master *m, bool in_sums);
 bool reeve_master_worker_lost(const reeve_master *m, uint32_t worker);
 /* For addressing frames with to == 0. */
 bool reeve_master_worker_active(const reeve_master *m, uint32_t worker);

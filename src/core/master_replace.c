@@ -4,9 +4,11 @@
  * a regrouping, in which it is asked for again. */
 #include "core/master_decision.h"
 
-uint32_t reeve_master_replaceable(const reeve_master *m)
+uint32_t reeve_master_replaceable(const reeve_master *m, bool in_sums)
 {
-    bool open = m->phase == REEVE_PHASE_TRAIN || m->phase == REEVE_PHASE_EVAL || m->phase == REEVE_PHASE_LIST;
+    bool sums = m->phase == REEVE_PHASE_REDUCE || m->phase == REEVE_PHASE_EVAL_REDUCE;
+    bool open = m->phase == REEVE_PHASE_TRAIN || m->phase == REEVE_PHASE_EVAL || m->phase == REEVE_PHASE_LIST ||
+                (sums && in_sums);
     bool ends = m->stop_reason != REEVE_OK || m->dead_reason != REEVE_OK || m->poisoned != UINT32_MAX || m->ended;
     if (!open || ends || m->rejoining > 0 || m->reload || m->ckpt.active) return 0;
     uint32_t lost = 0;

@@ -14,7 +14,7 @@ static uint64_t progress_of(const reeve_master_loop *l)
 bool reeve_master_loop_replaces(reeve_master_loop *l, reeve_time_ns now_ns)
 {
     if (!l->config.replaces) return false;
-    uint32_t lost = reeve_master_replaceable(l->master);
+    uint32_t lost = reeve_master_replaceable(l->master, reeve_replacement_presses(&l->replacement, progress_of(l)));
     if (lost == 0 || !reeve_replacement_due(&l->replacement, lost, progress_of(l), now_ns)) return false;
     reeve_log(REEVE_LOG_INFO, "starting %u process%s in the place of %s", lost, lost == 1 ? "" : "es",
               lost == 1 ? "the worker that was lost" : "the workers that were lost");

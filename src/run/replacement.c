@@ -5,6 +5,7 @@
 
 #define SETTLE_NS (200 * REEVE_MILLISECOND_NS) /* a loss seldom comes alone: one start of a process for all of them */
 #define BACK_OFF_NS REEVE_SECOND_NS            /* after the first failure; doubles */
+#define PATIENCE 3                             /* steps without a moment in which it costs no sum */
 
 bool reeve_replacement_given_up(const struct reeve_replacement *r)
 {
@@ -18,6 +19,11 @@ bool reeve_replacement_due(struct reeve_replacement *r, uint32_t lost, uint64_t 
         r->failures = 0;
     }
     return lost > 0 && !reeve_replacement_given_up(r) && progress > r->progress && now_ns >= r->after_ns;
+}
+
+bool reeve_replacement_presses(const struct reeve_replacement *r, uint64_t progress)
+{
+    return progress > r->progress + PATIENCE;
 }
 
 void reeve_replacement_ask(struct reeve_replacement *r)

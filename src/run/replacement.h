@@ -20,6 +20,8 @@ struct reeve_replacement {
 
 /* progress: a number that grows with the job's: committed steps, tasks that ended. */
 bool reeve_replacement_due(struct reeve_replacement *r, uint32_t lost, uint64_t progress, reeve_time_ns now_ns);
+/* A good moment has not come for some steps (one that writes a checkpoint after each step has none): take what there is. */
+bool reeve_replacement_presses(const struct reeve_replacement *r, uint64_t progress);
 /* It is done at the next regrouping. */
 void reeve_replacement_ask(struct reeve_replacement *r);
 /* A regrouping is over, and so many came. True: a try has failed just now (none came, or who came was lost at once). */

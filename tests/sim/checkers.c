@@ -286,7 +286,8 @@ static bool has_fault(const struct sim *s, enum sim_fault_kind kind)
     return false;
 }
 
-/* Of those who are there: were all who had the state lost, the new ones go back to a checkpoint. */
+/* Of those who are there. If all who had the state are lost, the new ones go back to a checkpoint; again, if the record of
+ * that is lost. */
 static bool somebody_has_it(const struct sim_launch *l)
 {
     for (uint32_t w = 1; w <= l->workers; w++)
@@ -302,7 +303,7 @@ static void check_cost(struct sim_proc *p, const struct reeve_event *ev)
     bool unsynced = c->unsynced == c->launch;
     if (!s->plan.weather.in_job) return;
     if (ev->kind == REEVE_EVENT_RUN_OPENED) c->committed = 0;
-    if (ev->kind == REEVE_EVENT_REGROUPED) p->launch->bare = !somebody_has_it(p->launch);
+    if (ev->kind == REEVE_EVENT_REGROUPED) p->launch->bare |= !somebody_has_it(p->launch);
     if (ev->kind == REEVE_EVENT_TASK_DEAD && ev->arg == REEVE_WORKER_LOST) p->launch->excused = true; /* crash_limit */
     if (ev->kind == REEVE_EVENT_RUN_RESUMED && ev->step < c->committed && !p->launch->bare &&
         !(unsynced && s->shape->job.journal.sync == REEVE_SYNC_NONE))
@@ -318,13 +319,37 @@ static void check_cost(struct sim_proc *p, const struct reeve_event *ev)
     if (ev->kind == REEVE_EVENT_STEP_ABORTED) c->aborted = true;
     if (ev->kind == REEVE_EVENT_STEP_COMMITTED) {
         c->committed = ev->step;
-        c->aborted = false;
+        c->aborted = p->launch->bare = false;
     }
+}
+
+/* ---- places are taken ---- */
+
+#define LONELY_STEPS 6 /* one is enough to show that the job goes on without those who were lost */
+#define LONELY_NS (3 * REEVE_SECOND_NS)
+
+static void check_places(struct sim_proc *p, const reeve_master *m, const struct reeve_event *ev)
+{
+    struct sim_launch *l = p->launch;
+    const struct sim *s = p->sim;
+    if (!s->plan.replaces || !s->plan.losses_only || l->refused || p->given_up) return;
+    if (ev->kind == REEVE_EVENT_REGROUPED) {
+        l->lonely_steps = 0;
+        l->lonely_ns = s->now_ns;
+    }
+    bool lost = false;
+    for (uint32_t w = 1; w <= l->workers; w++)
+        lost |= reeve_master_worker_lost(m, w);
+    if (ev->kind != REEVE_EVENT_STEP_COMMITTED || !lost) return;
+    if (++l->lonely_steps > LONELY_STEPS && s->now_ns - l->lonely_ns > LONELY_NS)
+        sim_violate(p->sim, "places are taken", "%u steps since a worker was lost, and nobody is asked for in its place",
+                    l->lonely_steps);
 }
 
 void sim_check_event(struct sim_proc *p, const reeve_master *m, const struct reeve_event *ev)
 {
     struct sim_checkers *c = of(p);
+    if (ev->kind == REEVE_EVENT_RESTORE_FAILED || ev->kind == REEVE_EVENT_RUN_OPENED) c->resumed = false;
     if (ev->kind >= REEVE_EVENT_VOLATILE) return;
     bool opens = ev->kind == REEVE_EVENT_RUN_OPENED || ev->kind == REEVE_EVENT_REGROUPED;
     p->appended_lsn = ev->lsn;
@@ -346,6 +371,6 @@ void sim_check_event(struct sim_proc *p, const reeve_master *m, const struct ree
     keep_live_digest(c, m, ev);
     sim_leases_fold(p->sim, ev);
     check_cost(p, ev);
-    if (ev->kind == REEVE_EVENT_RESTORE_FAILED || ev->kind == REEVE_EVENT_RUN_OPENED) c->resumed = false;
+    check_places(p, m, ev);
     if (ev->kind == REEVE_EVENT_STEP_COMMITTED) check_committed(p, ev);
 }

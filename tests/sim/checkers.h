@@ -14,6 +14,7 @@
  *   goes on in the job      as long as a worker is left (where processes are lost and nothing else happens)
  *   only who hangs          is put out of a job: who stood still, or whose compute thread hung (where nothing else makes
  *                           anybody silent)
+ *   places are taken        of lost workers, with faults.replace (the same)
  *   one restart point       the newest checkpoint on record can be restored (unless the disk was damaged)
  *   what is decided can be  what decide() decided, apply() accepts
  *   progress                once faults stop, the run ends complete, within a bound of simulated time */

@@ -152,6 +152,9 @@ enum sim_mutation {
     SIM_MUTATE_MISS_LOSS,     /* the loss of a worker is not put on record */
     SIM_MUTATE_EVICT_NOBODY,  /* who hangs is waited for */
     SIM_MUTATE_EVICT_EARLY,   /* who says nothing for a second is put out */
+    SIM_MUTATE_NEW_NOBODY,    /* nobody is asked for in the places of lost workers */
+    SIM_MUTATE_NEW_UNKNOWN,   /* that somebody has come in a lost worker's place is not put on record */
+    SIM_MUTATE_NEW_EMPTY,     /* who has come counts its own zeros for the state that was brought */
     SIM_MUTATIONS
 };
 
@@ -243,6 +246,9 @@ struct sim_launch {
     uint8_t speaker[SIM_EPOCHS_MAX]; /* and: one more than the rank whose words of this epoch were heard */
     bool over;                       /* nobody of it runs any more */
     bool bare;                       /* all who had the state are lost; who came in their places goes back */
+    bool refused;                    /* somebody was asked for, and nobody came */
+    uint32_t lonely_steps;           /* committed since somebody was lost, and nobody was asked for */
+    reeve_time_ns lonely_ns;         /* when that began */
     int code;                        /* of its end */
 };
 
@@ -269,7 +275,7 @@ struct sim {
     uint32_t fail_next_write, fail_next_part, fail_next_sum, flip_next_sum;
     reeve_time_ns hang_next_sum_ns;
     uint64_t in_recovery; /* bit i: fault i waits for a recovery */
-    uint64_t regroupings, evictions;
+    uint64_t regroupings, evictions, replacements;
     bool stop_file, save_file;
     bool complete, failed;
     int exit_code;
@@ -344,6 +350,7 @@ bool sim_compute_has_state(const struct sim_proc *p); /* a model, of whatever st
 struct sim_disk *sim_disk_create(struct sim *s);
 void sim_disk_destroy(struct sim_disk *d);
 void sim_disk_power_cut(struct sim *s);
+void sim_disk_host_dies(struct sim *s, const struct sim_proc *on); /* and with it what it had not synced */
 /* Records of this epoch that survive a kill (written) and a power cut (durable), as LSN of the last. */
 void sim_disk_reach(const struct sim *s, uint32_t epoch, uint64_t *written_lsn, uint64_t *durable_lsn);
 struct sim_checkpoints *sim_checkpoints_create(void);
@@ -397,7 +404,7 @@ struct sim_result {
     bool failed;
     char promise[64], why[512];
     uint32_t launches, faults;
-    uint64_t events, records, regroupings, evictions;
+    uint64_t events, records, regroupings, evictions, replacements;
     reeve_time_ns simulated_ns;
 };
 void sim_run_plan(const struct sim_plan *plan, uint64_t without, enum sim_mutation mutation, struct sim_result *out);

@@ -395,6 +395,7 @@ void reeve_compute_state_read(const reeve_compute *c, size_t offset, void *out, 
 
 void reeve_compute_state_write(reeve_compute *c, size_t offset, const void *in, size_t bytes)
 {
+    if (c->proc->sim->mutation == SIM_MUTATE_NEW_EMPTY) return;
     memcpy((char *)c->model.word + offset, in, bytes);
 }
 

@@ -21,6 +21,7 @@
 struct sim_segment {
     struct reeve_segment_name name;
     uint64_t run_id;
+    uint32_t launch, rank; /* of the process that writes it */
     uint32_t capacity;
     uint32_t written, durable; /* records, in order */
     uint64_t start_cached, start_durable;
@@ -103,6 +104,8 @@ reeve_status reeve_segment_create(const char *run_dir, const struct reeve_segmen
     if (capacity > 192) capacity = 64 * (1 + (uint32_t)sim_below(s, 3)); /* small ones, so that histories cross them */
     *g = (struct sim_segment){.name = *name,
                               .run_id = run_id,
+                              .launch = sim_running->launch->number,
+                              .rank = sim_running->rank,
                               .capacity = capacity,
                               .start_cached = chain_start,
                               .start_durable = chain_start,
@@ -296,6 +299,15 @@ void sim_disk_power_cut(struct sim *s)
 {
     for (uint32_t i = 0; i < s->disk->count; i++)
         if (s->disk->segment[i]->dirty) lottery(s, s->disk->segment[i]);
+}
+
+/* What others wrote, on other hosts, stays. */
+void sim_disk_host_dies(struct sim *s, const struct sim_proc *on)
+{
+    for (uint32_t i = 0; i < s->disk->count; i++) {
+        struct sim_segment *g = s->disk->segment[i];
+        if (g->dirty && g->launch == on->launch->number && g->rank == on->rank) lottery(s, g);
+    }
 }
 
 void sim_disk_reach(const struct sim *s, uint32_t epoch, uint64_t *written_lsn, uint64_t *durable_lsn)

@@ -227,7 +227,7 @@ static void give_up(struct sim *s, struct sim_proc *p, const struct sim_fault *f
 static void lose_master_host(struct sim *s, struct sim_launch *l)
 {
     sim_kill(sim_master(l), "its host dies");
-    sim_disk_power_cut(s);
+    sim_disk_host_dies(s, sim_master(l));
     sim_check_forget_unsynced(s);
 }
 

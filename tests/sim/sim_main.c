@@ -88,7 +88,8 @@ static void tell(const struct options *o, uint64_t seed, const struct sim_result
 
 static int run_seeds(const struct options *o)
 {
-    uint64_t launches = 0, faults = 0, regroupings = 0, evictions = 0, events = 0, records = 0, broken = 0;
+    uint64_t launches = 0, faults = 0, regroupings = 0, evictions = 0, replacements = 0, events = 0, records = 0;
+    uint64_t broken = 0;
     double simulated_s = 0;
     for (uint64_t seed = o->first; seed < o->first + o->count; seed++) {
         struct sim_plan plan;
@@ -98,6 +99,7 @@ static int run_seeds(const struct options *o)
         launches += r.launches;
         faults += r.faults;
         regroupings += r.regroupings;
+        replacements += r.replacements;
         evictions += r.evictions;
         events += r.events;
         records += r.records;
@@ -106,13 +108,12 @@ static int run_seeds(const struct options *o)
         tell(o, seed, &r);
         if (++broken == 5) break;
     }
-    printf("%s: %llu seeds from %llu, %llu faults, %llu launches, %llu regroupings, %llu put out, %llu records read back, %llu "
-           "events, %.0f simulated "
-           "seconds: %llu seed%s broke a promise\n",
+    printf("%s: %llu seeds from %llu, %llu faults, %llu launches, %llu regroupings, %llu put out, %llu "
+           "replaced, %llu records read back, %llu events, %.0f simulated seconds: %llu seed%s broke a promise\n",
            sim_mix_name(o->mix), (unsigned long long)o->count, (unsigned long long)o->first, (unsigned long long)faults,
            (unsigned long long)launches, (unsigned long long)regroupings, (unsigned long long)evictions,
-           (unsigned long long)records,
-           (unsigned long long)events, simulated_s, (unsigned long long)broken, broken == 1 ? "" : "s");
+           (unsigned long long)replacements, (unsigned long long)records, (unsigned long long)events, simulated_s,
+           (unsigned long long)broken, broken == 1 ? "" : "s");
     return broken > 0;
 }
 

@@ -108,7 +108,10 @@ static bool takes_wish(struct sim *s, struct sim_proc *p)
 {
     bool wish = p->replace_wish;
     p->replace_wish = false;
-    return wish && sim_below(s, 5) > 0;
+    if (!wish) return false;
+    bool granted = sim_below(s, 5) > 0;
+    p->launch->refused |= !granted;
+    return granted;
 }
 
 /* The news of the loss of the process before, where it has not come yet: all know it now. */
@@ -129,6 +132,7 @@ static uint32_t replace_lost(struct sim_launch *l, uint32_t members)
         if ((members >> r & 1) != 0 || p->alive || p->fiber != NULL) continue;
         call_off(l, r);
         sim_process_replace(p);
+        l->sim->replacements++;
         p->since = l->group;
         members |= 1u << r;
     }
@@ -212,17 +216,19 @@ static reeve_status regroup(reeve_membership *base, struct reeve_members *out, s
     *out = (struct reeve_members){.self = p->rank,
                                   .master = p->leader,
                                   .count = p->launch->workers + 1,
+                                  .round = p->group,
                                   .here = p->here,
                                   .came = p->came,
                                   .transport = &p->transport,
                                   .collectives.host = p->rank > 0 ? &p->collective : NULL};
-                                  .round = p->group,
     return REEVE_OK;
 }
 
 static void replace(reeve_membership *base)
 {
-    ((struct sim_proc *)(void *)((char *)base - offsetof(struct sim_proc, membership)))->replace_wish = true;
+    struct sim_proc *p = (struct sim_proc *)(void *)((char *)base - offsetof(struct sim_proc, membership));
+    p->replace_wish = true;
+    p->launch->lonely_steps = 0;
 }
 
 static const struct reeve_membership_ops membership_ops = {.regroup = regroup, .replace = replace};

@@ -36,6 +36,9 @@ static const struct {
     [SIM_MUTATE_MISS_LOSS] = {"miss-loss", "progress", SIM_MIX_LOSS},
     [SIM_MUTATE_EVICT_NOBODY] = {"evict-nobody", "goes on in the job", SIM_MIX_EVICT},
     [SIM_MUTATE_EVICT_EARLY] = {"evict-early", "only who hangs", SIM_MIX_EVICT},
+    [SIM_MUTATE_NEW_NOBODY] = {"new-nobody", "places are taken", SIM_MIX_REPLACE},
+    [SIM_MUTATE_NEW_UNKNOWN] = {"new-unknown", "goes on in the job", SIM_MIX_REPLACE},
+    [SIM_MUTATE_NEW_EMPTY] = {"new-empty", "same bits", SIM_MIX_REPLACE},
 };
 
 const char *sim_mutation_name(uint32_t mutation)
@@ -98,6 +101,9 @@ void __wrap_reeve_master_decide(const reeve_master *m, const struct reeve_master
         return;
     case SIM_MUTATE_MISS_LOSS:
         if (in->kind == REEVE_INPUT_WORKER_LOST) out->event_count = 0;
+        return;
+    case SIM_MUTATE_NEW_UNKNOWN:
+        if (in->kind == REEVE_INPUT_WORKER_REPLACED) out->event_count = 0;
         return;
     default: return;
     }

@@ -220,7 +220,7 @@ static void launch(struct sim *s)
     l->prepared.job = s->shape->job;
     l->prepared.job.faults.evict_min_s = s->mutation == SIM_MUTATE_EVICT_NOBODY ? 0 : s->plan.weather.evict_min_s;
     if (s->mutation == SIM_MUTATE_EVICT_EARLY) l->prepared.job.faults.evict_min_s = 1;
-    l->prepared.job.faults.replace = s->plan.replaces;
+    l->prepared.job.faults.replace = s->plan.replaces && s->mutation != SIM_MUTATE_NEW_NOBODY;
     l->prepared.manifest = (struct reeve_manifest *)&s->shape->manifest;
     (void)snprintf(l->prepared.run_dir, sizeof(l->prepared.run_dir), SIM_RUN_DIR);
     l->next = s->launches;

@@ -53,6 +53,7 @@ void sim_run_plan(const struct sim_plan *plan, uint64_t without, enum sim_mutati
                                .faults = plan->fault_count,
                                .events = s.events_run,
                                .regroupings = s.regroupings,
+                               .replacements = s.replacements,
                                .evictions = s.evictions,
                                .records = sim_checkers_records(s.checkers),
                                .simulated_ns = s.now_ns - SIM_START_NS};

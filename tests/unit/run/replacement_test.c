@@ -39,6 +39,15 @@ static void tries_later_and_later_and_then_no_more(void **state)
     assert_false(reeve_replacement_due(&r, 1, 1000, now_ns + 3600 * REEVE_SECOND_NS));
 }
 
+static void presses_when_good_moments_do_not_come(void **state)
+{
+    (void)state;
+    struct reeve_replacement r = {0};
+    (void)reeve_replacement_regrouped(&r, 0, 7, REEVE_SECOND_NS);
+    assert_false(reeve_replacement_presses(&r, 8));
+    assert_true(reeve_replacement_presses(&r, 20));
+}
+
 static void who_comes_and_is_lost_at_once_has_failed(void **state)
 {
     (void)state;
@@ -66,6 +75,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(waits_until_a_step_shows_that_the_job_goes_on),
         cmocka_unit_test(tries_later_and_later_and_then_no_more),
+        cmocka_unit_test(presses_when_good_moments_do_not_come),
         cmocka_unit_test(who_comes_and_is_lost_at_once_has_failed),
         cmocka_unit_test(progress_with_who_came_forgets_the_failures),
     };
