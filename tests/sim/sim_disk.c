@@ -93,7 +93,8 @@ reeve_status reeve_segment_create(const char *run_dir, const struct reeve_segmen
     struct sim_disk *d = here();
     if (s->now_ns < s->disk_full_until_ns) return reeve_fail(err, REEVE_STORE_CREATE, "create segment: disk full");
     for (uint32_t i = 0; i < d->count; i++)
-        if (!d->segment[i]->unlinked && memcmp(&d->segment[i]->name, name, sizeof(*name)) == 0)
+        if (!d->segment[i]->unlinked && d->segment[i]->name.epoch == name->epoch &&
+            d->segment[i]->name.first_lsn == name->first_lsn)
             return reeve_fail(err, REEVE_STORE_CREATE, "create segment: it is there already");
     if (d->count == SEGMENTS_MAX) {
         sim_violate(s, "progress", "%u segments, and the run is not complete", SEGMENTS_MAX);
@@ -268,6 +269,14 @@ static void lottery(struct sim *s, struct sim_segment *g)
     g->dirty = false;
 }
 
+/* By a process that lives: what it has in memory there is no business of whoever syncs the same file here. */
+static bool written_elsewhere(struct sim *s, const struct sim_segment *g)
+{
+    for (struct sim_launch *l = sim_newest(s); l != NULL; l = l->next)
+        if (l->number == g->launch) return &l->proc[g->rank] != sim_running && sim_runs(&l->proc[g->rank]);
+    return false;
+}
+
 reeve_status reeve_disk_sync(int fd, const char *path, struct reeve_error *err)
 {
     (void)path;
@@ -276,7 +285,7 @@ reeve_status reeve_disk_sync(int fd, const char *path, struct reeve_error *err)
     if (seam == SIM_SEAM_DEAD || seam == SIM_SEAM_DIE_WITHIN) return dead(err);
     struct sim_segment *g = of_fd(fd);
     if (s->fail_next_write > 0 && --s->fail_next_write == 0) {
-        lottery(s, g);
+        if (!written_elsewhere(s, g)) lottery(s, g);
         sim_check_forget_unsynced(s);
         return reeve_fail(err, REEVE_STORE_WRITE, "sync: input/output error");
     }
