@@ -176,7 +176,8 @@ bool master_pick(const reeve_master *m, uint32_t *worker, reeve_task_id *id)
         slow = w;
         slow_id = at;
     }
-    if (slow == 0 || w == 0) return false; /* w == 0: all were asked, and the faster ones are busy */
+    /* w == 0: all were asked, and the faster ones are busy; unless nobody is, since none may have what comes first. */
+    if (slow == 0 || (w == 0 && reeve_queue_count(m->queue, REEVE_STATE_LEASED) > 0)) return false;
     *worker = slow;
     *id = slow_id;
     return true;

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/random.h"
+#include "core/master_decision.h"
 #include "core/master_pace.h"
 
 #define WORKERS_MAX 7u
@@ -183,6 +184,37 @@ static void pace_task_that_others_may_refuse_is_never_left(void **state)
     end(&s);
 }
 
+/* The fast worker may have neither of the first two tasks, which failed with it, and is shown no other; the slow one, which
+ * has a task of its own in front of it, leaves that to the fast one. */
+static void pace_slow_worker_takes_what_nobody_else_is_given(void **state)
+{
+    (void)state;
+    static struct step s;
+    begin(&s, 2, 3);
+    s.master.joined = 2;
+    s.master.hungry_head = 2;
+    s.workers[2].hungry_next = 1;
+    add_tasks(&s, 2);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(reeve_queue_lease(s.master.queue, (reeve_task_id){i}, (reeve_worker_id){1}, 1, 9), REEVE_OK);
+        assert_int_equal(reeve_queue_fail(s.master.queue, (reeve_task_id){i}, (reeve_worker_id){1}, 1, 1), REEVE_OK);
+        assert_int_equal(reeve_queue_wake(s.master.queue, (reeve_task_id){i}), REEVE_OK);
+    }
+    struct reeve_task_spec own = {.kind = REEVE_TASK_GRADIENT, .affinity = REEVE_AFFINITY_SOFT, .group = 2, .key = 2};
+    reeve_task_id id;
+    assert_int_equal(reeve_queue_add(s.master.queue, &own, &id), REEVE_OK);
+    reeve_queue_start(s.master.queue, id);
+    master_pace_note(&s.master, 1, 1000);
+    master_pace_note(&s.master, 2, 1000000);
+    reeve_task_id fast;
+    assert_int_equal(reeve_queue_pick(s.master.queue, (reeve_worker_id){1}, 0, false, &fast), REEVE_TASK_NONE_READY);
+    assert_true(master_pace_leaves(&s.master, 2, reeve_queue_task(s.master.queue, id)));
+    uint32_t worker = 0;
+    assert_true(master_pick(&s.master, &worker, &fast));
+    assert_int_equal(worker, 2);
+    end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +222,7 @@ int main(void)
         cmocka_unit_test(pace_same_speeds_leave_nothing_idle),
         cmocka_unit_test(pace_every_task_is_done_whoever_is_slow_or_lost),
         cmocka_unit_test(pace_task_that_others_may_refuse_is_never_left),
+        cmocka_unit_test(pace_slow_worker_takes_what_nobody_else_is_given),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
