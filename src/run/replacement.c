@@ -4,6 +4,7 @@
 #include "base/clock.h"
 
 #define SETTLE_NS (200 * REEVE_MILLISECOND_NS) /* a loss seldom comes alone: one start of a process for all of them */
+#define CALM_NS (5 * REEVE_SECOND_NS)          /* without another loss; a step or a command may last for hours */
 #define BACK_OFF_NS REEVE_SECOND_NS            /* after the first failure; doubles */
 #define PATIENCE 3                             /* steps without a moment in which it costs no sum */
 
@@ -18,7 +19,8 @@ bool reeve_replacement_due(struct reeve_replacement *r, uint32_t lost, uint64_t 
         r->unproven = false;
         r->failures = 0;
     }
-    return lost > 0 && !reeve_replacement_given_up(r) && progress > r->progress && now_ns >= r->after_ns;
+    bool goes_on = progress > r->progress || now_ns >= r->after_ns + CALM_NS;
+    return lost > 0 && !reeve_replacement_given_up(r) && goes_on && now_ns >= r->after_ns;
 }
 
 bool reeve_replacement_presses(const struct reeve_replacement *r, uint64_t progress)

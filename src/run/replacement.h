@@ -1,5 +1,6 @@
-/* When a lost worker's place is filled again: once a step has shown that the job goes on without it; later and later while
- * that fails, and after a few times never more in this launch. Pure: time is an argument. */
+/* When a lost worker's place is filled again: once a step, or some seconds without another loss, have shown that the job goes
+ * on without it; later and later while that fails, and after a few times never more in this launch. Pure: time is an
+ * argument. */
 #ifndef REEVE_RUN_REPLACEMENT_H
 #define REEVE_RUN_REPLACEMENT_H
 

@@ -9,12 +9,13 @@
 #include "base/clock.h"
 #include "run/replacement.h"
 
-static void waits_until_a_step_shows_that_the_job_goes_on(void **state)
+static void waits_until_a_step_or_a_while_shows_that_the_job_goes_on(void **state)
 {
     (void)state;
     struct reeve_replacement r = {0};
     assert_false(reeve_replacement_regrouped(&r, 0, 7, REEVE_SECOND_NS));
-    assert_false(reeve_replacement_due(&r, 1, 7, 100 * REEVE_SECOND_NS));
+    assert_false(reeve_replacement_due(&r, 1, 7, 5 * REEVE_SECOND_NS));
+    assert_true(reeve_replacement_due(&r, 1, 7, 10 * REEVE_SECOND_NS));
     assert_false(reeve_replacement_due(&r, 1, 8, REEVE_SECOND_NS)); /* another loss may follow at once */
     assert_true(reeve_replacement_due(&r, 1, 8, 2 * REEVE_SECOND_NS));
     assert_false(reeve_replacement_due(&r, 0, 8, 2 * REEVE_SECOND_NS)); /* nobody is missing */
@@ -73,7 +74,7 @@ static void progress_with_who_came_forgets_the_failures(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(waits_until_a_step_shows_that_the_job_goes_on),
+        cmocka_unit_test(waits_until_a_step_or_a_while_shows_that_the_job_goes_on),
         cmocka_unit_test(tries_later_and_later_and_then_no_more),
         cmocka_unit_test(presses_when_good_moments_do_not_come),
         cmocka_unit_test(who_comes_and_is_lost_at_once_has_failed),
