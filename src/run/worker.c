@@ -519,7 +519,7 @@ void reeve_worker_regroup(reeve_worker *w, reeve_transport *transport, struct re
     w->reducing = REDUCE_NONE;
     reeve_state_share_end(&w->share);
     w->outbox_bytes = 0;
-    w->said_goodbye = false;
+    w->draining = w->said_goodbye = false; /* whether the run is over is said again: the record of it may be lost */
     w->rejoin_due = true;
     w->greeted = false; /* its first word may be among those that were lost, or the record of it; twice does no harm */
     w->heard_ns = reeve_clock_now();
