@@ -45,7 +45,8 @@ static void drop_ends(reeve_rank_members *m)
 
 static reeve_status make_collectives(reeve_rank_members *m, struct reeve_error *err)
 {
-    const struct reeve_coll_mpi_config shared = {.host_size = 0};
+    /* Of processes that came later some members are told that they are near, and others are not; but all are on one host. */
+    const struct reeve_coll_mpi_config shared = {.host_size = m->session->replaced ? m->session->size : 0};
     reeve_status st = reeve_coll_mpi_create(m->session->workers, &shared, &m->collectives.host, err);
     if (st == REEVE_OK && m->device.cuda)
         st = reeve_rank_device_collective(m->session->workers, m->device.index, &m->collectives.device, err);

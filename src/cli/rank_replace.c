@@ -7,7 +7,6 @@
 
 #define INCLUDE_VARIABLE "OMPI_MCA_btl_tcp_if_include"
 #define LOOPBACK "lo"
-#define CONNECT_SECONDS "15"
 
 static bool on_one_host(void)
 {
@@ -19,8 +18,9 @@ void reeve_rank_replace_prepare(void)
 {
     (void)signal(SIGPIPE, SIG_IGN); /* a lost peer's connection: an error for MPI, not the end */
     if (on_one_host() && getenv("OMPI_MCA_btl_tcp_if_exclude") == NULL) (void)setenv(INCLUDE_VARIABLE, LOOPBACK, 0);
-    /* Without it a process that is started and never connected is waited for as long as it lives, by all. */
-    (void)setenv("OMPI_MCA_mpi_pmix_connect_timeout", CONNECT_SECONDS, 0);
+    /* A communicator of processes that were not started together: some take a member for near, others do not, and han,
+     * which sums within hosts first, crashes (5.0.7). */
+    (void)setenv("OMPI_MCA_coll_han_priority", "-1", 0);
 }
 
 const char *reeve_rank_replace_not(const struct reeve_mpi_session *session, bool cuda)

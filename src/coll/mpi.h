@@ -10,8 +10,8 @@
 #include "port/collective.h"
 
 struct reeve_coll_mpi_config {
-    /* 0: workers that share a host share memory. 1: messages only. n: as if hosts had n workers each, for tests; they must
-     * then share a host indeed. */
+    /* 0: workers that share a host, as MPI sees it, share memory. 1: messages only. n: as if hosts had n workers each, for
+     * tests, and where MPI cannot see it; they must then share a host indeed. */
     uint32_t host_size;
 };
 

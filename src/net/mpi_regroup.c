@@ -136,28 +136,17 @@ static void take(struct reeve_mpi_session *s, struct group *g)
     s->regrouped = true;
 }
 
-/* The workers that are missing; member 0 never works, so nobody takes its place. Returns how many. */
-static int list_missing(const struct reeve_mpi_session *s, const struct group *g, uint32_t *missing)
+/* The first worker that is missing; 0: none is (member 0 never works, so nobody takes its place). One at a time: of
+ * processes that mpirun has started together it ends all when one dies. */
+static uint32_t first_missing(const struct reeve_mpi_session *s, const struct group *g)
 {
-    int count = 0;
     for (uint32_t m = 1; m < s->member_count; m++) {
         bool here = false;
         for (int r = 0; r < g->size && !here; r++)
             here = g->members[r] == m;
-        if (!here) missing[count++] = m;
+        if (!here) return m;
     }
-    return count;
-}
-
-/* In the places of those who are missing, as rank 0 wishes. True: all of g have *merged, to come together on. */
-static bool replace_missing(struct reeve_mpi_session *s, const struct group *g, MPI_Comm *merged)
-{
-    uint32_t *missing = calloc(s->member_count, sizeof(*missing));
-    s->replace_wish = false;
-    int count = missing != NULL ? list_missing(s, g, missing) : 0;
-    bool there = mpi_session_replace(s, g->control, missing, count, merged);
-    free(missing);
-    return there;
+    return 0;
 }
 
 reeve_status mpi_session_come_together(struct reeve_mpi_session *s, MPI_Comm old, bool works, struct reeve_error *err)
@@ -169,7 +158,8 @@ reeve_status mpi_session_come_together(struct reeve_mpi_session *s, MPI_Comm old
         MPI_Comm next = MPI_COMM_NULL;
         found = try_round(s, old, works, &g, &rc);
         if (found && g.replace) {
-            if (!replace_missing(s, &g, &next))
+            s->replace_wish = false;
+            if (!mpi_session_replace(s, g.control, first_missing(s, &g), &next))
                 next = g.control; /* as it was, and who was lost meanwhile is left out */
             else mpi_session_drop(s, &g.control);
             mpi_session_drop(s, &g.workers);

@@ -15,10 +15,9 @@ void mpi_session_tell_ulfm(struct reeve_mpi_session *s);
  * with its number by a count, which a new process has begun anew. So no number is given twice then; it costs a few KiB. */
 void mpi_session_drop(const struct reeve_mpi_session *s, MPI_Comm *comm);
 
-/* Start processes for `count` members, and merge them behind those of `from`. True on all of from, or on none. All of
- * from call it with the same members. */
-bool mpi_session_replace(struct reeve_mpi_session *s, MPI_Comm from, const uint32_t *members, int count,
-                         MPI_Comm *merged);
+/* Start a process for this member, and merge it behind those of `from`. True on all of from, or on none. All of from call
+ * it with the same member; 0: none is missing. */
+bool mpi_session_replace(struct reeve_mpi_session *s, MPI_Comm from, uint32_t member, MPI_Comm *merged);
 /* Shrink `from` until all who live agree on what they have, and take that. Frees from. The watchdog is the caller's. */
 reeve_status mpi_session_come_together(struct reeve_mpi_session *s, MPI_Comm from, bool works, struct reeve_error *err);
 

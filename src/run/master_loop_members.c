@@ -16,8 +16,8 @@ bool reeve_master_loop_replaces(reeve_master_loop *l, reeve_time_ns now_ns)
     if (!l->config.replaces) return false;
     uint32_t lost = reeve_master_replaceable(l->master, reeve_replacement_presses(&l->replacement, progress_of(l)));
     if (lost == 0 || !reeve_replacement_due(&l->replacement, lost, progress_of(l), now_ns)) return false;
-    reeve_log(REEVE_LOG_INFO, "starting %u process%s in the place of %s", lost, lost == 1 ? "" : "es",
-              lost == 1 ? "the worker that was lost" : "the workers that were lost");
+    reeve_log(REEVE_LOG_INFO, "starting a process in the place of a worker that was lost (%u %s)", lost,
+              lost == 1 ? "is" : "are");
     reeve_replacement_ask(&l->replacement);
     return true;
 }
