@@ -54,6 +54,22 @@ static void hit(const struct reeve_chaos *c, const struct reeve_process *p, int6
     blow->killed += p->role == REEVE_PROCESS_RANK && kind != REEVE_CHAOS_STOP;
 }
 
+/* When the membership that committed the last step committed its first one; 0: none has. */
+static int64_t members_since(const struct reeve_chaos_marks *m)
+{
+    size_t i = m->count;
+    while (i > 1 && m->list[i - 2].epoch == m->list[m->count - 1].epoch)
+        i--;
+    return i > 0 ? m->list[i - 1].wall_ns : 0;
+}
+
+/* A process that takes a lost worker's place is no worker before it has come in, which takes a moment: it is left alone,
+ * and nobody can be spared because it is there. */
+static bool comes_in(const struct reeve_process *p, int64_t since_wall_ns)
+{
+    return p->role == REEVE_PROCESS_RANK && p->rank < 0 && p->started_wall_ns > since_wall_ns;
+}
+
 /* A launch's rank 0 never works; who succeeds it as master does. */
 static bool works(const struct reeve_process *p)
 {
@@ -66,6 +82,11 @@ static void hit_some(const struct reeve_chaos *c, const struct reeve_chaos_strik
 {
     struct reeve_process *list = malloc(PROCESSES_MAX * sizeof(*list));
     size_t count = list != NULL ? reeve_processes_find(c->id, list, PROCESSES_MAX) : 0, suited = 0, workers = 0;
+    int64_t since_wall_ns = members_since(&c->marks);
+    size_t in = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!comes_in(&list[i], since_wall_ns)) list[in++] = list[i];
+    count = in;
     bool alone = count == 1;
     int64_t master = reeve_owner_master_pid(c->broken);
     for (size_t i = 0; i < count; i++) {

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -83,6 +84,24 @@ static void find_role(struct reeve_process *p, const char *block, size_t bytes)
     free(words);
 }
 
+/* Field 22 of /proc/PID/stat, proc(5): clock ticks after the start of the machine. The name, field 2, may hold anything. */
+static int64_t started_wall_ns(pid_t pid)
+{
+    size_t n = 0;
+    char *text = read_proc(pid, "stat", &n);
+    const char *at = text != NULL ? strrchr(text, ')') : NULL;
+    for (int field = 2; at != NULL && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    unsigned long long ticks = at != NULL ? strtoull(at, NULL, 10) : 0;
+    free(text);
+    struct timespec up;
+    long hz = sysconf(_SC_CLK_TCK);
+    if (ticks == 0 || hz <= 0 || clock_gettime(CLOCK_BOOTTIME, &up) != 0) return 0;
+    int64_t age_ns =
+        (int64_t)up.tv_sec * REEVE_SECOND_NS + up.tv_nsec - (int64_t)(ticks * (1000000000ull / (unsigned long long)hz));
+    return reeve_clock_wall_ns() - age_ns;
+}
+
 size_t reeve_processes_find(const char *id, struct reeve_process *list, size_t room)
 {
     size_t count = 0;
@@ -95,7 +114,7 @@ size_t reeve_processes_find(const char *id, struct reeve_process *list, size_t r
         size_t bytes = 0;
         char *block = read_proc((pid_t)pid, "environ", &bytes);
         if (block != NULL && carries(block, bytes, id)) {
-            list[count] = (struct reeve_process){.pid = (pid_t)pid};
+            list[count] = (struct reeve_process){.pid = (pid_t)pid, .started_wall_ns = started_wall_ns((pid_t)pid)};
             find_role(&list[count++], block, bytes);
         }
         free(block);

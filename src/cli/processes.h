@@ -19,7 +19,8 @@ enum reeve_process_role {
 struct reeve_process {
     pid_t pid;
     enum reeve_process_role role;
-    int rank; /* of a RANK, 0 being the master at first; -1: not known, or spawned by another one */
+    int rank;                /* of a RANK, 0 being the master at first; -1: not known, or spawned by another one */
+    int64_t started_wall_ns; /* to a tick of the kernel (10 ms); 0: not known */
 };
 
 /* Those whose identity begins with `id` (a whole id, or its first REEVE_LAUNCH_RUN_CHARS: any launch of the run), this

@@ -16,6 +16,7 @@
 #include "base/launch_id.h"
 #include "cli/processes.h"
 
+#define TICK_NS (10 * REEVE_MILLISECOND_NS)
 #define PATIENCE_NS (30 * REEVE_SECOND_NS)
 
 /* `sleep` as a child that carries this identity; "": none. It is killed with the test. */
@@ -99,12 +100,14 @@ static void processes_of_ranks_have_their_number_unless_they_were_spawned(void *
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char id[REEVE_LAUNCH_ID_BYTES];
         struct reeve_process p;
-        reeve_launch_id_make("/nowhere/ranks", (uint64_t)reeve_clock_wall_ns(), id);
+        int64_t before_ns = reeve_clock_wall_ns();
+        reeve_launch_id_make("/nowhere/ranks", (uint64_t)before_ns, id);
         pid_t child = begin_rank(id, cases[i].job, cases[i].rank);
         assert_int_equal(wait_until_found(id, 1), 1);
         assert_int_equal(reeve_processes_find(id, &p, 1), 1);
         assert_int_equal(p.role, REEVE_PROCESS_RANK);
         assert_int_equal(p.rank, cases[i].expected);
+        assert_in_range(p.started_wall_ns, before_ns - 2 * TICK_NS, reeve_clock_wall_ns() + TICK_NS);
         assert_int_equal(kill(child, SIGKILL), 0);
         assert_int_equal(waitpid(child, NULL, 0), child);
     }
