@@ -96,6 +96,8 @@ static void hit_some(const struct reeve_chaos *c, const struct reeve_chaos_strik
         list[i] = list[suited];
         list[suited++] = p;
     }
+    if (c->marks.count > 0 && workers > c->marks.list[c->marks.count - 1].workers)
+        workers = c->marks.list[c->marks.count - 1].workers; /* one that came to nothing may not have ended yet */
     struct reeve_process first = {.pid = 0};
     if (suited > 0) first = list[s->pick % suited];
     if (first.pid != 0 && workers >= c->leave + works(&first)) {

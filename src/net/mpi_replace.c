@@ -4,8 +4,12 @@
  * all others who do, in the launcher, where no loss is reported. Over the communicator that rank 0 then has with the new
  * one, all come together (MPI_Intercomm_create, merge, the new one behind), and a loss is an error like any other. What
  * follows is a regrouping. Whoever is lost meanwhile makes it void on all, and they go on as before. */
+#include <errno.h>
 #include <limits.h>
 #include <mpi.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +30,7 @@
 #define PLACE_BYTES 32
 #define SPAWN_NS (20 * REEVE_SECOND_NS) /* nobody can leave a spawn that hangs: rank 0 is lost then, to all others */
 #define START_NS (15 * REEVE_SECOND_NS) /* less: whoever starts and cannot come goes first, and rank 0 is told */
+#define LOOK_NS (50 * REEVE_MILLISECOND_NS)
 #define BRIDGE_TAG 1
 
 #ifndef MPIX_ERR_PROC_FAILED
@@ -67,7 +72,7 @@ static int spawn(const struct reeve_mpi_session *s, uint32_t member, MPI_Comm *b
     MPI_Info info = MPI_INFO_NULL;
     MPI_Comm new = MPI_COMM_NULL;
     ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
-    (void)snprintf(place, sizeof(place), "%u:%u", s->member_count, member);
+    (void)snprintf(place, sizeof(place), "%u:%u:%ld", s->member_count, member, (long)getpid());
     if (n <= 0 || !write_arguments(s, place, argv)) return MPI_ERR_ARG;
     int rc = MPI_Info_create(&info);
     if (rc != MPI_SUCCESS) return rc;
@@ -78,7 +83,9 @@ static int spawn(const struct reeve_mpi_session *s, uint32_t member, MPI_Comm *b
     (void)MPI_Info_free(&info);
     if (rc == MPI_SUCCESS) rc = MPI_Comm_set_errhandler(new, MPI_ERRORS_RETURN);
     if (rc == MPI_SUCCESS) rc = MPI_Intercomm_merge(new, 0, bridge);
-    if (rc == MPI_SUCCESS) rc = MPI_Comm_set_errhandler(*bridge, MPI_ERRORS_RETURN);
+    if (rc == MPI_SUCCESS) return MPI_Comm_set_errhandler(*bridge, MPI_ERRORS_RETURN);
+    *bridge = MPI_COMM_NULL;
+    if (new != MPI_COMM_NULL) (void)MPIX_Comm_revoke(new); /* who comes finds it revoked, and ends */
     return rc;
 }
 
@@ -147,15 +154,36 @@ bool mpi_session_replace(struct reeve_mpi_session *s, MPI_Comm from, uint32_t me
 
 /* ---- those who come ---- */
 
-static bool read_place(const char *place, struct reeve_mpi_session *s)
+/* "members:member:process": how many there were at the start, who this one is, and who started it. */
+static bool read_place(const char *place, uint32_t *member_count, uint32_t *member, pid_t *starter)
 {
     char *end = NULL;
     unsigned long count = strtoul(place, &end, 10);
-    unsigned long member = *end == ':' ? strtoul(end + 1, &end, 10) : 0;
-    if (*end != '\0' || count < 2 || count > INT32_MAX || member < 1 || member >= count) return false;
-    s->member_count = (uint32_t)count;
-    s->member = (uint32_t)member;
+    unsigned long me = *end == ':' ? strtoul(end + 1, &end, 10) : 0;
+    long pid = *end == ':' ? strtol(end + 1, &end, 10) : 0;
+    if (*end != '\0' || count < 2 || count > INT32_MAX || me < 1 || me >= count || pid < 1 || pid > INT32_MAX)
+        return false;
+    *member_count = (uint32_t)count;
+    *member = (uint32_t)me;
+    *starter = (pid_t)pid;
     return true;
+}
+
+/* The one who starts this process may be lost before anything of MPI's could tell. Both are on one host. */
+struct starter_watch {
+    pthread_t thread;
+    pid_t starter;
+    atomic_bool stop;
+};
+
+static void *watch_starter(void *argument)
+{
+    struct starter_watch *w = argument;
+    while (!atomic_load(&w->stop)) {
+        if (kill(w->starter, 0) != 0 && errno == ESRCH) (void)kill(getpid(), SIGKILL);
+        reeve_clock_sleep(LOOK_NS);
+    }
+    return NULL;
 }
 
 static int meet(struct reeve_mpi_session *s, MPI_Comm parent, MPI_Comm *merged)
@@ -172,7 +200,7 @@ static int meet(struct reeve_mpi_session *s, MPI_Comm parent, MPI_Comm *merged)
 }
 
 /* *merged: with all who are there. */
-static reeve_status come(int *argc, char ***argv, const char *place, struct reeve_mpi_session *s, MPI_Comm *merged,
+static reeve_status come(int *argc, char ***argv, struct reeve_mpi_session *s, MPI_Comm *merged,
                          struct reeve_error *err)
 {
     MPI_Comm parent = MPI_COMM_NULL;
@@ -182,10 +210,26 @@ static reeve_status come(int *argc, char ***argv, const char *place, struct reev
     if (rc != MPI_SUCCESS || parent == MPI_COMM_NULL)
         return reeve_fail(err, REEVE_JOB_CONFIG, "%s is for processes that a job has started itself",
                           REEVE_MPI_PLACE_OPTION);
-    if (!read_place(place, s)) return reeve_fail(err, REEVE_JOB_CONFIG, "place %s: cannot be understood", place);
     mpi_session_tell_ulfm(s);
     rc = meet(s, parent, merged);
     return rc == MPI_SUCCESS ? REEVE_OK : reeve_mpi_fail(err, rc, "come to those who are there");
+}
+
+/* As come(), but it ends: with this process, if need be. */
+static reeve_status come_in_time(int *argc, char ***argv, pid_t starter, int exit_code, struct reeve_mpi_session *s,
+                                 MPI_Comm *merged, struct reeve_error *err)
+{
+    struct reeve_watchdog watchdog;
+    struct starter_watch watch = {.starter = starter};
+    if (!reeve_watchdog_start(&watchdog, reeve_clock_now() + START_NS, exit_code, "the others did not come in time"))
+        return reeve_fail(err, REEVE_JOB_NO_MEMORY, "no thread to watch over the start");
+    bool watched = pthread_create(&watch.thread, NULL, watch_starter, &watch) == 0;
+    reeve_status st = watched ? come(argc, argv, s, merged, err)
+                              : reeve_fail(err, REEVE_JOB_NO_MEMORY, "no thread to watch over the start");
+    atomic_store(&watch.stop, true);
+    if (watched) (void)pthread_join(watch.thread, NULL);
+    reeve_watchdog_stop(&watchdog);
+    return st;
 }
 
 reeve_status reeve_mpi_session_join(int *argc, char ***argv, const char *place, reeve_time_ns patience_ns,
@@ -193,11 +237,11 @@ reeve_status reeve_mpi_session_join(int *argc, char ***argv, const char *place, 
 {
     struct reeve_watchdog watchdog;
     MPI_Comm merged = MPI_COMM_NULL;
+    pid_t starter = 0;
     *out = (struct reeve_mpi_session){.replaced = true};
-    if (!reeve_watchdog_start(&watchdog, reeve_clock_now() + START_NS, exit_code, "the others did not come in time"))
-        return reeve_fail(err, REEVE_JOB_NO_MEMORY, "no thread to watch over the start");
-    reeve_status st = come(argc, argv, place, out, &merged, err);
-    reeve_watchdog_stop(&watchdog);
+    if (!read_place(place, &out->member_count, &out->member, &starter))
+        return reeve_fail(err, REEVE_JOB_CONFIG, "place %s: cannot be understood", place);
+    reeve_status st = come_in_time(argc, argv, starter, exit_code, out, &merged, err);
     if (st != REEVE_OK) return st;
     if (!reeve_watchdog_start(&watchdog, reeve_clock_now() + patience_ns, exit_code, "the others did not come in time"))
         return reeve_fail(err, REEVE_JOB_NO_MEMORY, "no thread to watch over a regrouping");
