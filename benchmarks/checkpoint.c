@@ -4,13 +4,14 @@
  * committed, with checksums, index, renaming and all syncs; beside it the same bytes with write(2) and fsync, and with
  * H5Dwrite into one plain HDF5 file and fsync. Then it is read back with all checks, beside read(2) of the same bytes:
  * from the page cache, and after the kernel was asked to drop the files from it. The ways take turns; figures are medians
- * over ROUNDS, and of the ratios within a round, after a round that does not count. What is read must be what was
- * written. FOLDER is on the disk to measure (default: here). */
+ * over ROUNDS, and of the ratios within a round, after a round that does not count; beside them the processor's time, which
+ * is what a step beside it loses. What is read must be what was written. FOLDER is on the disk to measure (default: here). */
 #include <fcntl.h>
 #include <hdf5.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -133,12 +134,21 @@ static void read_plain(struct bench *b)
     (void)close(fd);
 }
 
-static double run(struct bench *b, enum way way, uint64_t step)
+/* Of all threads of this process, in the kernel too. */
+static double processor_seconds(void)
+{
+    struct timespec t;
+    if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t) != 0) measure_stop("clock_gettime: %m");
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static double run(struct bench *b, enum way way, uint64_t step, double *processor)
 {
     if (way >= READ) memset(b->read, 0, TENSORS * b->tensor_bytes);
     if (way == READ_COLD || way == READ_PLAIN_COLD) drop_all(b, step);
     if (way == HDF5) (void)unlink(b->hdf5);
     if (way == PLAIN) (void)unlink(b->plain);
+    double processor_before = processor_seconds();
     reeve_time_ns start_ns = reeve_clock_now();
     switch (way) {
     case REEVE: write_reeve(b, step); break;
@@ -149,12 +159,13 @@ static double run(struct bench *b, enum way way, uint64_t step)
     default: read_plain(b); break;
     }
     double seconds = (double)(reeve_clock_now() - start_ns) * 1e-9;
+    *processor = processor_seconds() - processor_before;
     if (way >= READ && memcmp(b->read, b->written, TENSORS * b->tensor_bytes) != 0)
         measure_stop("%s: other bytes than were written", names[way]);
     return seconds;
 }
 
-static void print(double *seconds[WAYS], size_t rounds, double megabytes)
+static void print(double *seconds[WAYS], double *processor[WAYS], size_t rounds, double megabytes)
 {
     static const enum way beside[WAYS] = {PLAIN,      PLAIN,           PLAIN,          READ_PLAIN,
                                           READ_PLAIN, READ_PLAIN_COLD, READ_PLAIN_COLD};
@@ -169,8 +180,9 @@ static void print(double *seconds[WAYS], size_t rounds, double megabytes)
     free(each);
     for (int w = 0; w < WAYS; w++) {
         double median = measure_quantile(seconds[w], rounds, 0.5), best = seconds[w][0];
-        (void)printf("%-18s %8.1f ms (%.1f - %.1f)  %8.0f MB/s  %5.2f of %s\n", names[w], median * 1e3, best * 1e3,
-                     seconds[w][rounds - 1] * 1e3, megabytes / median, ratio[w], names[beside[w]]);
+        (void)printf("%-18s %8.1f ms (%.1f - %.1f)  %8.0f MB/s  processor %6.1f ms  %5.2f of %s\n", names[w],
+                     median * 1e3, best * 1e3, seconds[w][rounds - 1] * 1e3, megabytes / median,
+                     measure_quantile(processor[w], rounds, 0.5) * 1e3, ratio[w], names[beside[w]]);
     }
 }
 
@@ -179,7 +191,7 @@ int main(int argc, char **argv)
     uint64_t megabytes = measure_argument(argc, argv, 1, 400, 1);
     size_t rounds = (size_t)measure_argument(argc, argv, 2, 7, 1);
     struct bench b = {.tensor_bytes = (size_t)megabytes * 1000000 / TENSORS / 4096 * 4096};
-    double *seconds[WAYS];
+    double *seconds[WAYS], *processor[WAYS];
     if (b.tensor_bytes == 0) b.tensor_bytes = 4096;
     measure_folder_create(argc > 3 ? argv[3] : ".", b.folder, sizeof(b.folder));
     check_ok(&b, reeve_path_join(b.plain, sizeof(b.plain), b.folder, "plain", &b.err));
@@ -191,20 +203,26 @@ int main(int argc, char **argv)
         b.written[i] = (unsigned char)((i * 2654435761u) >> 13);
     point_at(&b, b.written);
     for (int w = 0; w < WAYS; w++)
-        if ((seconds[w] = calloc(rounds, sizeof(double))) == NULL) measure_stop("out of memory");
+        if ((seconds[w] = calloc(rounds, sizeof(double))) == NULL ||
+            (processor[w] = calloc(rounds, sizeof(double))) == NULL)
+            measure_stop("out of memory");
     for (size_t r = 0; r <= rounds; r++) {
         for (int w = 0; w < WAYS; w++) {
-            double took = run(&b, (enum way)w, r + 1);
-            if (r > 0) seconds[w][r - 1] = took;
+            double used, took = run(&b, (enum way)w, r + 1, &used);
+            if (r == 0) continue;
+            seconds[w][r - 1] = took;
+            processor[w][r - 1] = used;
         }
         const uint64_t keep = r + 2; /* none: so that every round finds as much room */
         check_ok(&b, reeve_checkpoint_sweep(b.folder, &keep, 1, &b.err));
     }
     double all = (double)(TENSORS * b.tensor_bytes) * 1e-6;
     (void)printf("%.0f MB, medians of %zu rounds (lowest - highest)\n", all, rounds);
-    print(seconds, rounds, all);
-    for (int w = 0; w < WAYS; w++)
+    print(seconds, processor, rounds, all);
+    for (int w = 0; w < WAYS; w++) {
+        free(processor[w]);
         free(seconds[w]);
+    }
     free(b.read);
     free(b.written);
     measure_folder_remove(b.folder);
