@@ -52,4 +52,24 @@ void queue_renew(reeve_queue *q, uint32_t id, reeve_time_ns due_ns);
 bool queue_timer_first(const reeve_queue *q, uint32_t *id, reeve_time_ns *due_ns); /* false: there is none */
 void queue_free_slot(reeve_queue *q, uint32_t id);
 
+#define QUEUE_TIME_SIGN ((uint64_t)1 << 63) /* of a time: turned round, times are in the order of unsigned numbers */
+
+/* What queue_ready_before says among tasks of one priority, as a number; and among all. */
+static inline uint64_t queue_ready_order(const struct reeve_task *t)
+{
+    return (t->redelivered ? 0 : (uint64_t)1 << 63) | t->sequence;
+}
+
+static inline struct reeve_rank queue_ready_rank(const struct reeve_task *t, uint32_t id)
+{
+    uint64_t priority = (uint64_t)((int64_t)INT32_MAX - t->priority), order = queue_ready_order(t);
+    return (struct reeve_rank){.high = priority << 32 | order >> 32, .low = order << 32 | id};
+}
+
+/* Earlier first; of those due at one moment, mostly the older. */
+static inline struct reeve_rank queue_timer_rank(const struct reeve_task *t, uint32_t id)
+{
+    return (struct reeve_rank){.high = (uint64_t)t->due_ns ^ QUEUE_TIME_SIGN, .low = t->sequence << 32 | id};
+}
+
 #endif
