@@ -69,10 +69,9 @@ static void run_resumed(struct reeve_history *h, const struct reeve_event *ev)
     if (h->weights_step > ev->step) h->weights_step = 0;
 }
 
-static reeve_status worker_joined(struct reeve_history *h, const struct reeve_event *ev, struct reeve_error *err)
+/* It is there from now on, as one that joins or in the place of one that was lost. */
+static reeve_status worker_came(struct reeve_history *h, const struct reeve_event *ev, struct reeve_error *err)
 {
-    struct reeve_opening *o = last_opening(h);
-    if (o != NULL) o->workers_joined++;
     reeve_status st = GROW(h, here, here_count, here_room, err);
     if (st != REEVE_OK) return st;
     h->here[h->here_count++] = ev->worker;
@@ -159,7 +158,10 @@ reeve_status reeve_history_event(void *arg, const struct reeve_event *ev, struct
         if (o != NULL && o->wall_ns == 0) o->wall_ns = (int64_t)ev->a;
         break;
     case REEVE_EVENT_WORKER_JOINED:
-        return worker_joined(h, ev, err);
+        if (o != NULL) o->workers_joined++;
+        return worker_came(h, ev, err);
+    case REEVE_EVENT_WORKER_REPLACED:
+        return worker_came(h, ev, err);
     case REEVE_EVENT_WORKER_LOST:
         worker_lost(h, ev);
         break;

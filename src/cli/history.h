@@ -40,7 +40,7 @@ struct reeve_history {
     uint32_t refused_count, refused_room;
     uint32_t *workers; /* ids that ever joined, ascending */
     uint32_t workers_seen, workers_room;
-    uint32_t *here; /* ids that joined in the last start and were not lost since */
+    uint32_t *here; /* ids that joined in the last start, or were replaced in it, and were not lost since */
     uint32_t here_count, here_room;
     uint64_t step;         /* last committed */
     uint64_t step_samples; /* of a step; 0: none was ever committed */

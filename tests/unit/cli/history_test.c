@@ -132,6 +132,25 @@ static void workers_of_a_start_that_died_are_lost(void **state)
     reeve_history_destroy(&h);
 }
 
+/* Goal: who came in the place of a lost worker is lost with a start that dies, too. Method: of two workers one is lost,
+ * and replaced; so is one that had never joined, and the start dies with three. */
+static void who_took_a_lost_workers_place_is_lost_with_the_start(void **state)
+{
+    (void)state;
+    struct reeve_history h = {0};
+    open_run(&h, 1, 2);
+    add(&h, (struct reeve_event){.kind = REEVE_EVENT_WORKER_LOST, .worker = 2});
+    add(&h, (struct reeve_event){.kind = REEVE_EVENT_WORKER_REPLACED, .worker = 2});
+    add(&h, (struct reeve_event){.kind = REEVE_EVENT_WORKER_LOST, .worker = 3});
+    add(&h, (struct reeve_event){.kind = REEVE_EVENT_WORKER_REPLACED, .worker = 3});
+    assert_int_equal(h.workers_seen, 3);
+    open_run(&h, 2, 3);
+    assert_int_equal(h.openings[0].workers_joined, 2);
+    assert_int_equal(h.openings[0].workers_lost, 5);
+    assert_int_equal(h.lost_with_start, 3);
+    reeve_history_destroy(&h);
+}
+
 static void stop_has_its_reason(void **state)
 {
     (void)state;
@@ -188,6 +207,7 @@ int main(void)
         cmocka_unit_test(whole_run_is_told_in_order),
         cmocka_unit_test(rollback_takes_back_what_it_undid),
         cmocka_unit_test(workers_of_a_start_that_died_are_lost),
+        cmocka_unit_test(who_took_a_lost_workers_place_is_lost_with_the_start),
         cmocka_unit_test(stop_has_its_reason),
         cmocka_unit_test(loss_of_a_refused_or_missing_step_is_no_number),
         cmocka_unit_test(steps_out_of_order_are_refused),
