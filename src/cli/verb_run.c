@@ -157,9 +157,10 @@ static int run_main(const struct reeve_verb *verb, int argc, char **argv)
     if (reeve_prepare(argv[optind], o.sets.text, o.sets.count, o.run_dir, (uint32_t)o.workers, &p, &err) != REEVE_OK)
         return reeve_cli_fail(&err);
     if (p.complete) {
-        code = reeve_complete_exit_code(&p);
-        if (o.json) (void)print_json(&p, code, 0);
+        int dead = reeve_complete_exit_code(&p);
+        if (o.json) code = print_json(&p, dead, 0);
         else reeve_complete_say(&p);
+        if (code == REEVE_EXIT_DONE) code = dead;
         reeve_prepared_fini(&p);
         return code;
     }
