@@ -81,6 +81,7 @@ static int spawn(const struct reeve_mpi_session *s, uint32_t member, MPI_Comm *b
     (void)MPI_Info_set(info, "bind_to", "none");
     rc = MPI_Comm_spawn(program, argv, 1, info, 0, MPI_COMM_SELF, &new, MPI_ERRCODES_IGNORE);
     (void)MPI_Info_free(&info);
+    if (rc != MPI_SUCCESS) new = MPI_COMM_NULL; /* half made, as in mpi_regroup.c */
     if (rc == MPI_SUCCESS) rc = MPI_Comm_set_errhandler(new, MPI_ERRORS_RETURN);
     if (rc == MPI_SUCCESS) rc = MPI_Intercomm_merge(new, 0, bridge);
     if (rc == MPI_SUCCESS) return MPI_Comm_set_errhandler(*bridge, MPI_ERRORS_RETURN);
@@ -105,16 +106,21 @@ static int spawn_in_time(const struct reeve_mpi_session *s, uint32_t member, MPI
     return rc;
 }
 
-/* Those of local and, behind them, the new one (or before it, if this is it); rank `remote` of the bridge is on the other
- * side. Returns MPI's code. On its way an intercommunicator is made; it is kept for revoking it. */
-static int make_one(MPI_Comm local, MPI_Comm bridge, int remote, bool i_am_new, MPI_Comm *both, MPI_Comm *merged)
+/* *both: those of local on this side; on the other the one to whom rank `remote` of the bridge belongs. Returns MPI's code. */
+static int face(MPI_Comm local, MPI_Comm bridge, int remote, MPI_Comm *both)
 {
     int rc = MPI_Intercomm_create(local, 0, bridge, remote, BRIDGE_TAG, both);
-    if (rc == MPI_SUCCESS) rc = MPI_Comm_set_errhandler(*both, MPI_ERRORS_RETURN);
-    else *both = MPI_COMM_NULL; /* half made, as in mpi_regroup.c */
-    if (rc == MPI_SUCCESS) rc = MPI_Intercomm_merge(*both, i_am_new, merged);
-    if (rc == MPI_SUCCESS) rc = MPI_Comm_set_errhandler(*merged, MPI_ERRORS_RETURN);
-    else *merged = MPI_COMM_NULL;
+    if (rc == MPI_SUCCESS) return MPI_Comm_set_errhandler(*both, MPI_ERRORS_RETURN);
+    *both = MPI_COMM_NULL; /* half made, as in mpi_regroup.c */
+    return rc;
+}
+
+/* *merged: both sides in one, the new one last. Returns MPI's code. */
+static int make_one(MPI_Comm both, bool i_am_new, MPI_Comm *merged)
+{
+    int rc = MPI_Intercomm_merge(both, i_am_new, merged);
+    if (rc == MPI_SUCCESS) return MPI_Comm_set_errhandler(*merged, MPI_ERRORS_RETURN);
+    *merged = MPI_COMM_NULL;
     return rc;
 }
 
@@ -129,6 +135,16 @@ static void revoke_if_any(MPI_Comm comm)
     if (comm != MPI_COMM_NULL) (void)MPIX_Comm_revoke(comm);
 }
 
+/* Did it go well on all? Where it did not, others may still wait for this one in a collective of one of the two. */
+static bool agree_on(MPI_Comm from, MPI_Comm both, int rc)
+{
+    if (rc != MPI_SUCCESS) {
+        (void)MPIX_Comm_revoke(from);
+        revoke_if_any(both);
+    }
+    return agree(from, rc == MPI_SUCCESS);
+}
+
 bool mpi_session_replace(struct reeve_mpi_session *s, MPI_Comm from, uint32_t member, MPI_Comm *merged)
 {
     MPI_Comm bridge = MPI_COMM_NULL, both = MPI_COMM_NULL;
@@ -138,8 +154,14 @@ bool mpi_session_replace(struct reeve_mpi_session *s, MPI_Comm from, uint32_t me
     if (!agree(from, member > 0)) return false;
     if (rc == MPI_SUCCESS && rank == 0) rc = spawn_in_time(s, member, &bridge);
     bool well = agree(from, rc == MPI_SUCCESS);
-    if (well) rc = make_one(from, bridge, 1, false, &both, merged);
-    if (well) well = agree(from, rc == MPI_SUCCESS);
+    if (well) {
+        rc = face(from, bridge, 1, &both);
+        well = agree_on(from, both, rc);
+    }
+    if (well) { /* not before all face the new one: whoever does not could not be told from here that others wait for it */
+        rc = make_one(both, false, merged);
+        well = agree_on(from, both, rc);
+    }
     if (well) return true;
     if (rc != MPI_SUCCESS) {
         struct reeve_error why;
@@ -195,7 +217,8 @@ static int meet(struct reeve_mpi_session *s, MPI_Comm parent, MPI_Comm *merged)
     if (rc == MPI_SUCCESS) rc = mpi_session_tell_names(s);
     if (rc == MPI_SUCCESS) rc = MPI_Intercomm_merge(parent, 1, &bridge);
     if (rc == MPI_SUCCESS) rc = MPI_Comm_set_errhandler(bridge, MPI_ERRORS_RETURN);
-    if (rc == MPI_SUCCESS) rc = make_one(MPI_COMM_WORLD, bridge, 0, true, &both, merged);
+    if (rc == MPI_SUCCESS) rc = face(MPI_COMM_WORLD, bridge, 0, &both);
+    if (rc == MPI_SUCCESS) rc = make_one(both, true, merged);
     return rc;
 }
 
