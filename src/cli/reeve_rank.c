@@ -376,7 +376,7 @@ static int run_in_mpi(const struct options *o, int *argc, char ***argv)
     session.arguments = words;
     reeve_stop_signals_install(1);
     if (o->watched) reeve_stop_signals_spare_term(); /* `reeve run` asks with the file STOP */
-    if (session.size == 1) {
+    if (session.size == 1 && o->place == NULL) {     /* nor is the run one's own, if all were lost on the way */
         int code = run_alone(o);
         (void)reeve_mpi_session_close(&session, reeve_clock_now() + CLOSE_NS, code);
         return code;
