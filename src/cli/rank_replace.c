@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/build_info.h"
+
 #define INCLUDE_VARIABLE "OMPI_MCA_btl_tcp_if_include"
 #define LOOPBACK "lo"
 
@@ -17,7 +19,8 @@ static bool on_one_host(void)
 void reeve_rank_replace_prepare(void)
 {
     (void)signal(SIGPIPE, SIG_IGN); /* a lost peer's connection: an error for MPI, not the end */
-    if (on_one_host() && getenv("OMPI_MCA_btl_tcp_if_exclude") == NULL) (void)setenv(INCLUDE_VARIABLE, LOOPBACK, 0);
+    if (!REEVE_BUILD_ULFM || !on_one_host()) return;
+    if (getenv("OMPI_MCA_btl_tcp_if_exclude") == NULL) (void)setenv(INCLUDE_VARIABLE, LOOPBACK, 0);
     /* A communicator of processes that were not started together: some take a member for near, others do not, and han,
      * which sums within hosts first, crashes (5.0.7). */
     (void)setenv("OMPI_MCA_coll_han_priority", "-1", 0);
