@@ -1,4 +1,4 @@
-/* What must hold so that Open MPI can start processes in the places of lost ones (faults.replace). */
+/* What must hold so that Open MPI can start a process in the place of a lost one (faults.replace). */
 #ifndef REEVE_CLI_RANK_REPLACE_H
 #define REEVE_CLI_RANK_REPLACE_H
 

@@ -3,7 +3,8 @@
  * Rank 0 of those who are there starts it, alone (MPI_Comm_spawn on MPI_COMM_SELF): whoever takes part in that waits for
  * all others who do, in the launcher, where no loss is reported. Over the communicator that rank 0 then has with the new
  * one, all come together (MPI_Intercomm_create, merge, the new one behind), and a loss is an error like any other. What
- * follows is a regrouping. Whoever is lost meanwhile makes it void on all, and they go on as before. */
+ * follows is a regrouping. Whoever is lost meanwhile makes it void on all, and they go on as before; but within the merge
+ * nobody comes back from Open MPI 5.0, and the watchdog of the regrouping ends the job (docs/recovery.md). */
 #include <errno.h>
 #include <limits.h>
 #include <mpi.h>

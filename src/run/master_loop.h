@@ -45,7 +45,7 @@ void reeve_master_loop_destroy(reeve_master_loop *l);
 reeve_status reeve_master_loop_regroup(reeve_master_loop *l, reeve_transport *transport,
                                        const struct reeve_members *members, struct reeve_error *err);
 
-/* True: now is a moment to start processes in the places of lost workers; the caller regroups at once, with them. */
+/* True: now is a moment to start a process in the place of a lost worker; the caller regroups at once, with it. */
 bool reeve_master_loop_replaces(reeve_master_loop *l, reeve_time_ns now_ns);
 
 /* One turn; never waits but for the journal. *ended: nothing is left to do; reeve_master_loop_end() says how it went.

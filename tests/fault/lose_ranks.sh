@@ -24,7 +24,7 @@ get_on() { # get_on WHERE: more steps are committed
 
 # lose WORKERS KILL...: a run in which these are killed, one after the other, each some steps after the one before
 lose() {
-    local workers=$1 dir="$PWD/run-$((++runs))" kill last digest
+    local workers=$1 dir="$PWD/run-$((++runs))" kill last
     shift
     begin_run "$workers" "$dir"
     for kill in "$@"; do
@@ -39,16 +39,7 @@ lose() {
     done
     get_on "after: $*"
     get_on "after: $*" # the first may have been committed before the loss was seen
-    touch "$dir/STOP"
-    end_run 75 "$dir"
-    reeve inspect "$dir" --json >inspect.json || fail "inspect $dir"
-    last=$(($(json inspect.json step) + 20))
-    must_run 0 2 "$dir" --set train.steps=$last
-    audit_ok "$dir"
-    expect_equal "rolled back steps of run $runs ($*)" "$(json audit.json rolled_back_steps)" 0
-    digest=$(digest_of "$dir")
-    must_run 0 1 "calm-$runs" --set train.steps=$last
-    expect_equal "digest of run $runs ($*)" "$digest" "$(digest_of "calm-$runs")"
+    stop_and_compare "$dir" "calm-$runs" "run $runs ($*)"
     echo "run $runs: $workers workers, killed: $*; $last steps"
 }
 

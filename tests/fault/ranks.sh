@@ -36,3 +36,19 @@ end_run() { # end_run CODE RUN: its exit code, and that nothing of it is left
     none_left() { [ -z "$(rank_pids "$dir")" ]; }
     wait_for 10 none_left || fail "ranks of $dir are left: $(rank_pids "$dir")"
 }
+
+# stop_and_compare RUN CALM NAME: asked to stop, it goes on for 20 steps more; no step was lost, every sample is counted once,
+# and CALM, which nobody disturbs, ends in the same bits. Sets last, its number of steps.
+stop_and_compare() {
+    local dir=$1 calm=$2 name=$3 digest
+    touch "$dir/STOP"
+    end_run 75 "$dir"
+    reeve inspect "$dir" --json >inspect.json || fail "inspect $dir"
+    last=$(($(json inspect.json step) + 20))
+    must_run 0 2 "$dir" --set train.steps=$last
+    audit_ok "$dir"
+    expect_equal "steps rolled back of $name" "$(json audit.json rolled_back_steps)" 0
+    digest=$(digest_of "$dir")
+    must_run 0 1 "$calm" --set train.steps=$last
+    expect_equal "digest of $name" "$digest" "$(digest_of "$calm")"
+}

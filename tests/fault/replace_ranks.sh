@@ -55,15 +55,6 @@ for kill in worker master worker master two worker; do
     esac
 done
 get_complete "after all losses"
-touch "$dir/STOP"
-end_run 75 "$dir"
-reeve inspect "$dir" --json >inspect.json || fail "inspect $dir"
-last=$(($(json inspect.json step) + 20))
-must_run 0 2 "$dir" --set train.steps=$last
-audit_ok "$dir"
-expect_equal "steps rolled back" "$(json audit.json rolled_back_steps)" 0
-digest=$(digest_of "$dir")
-must_run 0 1 calm --set train.steps=$last
-expect_equal "digest of the run" "$digest" "$(digest_of calm)"
+stop_and_compare "$dir" calm "the run"
 expect_equal "new processes" "$(new_processes "$dir")" "$replaced"
 echo "$kills killed, $replaced new processes, $last steps"
