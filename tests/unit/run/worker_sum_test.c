@@ -65,6 +65,7 @@ static void begin(struct fx *f, reeve_status status, bool stays)
 {
     static const uint64_t tokens[] = {1000};
     memset(f, 0, sizeof(*f));
+    atomic_store(&may_open, false); /* the end of the case before let it */
     f->job.train.global_batch = f->job.train.micro_batch = 1;
     f->job.data.sequence = 8;
     f->job.data.block_shards = 1;
