@@ -120,8 +120,12 @@ reeve_status reeve_disk_create(const char *path, const void *bytes, size_t n, st
     reeve_status st = reeve_disk_create_unnamed(tmp, bytes, n, err);
     if (st != REEVE_OK) return st;
     st = give_name(tmp, path, err);
-    if (st == REEVE_OK) return reeve_fsync_dir(dir, err);
-    (void)unlink(tmp);
+    if (st != REEVE_OK) {
+        (void)unlink(tmp);
+        return st;
+    }
+    st = reeve_fsync_dir(dir, err);
+    if (st != REEVE_OK) (void)unlink(path); /* as if it had never been: the same may be tried again */
     return st;
 }
 

@@ -25,7 +25,7 @@ void reeve_disk_begin_sync(int fd, uint64_t offset, uint64_t bytes);
  * replaces a file. */
 reeve_status reeve_disk_create_unnamed(const char *path, const void *bytes, size_t n, struct reeve_error *err);
 /* A new file that has its whole content and its name on the disk when this returns OK: temporary name beside it, fsync,
- * rename, fsync of the folder. Never replaces a file: STORE_CREATE. */
+ * rename, fsync of the folder. Never replaces a file: STORE_CREATE. Whatever fails, none of that name is left behind. */
 reeve_status reeve_disk_create(const char *path, const void *bytes, size_t n, struct reeve_error *err);
 
 /* Ask the file system to set bytes aside, where it can do so without writing them. STORE_WRITE if there is no room. */

@@ -19,8 +19,7 @@ static void *run(void *arg)
     struct reeve_error err;
     a->status = make(a, &err);
     if (a->status != REEVE_OK)
-        reeve_log(REEVE_LOG_WARN, "%s: the journal has no next segment yet and will stop when this one is full",
-                  err.text);
+        reeve_log(REEVE_LOG_WARN, "%s: the next segment of the journal is tried again when this one is full", err.text);
     atomic_store(&a->made, true);
     return NULL;
 }

@@ -167,7 +167,11 @@ reeve_status reeve_segment_create(const char *run_dir, const struct reeve_segmen
     free(image);
     if (st != REEVE_OK) return st;
     s.fd = open(s.path, O_RDWR | O_CLOEXEC);
-    if (s.fd < 0) return reeve_disk_fail(err, errno, "open", s.path, 0);
+    if (s.fd < 0) {
+        st = reeve_disk_fail(err, errno, "open", s.path, 0);
+        (void)unlink(s.path); /* whoever tries again must find the name free */
+        return st;
+    }
     *out = s;
     return REEVE_OK;
 }
