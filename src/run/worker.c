@@ -9,37 +9,30 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "core/exact_sum.h"
 #include "core/task.h"
 #include "run/holdings.h"
 #include "run/lost.h"
 #include "run/state_share.h"
+#include "run/worker_sum.h"
 
 #define HEARTBEAT_NS REEVE_SECOND_NS
 #define ABSENCE_NS (2 * REEVE_SECOND_NS) /* longer between two turns: this process did not run */
 #define MESSAGES_PER_TURN_MAX 64
 
-/* On a GPU the words go first: what they agree on is that all workers are there. */
-enum reduce_stage { REDUCE_NONE = 0, REDUCE_UNSETTLED, REDUCE_FAST, REDUCE_WORDS, REDUCE_DEVICE };
-
 struct reeve_worker {
     struct reeve_worker_config config;
     char host[256];
-    reeve_transport *transport;           /* borrowed */
-    struct reeve_collectives collectives; /* borrowed */
-    reeve_compute *compute;               /* borrowed; NULL: no training */
-    reeve_executor *executor;             /* borrowed; NULL: no task list */
+    reeve_transport *transport; /* borrowed */
+    reeve_compute *compute;     /* borrowed; NULL: no training */
+    reeve_executor *executor;   /* borrowed; NULL: no task list */
     uint32_t epoch;
     bool greeted, draining, said_goodbye, run_over;
     enum reeve_cause stop_cause;    /* the master told of; NONE: no stop was asked */
     bool rejoin_due;                /* after a regrouping, until the master's first word */
     struct reeve_holdings holds;    /* owned */
     struct reeve_state_share share; /* owned */
-    enum reduce_stage reducing;
-    bool reducing_eval;
-    uint64_t reduce_step;
+    struct reeve_worker_sum sum;
     uint64_t step, summed_step; /* of the model, once what was posted is done; whose sum was reported, 0: none */
-    struct reeve_compute_sum sum;
     reeve_time_ns sent_ns, heard_ns, turn_ns;
     reeve_time_ns present_ns;       /* since when turns have come without a long gap */
     struct reeve_eviction eviction; /* what is measured of the master's words */
@@ -58,8 +51,8 @@ reeve_status reeve_worker_create(const struct reeve_worker_config *config, reeve
     w->config = *config;
     (void)snprintf(w->host, sizeof(w->host), "%s", config->host);
     w->transport = transport;
-    w->collectives = collectives;
     w->compute = compute;
+    w->sum = (struct reeve_worker_sum){.collectives = collectives, .compute = compute};
     w->executor = executor;
     if (executor != NULL) w->holds.ended_max = config->credits;
     w->heard_ns = reeve_clock_now();
@@ -73,10 +66,7 @@ reeve_status reeve_worker_create(const struct reeve_worker_config *config, reeve
 /* Give the sum in progress up. */
 static void abandon(reeve_worker *w)
 {
-    reeve_collective *host = w->collectives.host, *device = w->collectives.device;
-    if (host != NULL) host->ops->abandon(host);
-    if (device != NULL) device->ops->abandon(device);
-    w->reducing = REDUCE_NONE;
+    reeve_worker_sum_abandon(&w->sum);
     reeve_state_share_end(&w->share);
 }
 
@@ -112,117 +102,44 @@ static reeve_status say(reeve_worker *w, struct reeve_frame *frame, const char *
 
 /* ---- the sum ---- */
 
-static reeve_status begin_words(reeve_worker *w, struct reeve_error *err)
-{
-    reeve_collective *host = w->collectives.host;
-    w->reducing = REDUCE_WORDS;
-    return host->ops->begin_sum_i64(host, w->sum.in, w->sum.out, w->sum.count, err);
-}
-
-static reeve_status begin_device(reeve_worker *w, struct reeve_error *err)
-{
-    const struct reeve_device_sum *s = &w->sum.device;
-    reeve_collective *device = w->collectives.device;
-    w->reducing = REDUCE_DEVICE;
-    if (device == NULL) return reeve_fail(err, REEVE_JOB_INTERNAL, "worker %u: no sum over GPUs", w->config.id);
-    if (s->element == REEVE_DEVICE_F32) return device->ops->begin_sum_f32(device, s->in, s->out, s->count, err);
-    return device->ops->begin_sum_i64(device, s->in, s->out, s->count, err);
-}
-
-static reeve_status begin_reduce(reeve_worker *w, struct reeve_error *err)
-{
-    reeve_collective *host = w->collectives.host;
-    reeve_compute_get_sum(w->compute, w->reducing_eval, &w->sum);
-    if (w->sum.fast_in == NULL) return begin_words(w, err);
-    w->reducing = REDUCE_FAST;
-    return host->ops->begin_sum_f32(host, w->sum.fast_in, w->sum.fast_out, w->sum.fast_count, err);
-}
-
-/* Of all that was added up: the words, over the gradient's digest where that lies elsewhere. */
-static reeve_status digest_sum(reeve_worker *w, uint64_t *digest, struct reeve_error *err)
-{
-    uint64_t gradient = 0;
-    reeve_status st = REEVE_OK;
-    if (w->sum.fast_out != NULL) gradient = reeve_digest64(w->sum.fast_out, w->sum.fast_count * sizeof(float), 0);
-    if (w->sum.device.count > 0) st = reeve_compute_device_digest(w->compute, &gradient, err);
-    *digest = reeve_digest64(w->sum.out, w->sum.count * sizeof(int64_t), gradient);
-    return st;
-}
-
-static reeve_status report_reduced(reeve_worker *w, uint64_t digest, reeve_time_ns now_ns, struct reeve_error *err)
-{
-    const int64_t *words = w->sum.words;
-    uint64_t flagged = (uint64_t)words[REEVE_SUM_NONFINITE] + (uint64_t)words[REEVE_SUM_OVERFLOW];
-    struct reeve_frame f = {
-        .kind = REEVE_FRAME_REDUCED,
-        .epoch = w->epoch,
-        .step = w->reduce_step,
-        .arg = (uint32_t)words[REEVE_SUM_MEMBERS],
-        .attempt = flagged > UINT32_MAX ? UINT32_MAX : (uint32_t)flagged,
-        .a = digest,
-        .b = (uint64_t)words[REEVE_SUM_COVERAGE],
-        .c = (uint64_t)words[REEVE_SUM_LOSS],
-        .d = (uint64_t)(uint32_t)words[REEVE_SUM_SAMPLES] | (uint64_t)words[REEVE_SUM_TOKENS] << 32,
-    };
-    w->reducing = REDUCE_NONE;
-    if (!w->reducing_eval) w->summed_step = w->reduce_step;
-    return say(w, &f, NULL, now_ns, err);
-}
-
 /* Somebody was lost, and the run survives that: all regroup, whichever heard of it first, the sum or the transport. Else
  * the master is told, which stops the run; but among GPUs a sum fails with a machine or a link. That leaves nothing to go
  * on with here, while the run can: to the others this is a worker that died. */
 static reeve_status sum_failed(reeve_worker *w, const struct reeve_error *why, reeve_time_ns now_ns,
                                struct reeve_error *err)
 {
-    bool device = w->reducing == REDUCE_DEVICE;
+    bool device = w->sum.stage == REEVE_SUM_STAGE_DEVICE;
     abandon(w);
     if (why->status == REEVE_WORKER_LOST && (device || w->config.stays)) {
         *err = *why;
         return REEVE_WORKER_LOST;
     }
     if (device) {
-        reeve_log(REEVE_LOG_ERROR, "sum of step %llu over GPUs: %s; this process ends",
-                  (unsigned long long)w->reduce_step, why->text);
+        reeve_log(REEVE_LOG_ERROR, "sum of step %llu over GPUs: %s; this process ends", (unsigned long long)w->sum.step,
+                  why->text);
         reeve_end_as_lost();
     }
     struct reeve_frame f = {
-        .kind = REEVE_FRAME_REDUCE_FAILED, .epoch = w->epoch, .step = w->reduce_step, .arg = (uint32_t)why->status};
+        .kind = REEVE_FRAME_REDUCE_FAILED, .epoch = w->epoch, .step = w->sum.step, .arg = (uint32_t)why->status};
     return say(w, &f, why->text, now_ns, err);
-}
-
-/* The stage at hand is done: the next one. */
-static reeve_status next_stage(reeve_worker *w, bool *whole, struct reeve_error *err)
-{
-    if (w->reducing == REDUCE_FAST) return begin_words(w, err);
-    if (w->reducing == REDUCE_WORDS && w->sum.device.count > 0) return begin_device(w, err);
-    *whole = true;
-    return REEVE_OK;
 }
 
 static reeve_status move_reduce(reeve_worker *w, reeve_time_ns now_ns, bool *progress, struct reeve_error *err)
 {
-    if (w->reducing == REDUCE_NONE) return REEVE_OK;
+    /* The last to be told may still be in the sum that brought the state to a new worker. */
+    if (w->sum.stage == REEVE_SUM_STAGE_UNSETTLED && w->share.active) return REEVE_OK;
     struct reeve_error why = {0};
-    reeve_status st;
+    struct reeve_frame reduced;
     bool whole = false;
-    uint64_t digest = 0;
-    if (w->reducing == REDUCE_UNSETTLED) {
-        /* The last to be told may still be in the sum that brought the state to a new worker. */
-        if (w->share.active || !reeve_compute_is_settled(w->compute)) return REEVE_OK;
-        st = begin_reduce(w, &why);
-    } else {
-        reeve_collective *c = w->reducing == REDUCE_DEVICE ? w->collectives.device : w->collectives.host;
-        bool done = false;
-        st = c->ops->test(c, &done, &why);
-        if (st == REEVE_OK && !done) return REEVE_OK;
-        if (st == REEVE_OK) st = next_stage(w, &whole, &why);
-        if (st == REEVE_OK && whole) st = digest_sum(w, &digest, &why);
+    reeve_status st = reeve_worker_sum_turn(&w->sum, progress, &whole, &reduced, &why);
+    if (st != REEVE_OK) {
+        why.status = st;
+        return sum_failed(w, &why, now_ns, err);
     }
-    *progress = true;
-    if (st == REEVE_OK) return whole ? report_reduced(w, digest, now_ns, err) : REEVE_OK;
-    why.status = st;
-    return sum_failed(w, &why, now_ns, err);
+    if (!whole) return REEVE_OK;
+    if (!w->sum.of_eval) w->summed_step = reduced.step;
+    reduced.epoch = w->epoch;
+    return say(w, &reduced, NULL, now_ns, err);
 }
 
 /* ---- the state, for those who are new ---- */
@@ -241,7 +158,7 @@ static reeve_status move_share(reeve_worker *w, reeve_time_ns now_ns, bool *prog
     if (!w->share.active) return REEVE_OK;
     bool done = false, takes = w->share.takes;
     struct reeve_error why = {0};
-    reeve_status st = reeve_state_share_turn(&w->share, w->compute, w->collectives.host, progress, &done, &why);
+    reeve_status st = reeve_state_share_turn(&w->share, w->compute, w->sum.collectives.host, progress, &done, &why);
     if (st == REEVE_OK && done && takes) w->step = w->share.frame.step;
     if (st == REEVE_OK && done) reeve_state_share_end(&w->share);
     if (st == REEVE_OK) return REEVE_OK;
@@ -382,11 +299,7 @@ static reeve_status handle_frame(reeve_worker *w, const struct reeve_frame *f, r
     case REEVE_FRAME_DISCARD: return discard(w, f, err);
     case REEVE_FRAME_REVOKE: return revoke(w, f);
     case REEVE_FRAME_STATE: return begin_share(w, f, err);
-    case REEVE_FRAME_REDUCE:
-        w->reducing = REDUCE_UNSETTLED;
-        w->reducing_eval = f->a == REEVE_TASK_EVAL;
-        w->reduce_step = f->step;
-        return REEVE_OK;
+    case REEVE_FRAME_REDUCE: reeve_worker_sum_begin(&w->sum, f->step, f->a == REEVE_TASK_EVAL); return REEVE_OK;
     case REEVE_FRAME_WIND_DOWN:
         if (w->executor != NULL) reeve_executor_wind_down(w->executor, f->arg);
         return REEVE_OK;
@@ -515,8 +428,8 @@ reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *prog
 void reeve_worker_regroup(reeve_worker *w, reeve_transport *transport, struct reeve_collectives collectives)
 {
     w->transport = transport;
-    w->collectives = collectives;
-    w->reducing = REDUCE_NONE;
+    w->sum.collectives = collectives;
+    w->sum.stage = REEVE_SUM_STAGE_NONE; /* it ends with the collectives that it went over */
     reeve_state_share_end(&w->share);
     w->outbox_bytes = 0;
     w->draining = w->said_goodbye = false; /* whether the run is over is said again: the record of it may be lost */
@@ -541,5 +454,5 @@ void reeve_worker_listen(const reeve_worker *w, reeve_time_ns now_ns, struct ree
 
 bool reeve_worker_is_reducing(const reeve_worker *w)
 {
-    return w->reducing != REDUCE_NONE || w->share.active;
+    return w->sum.stage != REEVE_SUM_STAGE_NONE || w->share.active;
 }
