@@ -12,6 +12,7 @@
 #include "core/task.h"
 #include "run/holdings.h"
 #include "run/lost.h"
+#include "run/model_step.h"
 #include "run/state_share.h"
 #include "run/worker_sum.h"
 
@@ -32,7 +33,7 @@ struct reeve_worker {
     struct reeve_holdings holds;    /* owned */
     struct reeve_state_share share; /* owned */
     struct reeve_worker_sum sum;
-    uint64_t step, summed_step; /* of the model, once what was posted is done; whose sum was reported, 0: none */
+    struct reeve_model_step model;
     reeve_time_ns sent_ns, heard_ns, turn_ns;
     reeve_time_ns present_ns;       /* since when turns have come without a long gap */
     struct reeve_eviction eviction; /* what is measured of the master's words */
@@ -58,7 +59,7 @@ reeve_status reeve_worker_create(const struct reeve_worker_config *config, reeve
     w->heard_ns = reeve_clock_now();
     reeve_eviction_init(&w->eviction, config->evict_ns);
     w->rejoin_due = config->joins;
-    if (config->joins) w->step = REEVE_STEP_NONE;
+    if (config->joins) w->model.step = REEVE_STEP_NONE;
     *out = w;
     return REEVE_OK;
 }
@@ -137,7 +138,7 @@ static reeve_status move_reduce(reeve_worker *w, reeve_time_ns now_ns, bool *pro
         return sum_failed(w, &why, now_ns, err);
     }
     if (!whole) return REEVE_OK;
-    if (!w->sum.of_eval) w->summed_step = reduced.step;
+    if (!w->sum.of_eval) w->model.summed = reduced.step;
     reduced.epoch = w->epoch;
     return say(w, &reduced, NULL, now_ns, err);
 }
@@ -146,7 +147,7 @@ static reeve_status move_reduce(reeve_worker *w, reeve_time_ns now_ns, bool *pro
 
 static reeve_status begin_share(reeve_worker *w, const struct reeve_frame *f, struct reeve_error *err)
 {
-    bool bare = w->step == REEVE_STEP_NONE;
+    bool bare = w->model.step == REEVE_STEP_NONE;
     reeve_status st = reeve_state_share_begin(&w->share, f, w->config.id, bare, err);
     if (st != REEVE_OK || !bare || reeve_compute_post(w->compute, f)) return st;
     return reeve_fail(err, REEVE_JOB_INTERNAL, "worker %u: no room for another command", w->config.id);
@@ -159,7 +160,7 @@ static reeve_status move_share(reeve_worker *w, reeve_time_ns now_ns, bool *prog
     bool done = false, takes = w->share.takes;
     struct reeve_error why = {0};
     reeve_status st = reeve_state_share_turn(&w->share, w->compute, w->sum.collectives.host, progress, &done, &why);
-    if (st == REEVE_OK && done && takes) w->step = w->share.frame.step;
+    if (st == REEVE_OK && done && takes) w->model.step = w->share.frame.step;
     if (st == REEVE_OK && done) reeve_state_share_end(&w->share);
     if (st == REEVE_OK) return REEVE_OK;
     why.status = st;
@@ -171,22 +172,6 @@ static reeve_status move_share(reeve_worker *w, reeve_time_ns now_ns, bool *prog
 
 /* ---- words of the master ---- */
 
-/* Does the command belong to the model that is here? If not, a word of the master was lost, or came twice, or too early:
- * the transport promises that this cannot be, and nothing is computed on other weights if it is. */
-static bool is_in_step(const reeve_worker *w, const struct reeve_frame *f)
-{
-    switch (f->kind) {
-    case REEVE_FRAME_LEASE:
-    case REEVE_FRAME_REDUCE:
-        if (f->a == REEVE_TASK_GRADIENT) return f->step == w->step + 1;
-        return f->a != REEVE_TASK_EVAL || f->step == w->step;
-    case REEVE_FRAME_APPLY: return f->step == w->step + 1 && f->step == w->summed_step;
-    case REEVE_FRAME_CHECKPOINT: return f->step == w->step;
-    case REEVE_FRAME_STATE: return f->step == w->step || w->step == REEVE_STEP_NONE;
-    default: return true;
-    }
-}
-
 static reeve_status say_out_of_step(reeve_worker *w, const struct reeve_frame *f, reeve_time_ns now_ns,
                                     struct reeve_error *err)
 {
@@ -196,17 +181,8 @@ static reeve_status say_out_of_step(reeve_worker *w, const struct reeve_frame *f
     (void)reeve_fail(&why, REEVE_WORKER_DIVERGED,
                      "%s of step %llu does not fit the model of step %llu here: a word of the master was lost or came "
                      "twice; run the same command again to go on from the last checkpoint",
-                     reeve_frame_name(f->kind), (unsigned long long)f->step, (unsigned long long)w->step);
+                     reeve_frame_name(f->kind), (unsigned long long)f->step, (unsigned long long)w->model.step);
     return say(w, &answer, why.text, now_ns, err);
-}
-
-/* Where the model stands once this command is done. */
-static void note_step(reeve_worker *w, const struct reeve_frame *f)
-{
-    if (f->kind == REEVE_FRAME_INIT) w->step = 0;
-    if (f->kind == REEVE_FRAME_RESTORE || f->kind == REEVE_FRAME_APPLY) w->step = f->step;
-    bool ends_sum = f->kind == REEVE_FRAME_APPLY || f->kind == REEVE_FRAME_DISCARD || f->kind == REEVE_FRAME_REDUCE;
-    if (ends_sum) w->summed_step = 0;
 }
 
 static reeve_status post(reeve_worker *w, const struct reeve_frame *f, struct reeve_error *err)
@@ -270,7 +246,7 @@ static reeve_status rejoin(reeve_worker *w, reeve_time_ns now_ns, struct reeve_e
         f.epoch = w->epoch;
         st = say(w, &f, NULL, now_ns, err);
     }
-    struct reeve_frame f = {.kind = REEVE_FRAME_REJOIN, .epoch = w->epoch, .step = w->step, .a = w->summed_step};
+    struct reeve_frame f = {.kind = REEVE_FRAME_REJOIN, .epoch = w->epoch, .step = w->model.step, .a = w->model.summed};
     return st == REEVE_OK ? say(w, &f, NULL, now_ns, err) : st;
 }
 
@@ -286,8 +262,8 @@ static reeve_status handle_frame(reeve_worker *w, const struct reeve_frame *f, r
     if (w->compute == NULL && of_training)
         return reeve_fail(err, REEVE_JOB_INTERNAL, "worker %u: a word about training, but this run has a task list",
                           w->config.id);
-    if (!is_in_step(w, f)) return say_out_of_step(w, f, now_ns, err);
-    note_step(w, f);
+    if (!reeve_model_step_fits(&w->model, f)) return say_out_of_step(w, f, now_ns, err);
+    reeve_model_step_note(&w->model, f);
     switch (f->kind) {
     case REEVE_FRAME_FIRST: return REEVE_OK; /* said again for those who have not begun */
     case REEVE_FRAME_WELCOME: w->epoch = f->epoch; return w->rejoin_due ? rejoin(w, now_ns, err) : REEVE_OK;
