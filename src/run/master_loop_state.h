@@ -1,5 +1,5 @@
-/* Private to the master's loop: its state, shared by master_loop.c (the turn), master_loop_members.c (who is there) and
- * master_loop_watch.c (who hangs). */
+/* Private to the master's loop: its state, shared by master_loop.c (the turn), master_loop_life.c (how it begins and ends),
+ * master_loop_members.c (who is there) and master_loop_watch.c (who hangs). */
 #ifndef REEVE_RUN_MASTER_LOOP_STATE_H
 #define REEVE_RUN_MASTER_LOOP_STATE_H
 
@@ -55,15 +55,20 @@ struct reeve_master_loop {
     unsigned char inbox[REEVE_MESSAGE_BYTES_MAX];
 };
 
-/* Let the master think about one input, and carry its decision out. */
+/* Let the master think about one input, and carry its decision out; or only the latter. */
 reeve_status master_loop_give(reeve_master_loop *l, const struct reeve_master_input *in, reeve_time_ns now_ns,
                               struct reeve_error *err);
+reeve_status master_loop_carry_out(reeve_master_loop *l, const struct reeve_master_input *in, struct reeve_decision *d,
+                                   reeve_time_ns now_ns, struct reeve_error *err);
 /* Whatever journal.sync says: who may speak, and for which epoch, must outlive a host. */
 reeve_status master_loop_make_epoch_durable(reeve_master_loop *l, struct reeve_error *err);
 /* A frame behind the others for this worker; one worker's frames leave; all do. */
 void master_loop_put_frame(reeve_master_loop *l, uint32_t worker, const struct reeve_frame *frame);
 reeve_status master_loop_flush_outbox(reeve_master_loop *l, uint32_t worker, struct reeve_error *err);
 reeve_status master_loop_send_all(reeve_master_loop *l, struct reeve_error *err);
+
+/* Ask the master to stop, once; why: for people. */
+reeve_status master_loop_ask_stop(reeve_master_loop *l, const char *why, reeve_time_ns now_ns, struct reeve_error *err);
 
 /* A word of a worker is about to be given to the master; an event was applied; the ranks have come together. */
 void master_loop_watch_word(reeve_master_loop *l, uint32_t worker, const struct reeve_frame *word, reeve_time_ns now_ns);
