@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "core/exact_sum.h"
 #include "run/master_loop_state.h"
 
 #define MESSAGES_PER_TURN_MAX 256
@@ -111,14 +110,6 @@ static reeve_status retain(reeve_master_loop *l, struct reeve_error *err)
     return st;
 }
 
-static void tell_problem(reeve_master_loop *l, const struct reeve_master_input *in)
-{
-    if (in->frame == NULL || in->frame->text_bytes == 0) return;
-    l->problem.status = (reeve_status)(in->frame->kind == REEVE_FRAME_CKPT_PART_FAILED ? in->frame->a : in->frame->arg);
-    (void)snprintf(l->problem.text, sizeof(l->problem.text), "%.*s", (int)in->frame->text_bytes, in->text);
-    reeve_log(REEVE_LOG_WARN, "worker %u: %s", in->worker, l->problem.text);
-}
-
 static reeve_status do_effect(reeve_master_loop *l, const struct reeve_master_input *in, const struct reeve_decision *d,
                               struct reeve_error *err)
 {
@@ -132,7 +123,7 @@ static reeve_status do_effect(reeve_master_loop *l, const struct reeve_master_in
         break; /* the parts cannot be written then, and their writers say so */
     }
     case REEVE_EFFECT_ABANDON_CHECKPOINT:
-        if (in->kind == REEVE_INPUT_FRAME) tell_problem(l, in);
+        if (in->kind == REEVE_INPUT_FRAME) master_loop_tell_problem(l, in);
         reeve_checkpoint_abandon(l->config.run_dir, d->effect_step, l->ckpt_epoch);
         break;
     case REEVE_EFFECT_COMMIT_CHECKPOINT: return commit_checkpoint(l, err);
@@ -141,7 +132,7 @@ static reeve_status do_effect(reeve_master_loop *l, const struct reeve_master_in
         (void)snprintf(l->text, sizeof(l->text), "%.*s", (int)in->frame->text_bytes, in->text);
         l->has_text = true;
         break;
-    case REEVE_EFFECT_PROBLEM: tell_problem(l, in); break;
+    case REEVE_EFFECT_PROBLEM: master_loop_tell_problem(l, in); break;
     case REEVE_EFFECT_STALE:
         reeve_log(REEVE_LOG_DEBUG, "dropped a late %s of worker %u",
                   in->frame != NULL ? reeve_frame_name(in->frame->kind) : "word", in->worker);
@@ -156,66 +147,14 @@ static reeve_status do_effect(reeve_master_loop *l, const struct reeve_master_in
 
 /* ---- the turn ---- */
 
-/* The samples of a training task cannot be skipped in silence, so the run ends with this word; a list goes on. */
-static void tell_poison(reeve_master_loop *l, const struct reeve_event *ev)
-{
-    if (l->config.tasks != NULL) {
-        reeve_log(REEVE_LOG_WARN,
-                  "task %s lost its worker %u times in a row (faults.crash_limit) and is put aside: see "
-                  "what it does, and its output in %s/output",
-                  reeve_task_list_name(l->config.tasks, ev->task), l->config.job->faults.crash_limit,
-                  l->config.run_dir);
-        return;
-    }
-    l->problem.status = REEVE_WORKER_LOST;
-    (void)snprintf(l->problem.text, sizeof(l->problem.text),
-                   "%s task %" PRIu64 " of step %" PRIu64
-                   " lost its worker %u times in a row (faults.crash_limit)%s%s: "
-                   "see what it reads, and the workers' logs in %s/log",
-                   reeve_task_kind_name((uint8_t)ev->a), ev->b, ev->step, l->config.job->faults.crash_limit,
-                   l->put_out[0] != '\0' ? "; the last to be put out was " : "", l->put_out, l->config.run_dir);
-    reeve_log(REEVE_LOG_WARN, "%s", l->problem.text);
-}
-
-static void tell_event(reeve_master_loop *l, const struct reeve_event *ev, reeve_time_ns now_ns)
+/* An event was applied: whoever keeps something of what happens hears of it. */
+static void note_event(reeve_master_loop *l, const struct reeve_event *ev, reeve_time_ns now_ns)
 {
     reeve_report_event(l->report, l->master, ev, now_ns);
     reeve_deadline_event(&l->deadline, ev, now_ns);
     master_loop_watch_event(l, ev, now_ns);
     if (ev->kind == REEVE_EVENT_TASK_LEASED) reeve_start_record_joined(l->start);
-    if (ev->kind == REEVE_EVENT_CKPT_COMMIT) {
-        reeve_log(REEVE_LOG_DEBUG, "checkpoint of step %" PRIu64 " committed", ev->step);
-    } else if (ev->kind == REEVE_EVENT_CKPT_SKIPPED) {
-        reeve_log(l->skip_told ? REEVE_LOG_DEBUG : REEVE_LOG_WARN,
-                  "no checkpoint at step %" PRIu64 ": the one before is still being written; raise "
-                  "checkpoint.every (told once; the log file has all)",
-                  ev->step);
-        l->skip_told = true;
-    } else if (ev->kind == REEVE_EVENT_RUN_RESUMED && ev->step > 0) {
-        reeve_report_say(l->report, "resumed from the checkpoint of step %" PRIu64 " with %u worker%s", ev->step,
-                         l->config.workers, l->config.workers == 1 ? "" : "s");
-    } else if (ev->kind == REEVE_EVENT_RUN_RESUMED) {
-        reeve_report_say(l->report, "no checkpoint yet: started again from the seed with %u worker%s",
-                         l->config.workers, l->config.workers == 1 ? "" : "s");
-    } else if (ev->kind == REEVE_EVENT_EVAL_COMMITTED && ev->b > 0) {
-        reeve_report_say(l->report, "step %" PRIu64 ": held-out loss %.4f nats per token", ev->step,
-                         reeve_exact_loss_value((int64_t)ev->a) / (double)ev->b);
-    } else if (ev->kind == REEVE_EVENT_STEP_ABORTED) {
-        reeve_log(REEVE_LOG_WARN, "step %" PRIu64 " was thrown away before its commit: %s", ev->step,
-                  reeve_status_text((reeve_status)ev->arg));
-    } else if (ev->kind == REEVE_EVENT_WORKER_LOST) {
-        reeve_log(REEVE_LOG_WARN, "worker %u is %s; what it held is given to others", ev->worker,
-                  ev->arg == REEVE_JOB_DEADLINE ? "put out" : "lost");
-    } else if (ev->kind == REEVE_EVENT_WORKER_REPLACED) {
-        reeve_log(REEVE_LOG_INFO, "worker %u is replaced by a new process", ev->worker);
-    } else if (ev->kind == REEVE_EVENT_REGROUPED) {
-        struct reeve_master_status s;
-        reeve_master_get_status(l->master, &s);
-        reeve_report_say(l->report, "going on after step %" PRIu64 " with %u worker%s", s.step, s.workers,
-                         s.workers == 1 ? "" : "s");
-    } else if (ev->kind == REEVE_EVENT_TASK_DEAD && ev->arg == REEVE_WORKER_LOST) {
-        tell_poison(l, ev);
-    }
+    master_loop_tell_event(l, ev);
 }
 
 /* Carry a decision out: append and apply each event, keep its frames for after the sync. */
@@ -232,7 +171,7 @@ reeve_status master_loop_carry_out(reeve_master_loop *l, const struct reeve_mast
             l->dirty = true;
         }
         if (st == REEVE_OK) st = reeve_master_apply(l->master, ev, err);
-        if (st == REEVE_OK) tell_event(l, ev, now_ns);
+        if (st == REEVE_OK) note_event(l, ev, now_ns);
     }
     for (uint32_t i = 0; i < d->frame_count && st == REEVE_OK; i++)
         put_outgoing(l, &d->frames[i]);

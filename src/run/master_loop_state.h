@@ -1,5 +1,6 @@
 /* Private to the master's loop: its state, shared by master_loop.c (the turn), master_loop_life.c (how it begins and ends),
- * master_loop_outside.c (who asks for something), master_loop_members.c (who is there) and master_loop_watch.c (who hangs). */
+ * master_loop_outside.c (who asks for something), master_loop_tell.c (what people hear of it), master_loop_members.c (who is
+ * there) and master_loop_watch.c (who hangs). */
 #ifndef REEVE_RUN_MASTER_LOOP_STATE_H
 #define REEVE_RUN_MASTER_LOOP_STATE_H
 
@@ -70,6 +71,10 @@ reeve_status master_loop_send_all(reeve_master_loop *l, struct reeve_error *err)
 /* Ask the master to stop, once; why: for people. Do so, or save, if anybody outside wants it. */
 reeve_status master_loop_ask_stop(reeve_master_loop *l, const char *why, reeve_time_ns now_ns, struct reeve_error *err);
 reeve_status master_loop_look_outside(reeve_master_loop *l, reeve_time_ns now_ns, struct reeve_error *err);
+
+/* What people hear of an event that was applied; of what a worker worded, which may be why the run ends. */
+void master_loop_tell_event(reeve_master_loop *l, const struct reeve_event *ev);
+void master_loop_tell_problem(reeve_master_loop *l, const struct reeve_master_input *in);
 
 /* A word of a worker is about to be given to the master; an event was applied; the ranks have come together. */
 void master_loop_watch_word(reeve_master_loop *l, uint32_t worker, const struct reeve_frame *word, reeve_time_ns now_ns);
