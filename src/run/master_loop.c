@@ -79,54 +79,17 @@ reeve_status master_loop_send_all(reeve_master_loop *l, struct reeve_error *err)
 
 /* ---- effects ---- */
 
-static reeve_status commit_checkpoint(reeve_master_loop *l, struct reeve_error *err)
-{
-    struct reeve_master_cut cut;
-    reeve_master_get_cut(l->master, &cut);
-    struct reeve_checkpoint_meta meta = {
-        .run_id = l->recovered->run_id,
-        .epoch = l->ckpt_epoch,
-        .workers = cut.part_count,
-        .manifest_digest = l->config.digest,
-        .wall_ns = reeve_clock_wall_ns(),
-        .threads = l->config.job->resources.threads,
-    };
-    char identity[16384];
-    size_t n = reeve_job_identity(l->config.job, identity, sizeof(identity));
-    meta.job_digest = reeve_digest_of(identity, n < sizeof(identity) ? n : sizeof(identity) - 1);
-    (void)snprintf(meta.build, sizeof(meta.build), "%s", l->config.build);
-    return reeve_checkpointer_commit(l->checkpointer, &meta, &cut, err);
-}
-
-/* The older ones go, once the record of the new one cannot be lost. A master that stood still in this turn may have a
- * successor by now, which does not know of the new one and counts on the older. */
-static reeve_status retain(reeve_master_loop *l, struct reeve_error *err)
-{
-    struct reeve_master_checkpoint list[64];
-    uint32_t n = reeve_master_checkpoints(l->master, list, 64);
-    l->retain_due = false;
-    reeve_status st = l->config.owner != NULL ? reeve_owner_refresh(l->config.owner, err) : REEVE_OK;
-    if (st == REEVE_OK) reeve_checkpointer_retain(l->checkpointer, list, n);
-    return st;
-}
-
 static reeve_status do_effect(reeve_master_loop *l, const struct reeve_master_input *in, const struct reeve_decision *d,
                               struct reeve_error *err)
 {
     switch (d->effect) {
     case REEVE_EFFECT_NONE: break;
-    case REEVE_EFFECT_BEGIN_CHECKPOINT: {
-        struct reeve_error why = {0};
-        l->ckpt_epoch = l->epoch;
-        if (reeve_checkpoint_begin(l->config.run_dir, d->effect_step, l->epoch, &why) != REEVE_OK)
-            reeve_log(REEVE_LOG_WARN, "checkpoint of step %" PRIu64 ": %s", d->effect_step, why.text);
-        break; /* the parts cannot be written then, and their writers say so */
-    }
+    case REEVE_EFFECT_BEGIN_CHECKPOINT: master_loop_begin_checkpoint(l, d->effect_step); break;
     case REEVE_EFFECT_ABANDON_CHECKPOINT:
         if (in->kind == REEVE_INPUT_FRAME) master_loop_tell_problem(l, in);
-        reeve_checkpoint_abandon(l->config.run_dir, d->effect_step, l->ckpt_epoch);
+        master_loop_abandon_checkpoint(l, d->effect_step);
         break;
-    case REEVE_EFFECT_COMMIT_CHECKPOINT: return commit_checkpoint(l, err);
+    case REEVE_EFFECT_COMMIT_CHECKPOINT: return master_loop_commit_checkpoint(l, err);
     case REEVE_EFFECT_RETAIN: l->retain_due = true; break; /* once the record of the new one cannot be lost */
     case REEVE_EFFECT_TEXT:
         (void)snprintf(l->text, sizeof(l->text), "%.*s", (int)in->frame->text_bytes, in->text);
@@ -243,22 +206,6 @@ static reeve_status tick_all(reeve_master_loop *l, reeve_time_ns now_ns, bool *p
     return REEVE_OK;
 }
 
-static reeve_status take_checkpoint_end(reeve_master_loop *l, reeve_time_ns now_ns, bool *progress,
-                                        struct reeve_error *err)
-{
-    struct reeve_master_input in = {.kind = REEVE_INPUT_CKPT_DONE};
-    struct reeve_error why = {0};
-    if (l->checkpointer == NULL) return REEVE_OK; /* a task list needs no checkpoints */
-    if (!reeve_checkpointer_poll(l->checkpointer, &in.step, &in.digest64, &why)) return REEVE_OK;
-    *progress = true;
-    in.status = why.status;
-    if (why.status != REEVE_OK) {
-        l->problem = why;
-        reeve_log(REEVE_LOG_WARN, "checkpoint of step %" PRIu64 " failed: %s", in.step, why.text);
-    }
-    return master_loop_give(l, &in, now_ns, err);
-}
-
 /* Turns come many times a second. After a gap (the whole job was suspended, say) nobody else can be blamed for it. */
 static void note_presence(reeve_master_loop *l, reeve_time_ns now_ns)
 {
@@ -299,12 +246,12 @@ reeve_status reeve_master_loop_turn(reeve_master_loop *l, reeve_time_ns now_ns, 
     *ended = false;
     note_presence(l, now_ns);
     reeve_status st = take_messages(l, now_ns, progress, err);
-    if (st == REEVE_OK) st = take_checkpoint_end(l, now_ns, progress, err);
+    if (st == REEVE_OK) st = master_loop_take_checkpoint_end(l, now_ns, progress, err);
     if (st == REEVE_OK) st = master_loop_look_outside(l, now_ns, err);
     if (st == REEVE_OK) st = tick_all(l, now_ns, progress, err);
     say_we_live(l, now_ns);
     if (st == REEVE_OK) st = make_durable(l, false, err);
-    if (st == REEVE_OK && l->retain_due) st = retain(l, err);
+    if (st == REEVE_OK && l->retain_due) st = master_loop_retain(l, err);
     if (st == REEVE_OK) st = master_loop_send_all(l, err);
     if (st == REEVE_OK) st = master_loop_watch(l, now_ns, err);
     reeve_report_turn(l->report, l->master, now_ns);

@@ -1,6 +1,6 @@
 /* Private to the master's loop: its state, shared by master_loop.c (the turn), master_loop_life.c (how it begins and ends),
- * master_loop_outside.c (who asks for something), master_loop_tell.c (what people hear of it), master_loop_members.c (who is
- * there) and master_loop_watch.c (who hangs). */
+ * master_loop_save.c (checkpoints), master_loop_outside.c (who asks for something), master_loop_tell.c (what people hear of
+ * it), master_loop_members.c (who is there) and master_loop_watch.c (who hangs). */
 #ifndef REEVE_RUN_MASTER_LOOP_STATE_H
 #define REEVE_RUN_MASTER_LOOP_STATE_H
 
@@ -71,6 +71,15 @@ reeve_status master_loop_send_all(reeve_master_loop *l, struct reeve_error *err)
 /* Ask the master to stop, once; why: for people. Do so, or save, if anybody outside wants it. */
 reeve_status master_loop_ask_stop(reeve_master_loop *l, const char *why, reeve_time_ns now_ns, struct reeve_error *err);
 reeve_status master_loop_look_outside(reeve_master_loop *l, reeve_time_ns now_ns, struct reeve_error *err);
+
+/* Checkpoints: the master's effects, and the end of the one under way, when it comes. Retention is due once the record of
+ * the newest cannot be lost. */
+void master_loop_begin_checkpoint(reeve_master_loop *l, uint64_t step);
+void master_loop_abandon_checkpoint(reeve_master_loop *l, uint64_t step);
+reeve_status master_loop_commit_checkpoint(reeve_master_loop *l, struct reeve_error *err);
+reeve_status master_loop_take_checkpoint_end(reeve_master_loop *l, reeve_time_ns now_ns, bool *progress,
+                                             struct reeve_error *err);
+reeve_status master_loop_retain(reeve_master_loop *l, struct reeve_error *err);
 
 /* What people hear of an event that was applied; of what a worker worded, which may be why the run ends. */
 void master_loop_tell_event(reeve_master_loop *l, const struct reeve_event *ev);
