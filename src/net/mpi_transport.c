@@ -119,6 +119,8 @@ static reeve_status take_head(struct mpi_transport *t, uint32_t *peer, void *byt
     if (!there) return REEVE_OK;
     rc = MPI_Get_count(&status, MPI_BYTE, &count);
     if (rc != MPI_SUCCESS) return reeve_mpi_fail(err, rc, "length of a message from rank %d", status.MPI_SOURCE);
+    if (status.MPI_SOURCE < 0) /* of no request: posting this receive failed, which was told then */
+        return reeve_fail(err, REEVE_JOB_INTERNAL, "MPI: receive %u was not posted", t->head);
     REEVE_ASSERT(count >= 0 && count <= REEVE_MESSAGE_BYTES_MAX);
     memcpy(bytes, receive_bytes(t, t->head), (size_t)count);
     *peer = t->peer_of_rank[status.MPI_SOURCE];
@@ -192,8 +194,8 @@ static void transport_destroy(reeve_transport *base)
 {
     struct mpi_transport *t = (struct mpi_transport *)base;
     if (t == NULL) return;
+    transport_sends_destroy(t); /* first: whoever waits for sends to end goes on receiving */
     cancel_receives(t);
-    transport_sends_destroy(t);
     while (t->inbox != NULL) {
         struct message *m = t->inbox;
         t->inbox = m->next;

@@ -172,6 +172,32 @@ static void transport_delivers_what_was_sent_before_the_peer_listened(void)
     transport_end(t);
 }
 
+/* Goal: a transport that ends with messages on their way, as after a loss, leaves no receive behind, which would take the
+ * next one's messages into memory that is gone. Method: rank 1 does not listen before rank 0 has begun anew. */
+static void transport_that_ends_too_early_takes_no_message_of_the_next_one(void)
+{
+    static unsigned char bytes[REEVE_MESSAGE_BYTES_MAX];
+    enum { LONG_MESSAGES = 200 }; /* more than MPI takes from us ahead of the receiver */
+    struct reeve_error err = {.text = ""};
+    uint32_t peer = UINT32_MAX;
+    if (rig.rank == 0 && rig.size > 1) {
+        reeve_transport *first = transport_create();
+        for (int i = 0; i < LONG_MESSAGES; i++)
+            RIG_OK(first->ops->send(first, 1, bytes, sizeof(bytes), &err), err);
+        first->ops->destroy(first);
+    }
+    rig_barrier();
+    reeve_transport *t = transport_create();
+    if (rig.rank == 1) {
+        for (int i = 0; i < LONG_MESSAGES; i++)
+            RIG_CHECK(wait_for_message(t, &peer, bytes) == sizeof(bytes) && peer == 0);
+        RIG_OK(t->ops->send(t, 0, "late", 4, &err), err);
+    } else if (rig.rank == 0 && rig.size > 1) {
+        RIG_CHECK(wait_for_message(t, &peer, bytes) == 4 && memcmp(bytes, "late", 4) == 0 && peer == 1);
+    }
+    transport_end(t);
+}
+
 /* ---- deadlines: rank 1 stays away from MPI until rank 0 wakes it by a signal ---- */
 
 static void stay_away(void)
@@ -268,6 +294,8 @@ int main(int argc, char **argv)
         {"transport_delivers_what_was_sent_before_the_peer_listened",
          transport_delivers_what_was_sent_before_the_peer_listened},
         {"transport_keeps_order_in_a_storm_both_ways", transport_keeps_order_in_a_storm_both_ways},
+        {"transport_that_ends_too_early_takes_no_message_of_the_next_one",
+         transport_that_ends_too_early_takes_no_message_of_the_next_one},
         {"transport_flush_ends_at_its_deadline", transport_flush_ends_at_its_deadline},
     };
     /* By itself, since it waits for ten seconds. */
