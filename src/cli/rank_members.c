@@ -218,6 +218,7 @@ void reeve_rank_members_get(const reeve_rank_members *m, struct reeve_members *o
                                   .round = m->session->round,
                                   .here = m->here,
                                   .came = m->came,
+                                  .starters_lost = m->session->starters_lost,
                                   .transport = m->transport,
                                   .collectives = m->collectives};
 }

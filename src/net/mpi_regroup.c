@@ -136,17 +136,35 @@ static void take(struct reeve_mpi_session *s, struct group *g)
     s->regrouped = true;
 }
 
+static bool is_here(const struct group *g, uint32_t member)
+{
+    for (int r = 0; r < g->size; r++)
+        if (g->members[r] == member) return true;
+    return false;
+}
+
 /* The first worker that is missing; 0: none is (member 0 never works, so nobody takes its place). One at a time: of
  * processes that mpirun has started together it ends all when one dies. */
 static uint32_t first_missing(const struct reeve_mpi_session *s, const struct group *g)
 {
-    for (uint32_t m = 1; m < s->member_count; m++) {
-        bool here = false;
-        for (int r = 0; r < g->size && !here; r++)
-            here = g->members[r] == m;
-        if (!here) return m;
-    }
+    for (uint32_t m = 1; m < s->member_count; m++)
+        if (!is_here(g, m)) return m;
     return 0;
+}
+
+/* Rank 0 of g wishes that somebody comes. *next: those who are there then, or g's as before; then *starter is who tried. */
+static void try_to_replace(struct reeve_mpi_session *s, struct group *g, MPI_Comm *next, uint32_t *starter)
+{
+    s->replace_wish = false;
+    if (mpi_session_replace(s, g->control, first_missing(s, g), next)) {
+        s->starters_lost = 0;
+        mpi_session_drop(s, &g->control);
+    } else { /* who was lost meanwhile is left out */
+        *starter = g->members[0];
+        *next = g->control;
+    }
+    mpi_session_drop(s, &g->workers);
+    free(g->members);
 }
 
 reeve_status mpi_session_come_together(struct reeve_mpi_session *s, MPI_Comm old, bool works, struct reeve_error *err)
@@ -154,16 +172,16 @@ reeve_status mpi_session_come_together(struct reeve_mpi_session *s, MPI_Comm old
     struct group g;
     int rc = MPI_SUCCESS;
     bool found = false;
+    uint32_t starter = UINT32_MAX;
     for (int round = 0; round < ROUNDS_MAX && !found; round++) {
         MPI_Comm next = MPI_COMM_NULL;
         found = try_round(s, old, works, &g, &rc);
+        if (found && starter != UINT32_MAX) {
+            s->starters_lost += !is_here(&g, starter);
+            starter = UINT32_MAX;
+        }
         if (found && g.replace) {
-            s->replace_wish = false;
-            if (!mpi_session_replace(s, g.control, first_missing(s, &g), &next))
-                next = g.control; /* as it was, and who was lost meanwhile is left out */
-            else mpi_session_drop(s, &g.control);
-            mpi_session_drop(s, &g.workers);
-            free(g.members);
+            try_to_replace(s, &g, &next, &starter);
             found = false;
         } else if (!found) {
             drop(s, &g);

@@ -18,8 +18,9 @@ struct reeve_mpi_session {
     uint32_t round;                /* how often they have come together; the same for all */
     uint32_t *members;             /* (size,) owned; member at each rank: the longer here the lower; else ascending */
     bool regrouped;                /* somebody was lost on the way */
-    bool replaced;     /* a lost process was replaced, or that was tried: no communicator is freed any more */
-    bool replace_wish; /* rank 0: the next regrouping is to start a process in the place of a lost worker */
+    bool replaced;          /* a lost process was replaced, or that was tried: no communicator is freed any more */
+    bool replace_wish;      /* rank 0: the next regrouping is to start a process in the place of a lost worker */
+    uint32_t starters_lost; /* in a row, of those who were to start one; the same for all */
     const char *const *arguments;  /* borrowed; of this process, behind its name: what such a process is started with */
     uint32_t node_rank, node_size; /* among the ranks that share this node's memory */
     char host[256];                /* as MPI names this node */

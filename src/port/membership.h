@@ -11,12 +11,13 @@
 #include "port/transport.h"
 
 struct reeve_members {
-    uint32_t self, master;        /* the master is the lowest of those that have been here longest */
-    uint32_t count;               /* members at the start */
-    uint32_t round;               /* grows each time that they come together; the same for all; 0: since the start */
-    const bool *here;             /* (count,) borrowed until the next regroup() */
-    const bool *came;             /* (count,) borrowed like here; another process than before; NULL: nobody */
-    reeve_transport *transport;   /* borrowed until the next regroup(); peer 0 is the master, worker w is peer w */
+    uint32_t self, master;      /* the master is the lowest of those that have been here longest */
+    uint32_t count;             /* members at the start */
+    uint32_t round;             /* grows each time that they come together; the same for all; 0: since the start */
+    const bool *here;           /* (count,) borrowed until the next regroup() */
+    const bool *came;           /* (count,) borrowed like here; another process than before; NULL: nobody */
+    uint32_t starters_lost;     /* masters in a row, each while it had a process started; the same for all */
+    reeve_transport *transport; /* borrowed until the next regroup(); peer 0 is the master, worker w is peer w */
     struct reeve_collectives collectives; /* the same; NULL where no worker is: member 0 */
 };
 

@@ -22,10 +22,17 @@ bool reeve_master_loop_replaces(reeve_master_loop *l, reeve_time_ns now_ns)
     return true;
 }
 
-static void note_replacement(reeve_master_loop *l, uint32_t came, uint32_t left, reeve_time_ns now_ns)
+static void note_replacement(reeve_master_loop *l, uint32_t came, uint32_t starters_lost, uint32_t left,
+                             reeve_time_ns now_ns)
 {
-    if (!reeve_replacement_regrouped(&l->replacement, came, progress_of(l), now_ns)) return;
-    if (reeve_replacement_given_up(&l->replacement))
+    if (!reeve_replacement_regrouped(&l->replacement, came, starters_lost, progress_of(l), now_ns)) return;
+    if (starters_lost >= REEVE_REPLACEMENT_STARTERS_MAX)
+        reeve_log(
+            REEVE_LOG_WARN,
+            "%u masters in a row were lost while they started a process in the place of a lost worker; the job goes "
+            "on with %u worker%s, and does not try again before the next start",
+            starters_lost, left, left == 1 ? "" : "s");
+    else if (reeve_replacement_given_up(&l->replacement))
         reeve_log(REEVE_LOG_WARN,
                   "no process came in the place of a lost worker, %u times in a row; the job goes on with "
                   "%u worker%s, and does not try again before the next start",
@@ -64,7 +71,7 @@ reeve_status reeve_master_loop_regroup(reeve_master_loop *l, reeve_transport *tr
         left += l->here[w];
         if (st == REEVE_OK) st = note_member(l, w, members->came != NULL && members->came[w], &came, now_ns, err);
     }
-    note_replacement(l, came, left, now_ns);
+    note_replacement(l, came, members->starters_lost, left, now_ns);
     struct reeve_master_input regrouped = {
         .kind = REEVE_INPUT_REGROUPED, .worker = members->master, .round = members->round};
     if (st == REEVE_OK) st = master_loop_give(l, &regrouped, now_ns, err);

@@ -33,9 +33,14 @@ void reeve_replacement_ask(struct reeve_replacement *r)
     r->asked = true;
 }
 
-bool reeve_replacement_regrouped(struct reeve_replacement *r, uint32_t came, uint64_t progress, reeve_time_ns now_ns)
+bool reeve_replacement_regrouped(struct reeve_replacement *r, uint32_t came, uint32_t starters_lost, uint64_t progress,
+                                 reeve_time_ns now_ns)
 {
     bool failed = (r->asked && came == 0) || (r->unproven && progress <= r->progress);
+    if (starters_lost >= REEVE_REPLACEMENT_STARTERS_MAX && !reeve_replacement_given_up(r)) {
+        failed = true;
+        r->failures = REEVE_REPLACEMENT_TRIES_MAX - 1;
+    }
     r->asked = false;
     r->unproven = came > 0;
     r->progress = progress;

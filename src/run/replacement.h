@@ -9,7 +9,12 @@
 
 #include "reeve/ids.h"
 
-enum { REEVE_REPLACEMENT_TRIES_MAX = 5 }; /* in a row */
+enum {
+    REEVE_REPLACEMENT_TRIES_MAX = 5, /* in a row */
+    /* Masters in a row that were lost while they had a process started: by chance, or because that does not end here (a new
+     * process that dies while MPI begins, Open MPI 5.0.7 tells nobody of). A third would be lost for nothing. */
+    REEVE_REPLACEMENT_STARTERS_MAX = 2,
+};
 
 struct reeve_replacement {
     bool asked;             /* the regrouping that comes is to bring somebody */
@@ -25,8 +30,10 @@ bool reeve_replacement_due(struct reeve_replacement *r, uint32_t lost, uint64_t 
 bool reeve_replacement_presses(const struct reeve_replacement *r, uint64_t progress);
 /* It is done at the next regrouping. */
 void reeve_replacement_ask(struct reeve_replacement *r);
-/* A regrouping is over, and so many came. True: a try has failed just now (none came, or who came was lost at once). */
-bool reeve_replacement_regrouped(struct reeve_replacement *r, uint32_t came, uint64_t progress, reeve_time_ns now_ns);
+/* A regrouping is over, and so many came. starters_lost: port/membership.h. True: a try has failed just now (none came, or
+ * who came was lost at once, or the master before was lost in it and no other try will be made). */
+bool reeve_replacement_regrouped(struct reeve_replacement *r, uint32_t came, uint32_t starters_lost, uint64_t progress,
+                                 reeve_time_ns now_ns);
 bool reeve_replacement_given_up(const struct reeve_replacement *r);
 
 #endif

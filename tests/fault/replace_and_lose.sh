@@ -7,7 +7,7 @@
 # shellcheck source=tests/fault/ranks.sh
 . "$REEVE_SOURCE/tests/fault/ranks.sh"
 need_ulfm
-ldd "$REEVE_BIN/reeve-rank" | grep -q 'lib[atl]san' && skip "a sanitizer must be loaded before any other library"
+export ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0 # of a build that watches itself: lost.so comes before it
 
 make_tiny
 printf 'faults: {replace: true}\n' >>job.yaml
