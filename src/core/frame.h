@@ -21,9 +21,8 @@ enum reeve_frame_kind {
     REEVE_FRAME_COMPUTED = 4,       /* task, attempt, step; arg: micro-batch; a: compute ns */
     REEVE_FRAME_DONE = 5,           /* task, attempt; a: result word; b: wall clock ns (listed); text: result */
     REEVE_FRAME_FAILED = 6,         /* task, attempt, step; arg: status; a, b as DONE (listed); text: why */
-    REEVE_FRAME_REDUCED =
-        7, /* step; a: digest of the sum; b: coverage; c: loss; d: samples | tokens << 32; arg: members;
-                                  attempt: non-finite + overflow elements, saturated */
+    REEVE_FRAME_REDUCED = 7, /* step; task: samples; arg: members; attempt: non-finite + overflow elements, saturated;
+                              * a: digest of the sum; b: coverage; c: loss; d: tokens */
     REEVE_FRAME_REDUCE_FAILED = 8,     /* step; arg: status; text */
     REEVE_FRAME_APPLIED = 9,           /* step; a: learning rate (f64 bits); b: grad norm (f64 bits); c: apply ns */
     REEVE_FRAME_WEIGHTS = 10,          /* step; a, b: weights digest */

@@ -122,11 +122,11 @@ static void decide_reduced(const reeve_master *m, const struct reeve_master_inpu
     ev->step = m->open_step;
     ev->a = in->frame->a;
     ev->b = in->frame->b;
-    ev->arg = (uint32_t)in->frame->d;
+    ev->arg = in->frame->task;
     ev = master_add_event(d, REEVE_EVENT_WORKER_LOSS);
     ev->step = m->open_step;
     ev->a = in->frame->c;
-    ev->b = in->frame->d >> 32;
+    ev->b = in->frame->d;
     ev->arg = in->frame->arg;
     ev->attempt = in->frame->attempt;
 }

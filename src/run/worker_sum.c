@@ -74,12 +74,13 @@ static void word_reduced(const struct reeve_worker_sum *s, uint64_t digest, stru
     *reduced = (struct reeve_frame){
         .kind = REEVE_FRAME_REDUCED,
         .step = s->step,
+        .task = (uint32_t)words[REEVE_SUM_SAMPLES],
         .arg = (uint32_t)words[REEVE_SUM_MEMBERS],
         .attempt = flagged > UINT32_MAX ? UINT32_MAX : (uint32_t)flagged,
         .a = digest,
         .b = (uint64_t)words[REEVE_SUM_COVERAGE],
         .c = (uint64_t)words[REEVE_SUM_LOSS],
-        .d = (uint64_t)(uint32_t)words[REEVE_SUM_SAMPLES] | (uint64_t)words[REEVE_SUM_TOKENS] << 32,
+        .d = (uint64_t)words[REEVE_SUM_TOKENS],
     };
 }
 

@@ -39,7 +39,8 @@ static void sum_up(struct reeve_frame *r, bool eval)
             r->b += reeve_plan_coverage_word(plan, REEVE_PLAN_EVAL_STEP(r->step), i);
         }
     }
-    r->d = samples | (uint64_t)samples << 34; /* four tokens each */
+    r->task = samples;
+    r->d = (uint64_t)samples * 4; /* tokens */
 }
 
 static struct reeve_frame end_of_task(const struct talk *t, const struct reeve_frame *lease, struct reeve_frame r)

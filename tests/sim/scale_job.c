@@ -64,9 +64,9 @@ struct reeve_frame scale_reduced(const struct scale_job *j, uint64_t step)
     return (struct reeve_frame){.kind = REEVE_FRAME_REDUCED,
                                 .epoch = EPOCH,
                                 .step = step,
+                                .task = j->tasks,
                                 .arg = j->workers,
-                                .b = reeve_plan_coverage_step(j->plan, step),
-                                .d = j->tasks};
+                                .b = reeve_plan_coverage_step(j->plan, step)};
 }
 
 static void send_nowhere(void *arg, uint32_t worker, const struct reeve_frame *frame)

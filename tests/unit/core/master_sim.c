@@ -119,7 +119,7 @@ static void compute(struct sim *s, struct sim_worker *w, const struct reeve_fram
         w->loss += (int64_t)reeve_random_below(samples[i].shard.v, samples[i].index, w->weights, 1000);
     w->coverage += reeve_plan_coverage_word(s->worker_plan, step, f->arg);
     w->samples += count;
-    w->tokens += count * SMALL_SEQUENCE;
+    w->tokens += count * SIM_SAMPLE_TOKENS;
 }
 
 static void reduce_if_all_are_there(struct sim *s)
@@ -137,11 +137,12 @@ static void reduce_if_all_are_there(struct sim *s)
         s->worker[w].reducing = false;
         struct reeve_frame f = {.kind = REEVE_FRAME_REDUCED,
                                 .step = s->worker[w].reduce.step,
+                                .task = (uint32_t)samples,
                                 .arg = s->workers,
                                 .a = (uint64_t)loss,
                                 .b = coverage,
                                 .c = (uint64_t)loss,
-                                .d = samples | tokens << 32};
+                                .d = tokens};
         if (s->worker[w].reduce.a == REEVE_TASK_EVAL)
             s->worker[w].coverage = s->worker[w].samples = s->worker[w].tokens = 0, s->worker[w].loss = 0;
         else s->worker[w].loss = loss; /* what APPLY will use; the own part is not needed any more */

@@ -12,6 +12,7 @@
 #define STEPS 12
 #define EVENTS_MAX 20000
 #define INBOX_MAX 512
+#define SIM_SAMPLE_TOKENS ((uint64_t)5 << 30) /* long ones: the sum of a few needs more than 32 bits */
 
 struct sim_worker {
     uint64_t weights; /* a hash chain stands for the model */

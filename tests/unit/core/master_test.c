@@ -28,6 +28,18 @@ static void master_ends_in_the_same_weights_for_any_number_of_workers(void **sta
     }
 }
 
+/* Goal: the loss of a large evaluation is divided by all of its tokens. Method: samples of 5 * 2^30 tokens. */
+static void master_counts_more_tokens_than_32_bits_hold(void **state)
+{
+    (void)state;
+    struct sim *s = sim_start(7, 2);
+    assert_true(sim_run(s, 100000));
+    uint64_t samples = reeve_plan_heldout_samples(s->plan);
+    assert_true(samples > 0);
+    assert_int_equal(sim_status(s).eval_tokens, samples * SIM_SAMPLE_TOKENS);
+    sim_end(s);
+}
+
 /* Method: everything dies at a random moment, many times; each restart has another number of workers. */
 static void master_ends_in_the_same_weights_through_crashes_of_everything(void **state)
 {
@@ -221,6 +233,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(master_ends_in_the_same_weights_for_any_number_of_workers),
+        cmocka_unit_test(master_counts_more_tokens_than_32_bits_hold),
         cmocka_unit_test(master_ends_in_the_same_weights_through_crashes_of_everything),
         cmocka_unit_test(master_throws_a_step_away_whose_sum_holds_a_micro_batch_twice),
         cmocka_unit_test(master_stops_with_the_reason_and_a_checkpoint_when_a_sample_cannot_be_read),

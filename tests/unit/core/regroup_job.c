@@ -180,11 +180,12 @@ static void tell_sum(struct job *j, struct worker *w)
     say(w, (struct reeve_frame){.kind = REEVE_FRAME_REDUCED,
                                 .epoch = w->epoch,
                                 .step = w->reduce_step,
+                                .task = (uint32_t)sum->samples,
                                 .arg = members,
                                 .a = sum->loss,
                                 .b = sum->coverage,
                                 .c = sum->loss,
-                                .d = sum->samples | sum->tokens << 32});
+                                .d = sum->tokens});
 }
 
 static void rejoin(struct worker *w)
