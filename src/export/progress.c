@@ -11,7 +11,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define PIECES_MAX 6
+#define PIECES_MAX 7
 #define PIECE_BYTES 64
 #define CLEAR_TO_END "\033[K"
 
@@ -48,7 +48,7 @@ void reeve_progress_format_duration(double seconds, char out[32])
     else (void)snprintf(out, 32, "%" PRIu64 ":%02" PRIu64, s / 60, s % 60);
 }
 
-/* 987, 12.3k, 4.56M: three digits that matter. */
+/* 0.12, 18.2, 987, 12.3k, 4.56M: three digits that matter. */
 static void format_rate(double v, char out[16])
 {
     static const char *const units[] = {"", "k", "M", "G", "T"};
@@ -61,26 +61,31 @@ static void format_rate(double v, char out[16])
         v /= 1000.0;
         unit++;
     }
-    int decimals = unit == 0 || v >= 99.95 ? 0 : v >= 9.995 ? 1 : 2;
+    int decimals = v >= 99.95 ? 0 : v >= 9.995 ? 1 : 2;
     (void)snprintf(out, 16, "%.*f%s", decimals, v, units[unit]);
 }
 
-/* "done 41/96  3 running  52 waiting  2 failed  18.2 tasks/s  0:03 left" */
+/* "done 41/96  3 running  49 waiting  1 to retry  2 failed  18.2 tasks/s  0:03 left": each task in one of them */
 static size_t make_list_pieces(const struct reeve_status_report *r, struct piece piece[PIECES_MAX])
 {
     char rate[16], left[32];
     size_t n = 0;
     const char *state = r->state == REEVE_RUN_RUNNING ? "" : reeve_run_state_name(r->state);
+    uint64_t elsewhere = r->tasks_done + r->tasks_dead + r->tasks_cancelled + r->tasks_running + r->tasks_delayed;
     (void)snprintf(piece[n++].text, PIECE_BYTES, "%s%sdone %" PRIu64 "/%" PRIu64, state, *state != '\0' ? ", " : "",
                    r->tasks_done, r->tasks_total);
     piece[n].rank = 2;
     (void)snprintf(piece[n++].text, PIECE_BYTES, "%" PRIu64 " running", r->tasks_running);
     piece[n].rank = 1;
     (void)snprintf(piece[n++].text, PIECE_BYTES, "%" PRIu64 " waiting",
-                   r->tasks_total - r->tasks_done - r->tasks_dead - r->tasks_cancelled - r->tasks_running);
-    if (r->tasks_dead > 0 || r->tasks_delayed > 0) {
+                   elsewhere < r->tasks_total ? r->tasks_total - elsewhere : 0);
+    if (r->tasks_delayed > 0) {
         piece[n].rank = 5;
-        (void)snprintf(piece[n++].text, PIECE_BYTES, "%" PRIu64 " failed", r->tasks_dead + r->tasks_delayed);
+        (void)snprintf(piece[n++].text, PIECE_BYTES, "%" PRIu64 " to retry", r->tasks_delayed);
+    }
+    if (r->tasks_dead > 0) {
+        piece[n].rank = 6;
+        (void)snprintf(piece[n++].text, PIECE_BYTES, "%" PRIu64 " failed", r->tasks_dead);
     }
     if (isfinite(r->tasks_per_s)) {
         format_rate(r->tasks_per_s, rate);
@@ -142,7 +147,7 @@ size_t reeve_progress_format(const struct reeve_status_report *r, uint32_t colum
     struct piece piece[PIECES_MAX] = {0};
     char line[PIECES_MAX * (PIECE_BYTES + 2)];
     size_t count = r->tasks_total > 0 ? make_list_pieces(r, piece) : make_pieces(r, piece), length = 0;
-    for (int rank_min = 1; rank_min <= 6; rank_min++) {
+    for (int rank_min = 1; rank_min <= 7; rank_min++) {
         length = join_pieces(piece, count, rank_min, line, sizeof line);
         if (columns == 0 || length < columns) break;
     }

@@ -39,6 +39,27 @@ static void plain_line_has_all_figures_and_no_control_characters(void **state)
     assert_null(strpbrk(line, "\r\033"));
 }
 
+/* Two wait for their retry, one has used up its attempts: neither is counted among those that wait for their turn. */
+static void every_task_of_a_list_is_counted_once(void **state)
+{
+    (void)state;
+    struct reeve_status_report r;
+    reeve_status_report_init(&r);
+    r.state = REEVE_RUN_RUNNING;
+    r.tasks_total = 96;
+    r.tasks_done = 41;
+    r.tasks_running = 3;
+    r.tasks_delayed = 2;
+    r.tasks_dead = 1;
+    r.tasks_per_s = 18.2;
+    r.seconds_left = 3;
+    char line[REEVE_PROGRESS_BYTES];
+    (void)reeve_progress_format(&r, 0, line, sizeof line);
+    assert_string_equal(line, "done 41/96  3 running  49 waiting  2 to retry  1 failed  18.2 tasks/s  0:03 left\n");
+    (void)reeve_progress_format(&r, 24, line, sizeof line);
+    assert_string_equal(line, "\rdone 41/96  1 failed\033[K");
+}
+
 static void live_line_fits_every_width(void **state)
 {
     (void)state;
@@ -124,6 +145,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_line_has_all_figures_and_no_control_characters),
+        cmocka_unit_test(every_task_of_a_list_is_counted_once),
         cmocka_unit_test(live_line_fits_every_width),
         cmocka_unit_test(narrow_line_keeps_step_and_loss_longest),
         cmocka_unit_test(figures_that_do_not_exist_are_left_out),
