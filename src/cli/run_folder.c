@@ -1,7 +1,10 @@
 /* Finding and reading the files of a run, with errors worded for whoever typed its name. */
 #include "cli/run_folder.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +12,8 @@
 #include "base/path.h"
 #include "config/job_file.h"
 #include "store/lock.h"
+
+#define RUNS_NAMED 4 /* of those below a folder that is none itself */
 
 bool reeve_is_folder(const char *path)
 {
@@ -27,6 +32,46 @@ bool reeve_run_folder_has(const char *run_dir, const char *name)
     return reeve_run_folder_file(run_dir, name, path, NULL) == REEVE_OK && reeve_path_exists(path);
 }
 
+static bool has_run_files(const char *run_dir)
+{
+    static const char *const names[] = {"manifest.h5", "tasks.h5", "journal", "submit"}; /* job.yaml may be anybody's */
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (reeve_run_folder_has(run_dir, names[i])) return true;
+    return false;
+}
+
+/* The first runs below `dir`, by name: "dir/broken, dir/undisturbed". How many there are. */
+static size_t list_runs_below(const char *dir, char *text, size_t text_bytes)
+{
+    struct dirent **entries = NULL;
+    int count = scandir(dir, &entries, NULL, alphasort);
+    size_t runs = 0, at = 0;
+    text[0] = '\0';
+    for (int i = 0; i < count; i++) {
+        char path[REEVE_PATH_BYTES_MAX];
+        bool is_run = entries[i]->d_name[0] != '.' &&
+                      reeve_path_join(path, sizeof(path), dir, entries[i]->d_name, NULL) == REEVE_OK &&
+                      has_run_files(path);
+        if (is_run && runs++ < RUNS_NAMED && at < text_bytes)
+            at += (size_t)snprintf(text + at, text_bytes - at, "%s%s", at > 0 ? ", " : "", path);
+        free(entries[i]);
+    }
+    free(entries);
+    return runs;
+}
+
+static reeve_status fail_no_run(const char *run_dir, struct reeve_error *err)
+{
+    char runs[REEVE_ERROR_TEXT_BYTES / 2];
+    size_t count = list_runs_below(run_dir, runs, sizeof(runs));
+    if (count > 0)
+        return reeve_fail(err, REEVE_INPUT_INVALID, "%s: is no run, but holds %zu: %s%s; name the one that is meant",
+                          run_dir, count, runs, count > RUNS_NAMED ? ", ..." : "");
+    return reeve_fail(err, REEVE_INPUT_INVALID,
+                      "%s: is no run: it has no manifest.h5, tasks.h5 or journal; `reeve status` lists those in ./runs",
+                      run_dir);
+}
+
 reeve_status reeve_run_folder_check(const char *run_dir, struct reeve_error *err)
 {
     struct stat info;
@@ -37,12 +82,7 @@ reeve_status reeve_run_folder_check(const char *run_dir, struct reeve_error *err
                           "%s: is a file; expected the folder of a run, such as runs/quickstart", run_dir);
     if (access(run_dir, X_OK) != 0) /* else all of it would seem not to be there */
         return reeve_fail(err, reeve_status_from_errno_read(errno), "%s: %m", run_dir);
-    static const char *const names[] = {"manifest.h5", "tasks.h5", "journal", "submit"}; /* job.yaml may be anybody's */
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (reeve_run_folder_has(run_dir, names[i])) return REEVE_OK;
-    return reeve_fail(err, REEVE_INPUT_INVALID,
-                      "%s: is no run: it has no manifest.h5, tasks.h5 or journal; `reeve status` lists those in ./runs",
-                      run_dir);
+    return has_run_files(run_dir) ? REEVE_OK : fail_no_run(run_dir, err);
 }
 
 reeve_status reeve_run_folder_read(const char *run_dir, struct reeve_job *job, struct reeve_manifest **manifest,

@@ -14,7 +14,8 @@ bool reeve_is_folder(const char *path);
 /* "<run>/<name>" into out (REEVE_PATH_BYTES_MAX bytes). INPUT_INVALID: too long. */
 reeve_status reeve_run_folder_file(const char *run_dir, const char *name, char *out, struct reeve_error *err);
 
-/* Is it the folder of a run? It exists, and holds a job.yaml, a manifest.h5, a journal or what `reeve submit` wrote.
+/* Is it the folder of a run? It exists, and holds a manifest.h5, tasks.h5, a journal or what `reeve submit` wrote; of
+ * one that holds runs (`reeve chaos` makes such) the error names them.
  * INPUT_MISSING | INPUT_INVALID | INPUT_PERMISSION, worded for whoever typed it. */
 reeve_status reeve_run_folder_check(const char *run_dir, struct reeve_error *err);
 

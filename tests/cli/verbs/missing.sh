@@ -28,6 +28,15 @@ told 66 'nowhere.yaml' manifest check nowhere.yaml
 told 66 'nowhere.h5' manifest show nowhere.h5
 told 65 'empty.*is no run' manifest show empty
 
+# A folder that holds runs, as `reeve chaos` makes it, is none itself: those are named, a few of them.
+mkdir -p chaos/undisturbed/journal chaos/broken/journal chaos/other
+for verb in inspect audit verify status tasks; do
+    told 65 'chaos: is no run, but holds 2: chaos/broken, chaos/undisturbed; name the one that is meant' "$verb" chaos
+done
+mkdir -p chaos/run-{1..9}/submit
+told 65 'holds 11: chaos/broken, chaos/run-1, chaos/run-2, chaos/run-3, \.\.\.; name' status chaos/
+rm -r chaos
+
 # A folder with files of somebody's own, a job.yaml among them or not, is no run, and none is begun among them.
 mkdir mine
 echo text >mine/thesis.txt
