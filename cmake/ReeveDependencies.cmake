@@ -37,6 +37,17 @@ foreach(folder ${MPI_C_INCLUDE_DIRS})
   endforeach()
 endforeach()
 
+# Where a site keeps what it tells Open MPI: cli/mca_files.
+get_filename_component(mpi_programs "${MPIEXEC_EXECUTABLE}" DIRECTORY)
+find_program(REEVE_OMPI_INFO ompi_info HINTS "${mpi_programs}")
+set(REEVE_FOUND_MPI_SITE "/etc/openmpi")
+if(REEVE_OMPI_INFO)
+  execute_process(COMMAND "${REEVE_OMPI_INFO}" --path sysconfdir --parsable OUTPUT_VARIABLE site ERROR_QUIET)
+  if(site MATCHES "path:sysconfdir:([^\n]+)")
+    set(REEVE_FOUND_MPI_SITE "${CMAKE_MATCH_1}")
+  endif()
+endif()
+
 # --- HDF5: for store/ alone, the serial build ---------------------------------------------------------------------
 set(HDF5_PREFER_PARALLEL OFF)
 find_package(HDF5 COMPONENTS C)
