@@ -151,12 +151,15 @@ static void name_sessions(pid_t launcher, struct session_folders *s)
     }
 }
 
-bool reeve_launch_session_exists(pid_t launcher)
+bool reeve_launch_session_find(pid_t launcher, char path[REEVE_PATH_BYTES_MAX])
 {
     struct session_folders s;
     name_sessions(launcher, &s);
-    for (int i = 0; i < 4; i++)
-        if (s.path[i][0] != '\0' && reeve_path_exists(s.path[i])) return true;
+    for (int i = 0; i < 4; i++) {
+        if (s.path[i][0] == '\0' || !reeve_path_exists(s.path[i])) continue;
+        memcpy(path, s.path[i], sizeof(s.path[i]));
+        return true;
+    }
     return false;
 }
 

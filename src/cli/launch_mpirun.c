@@ -211,43 +211,50 @@ static bool was_in_the_way(pid_t child, int gate)
 
 /* mpirun names a folder after its process number, and will not start if there is one. Whose it is cannot be told for
  * certain, so it stays, and mpirun gets another number. */
-static pid_t fork_launcher(const struct arguments *a, const char *id, int words)
+static int fork_launcher(const struct arguments *a, const char *id, int words, pid_t *child)
 {
-    pid_t parent = getpid(), child = -1;
-    bool again = true;
-    for (int tries = 0; again; tries++) {
+    pid_t parent = getpid();
+    char taken[REEVE_PATH_BYTES_MAX];
+    for (int tries = 0; tries < NUMBERS_MAX; tries++) {
         int gate[2];
-        if (pipe2(gate, O_CLOEXEC) != 0) return -1;
-        child = fork();
-        if (child == 0) {
-            bool mpirun = words >= 0;
-            if (mpirun && tries < NUMBERS_MAX && reeve_launch_session_exists(getpid()))
-                _exit(write(gate[1], "", 1) != 1);
+        if (pipe2(gate, O_CLOEXEC) != 0) return reeve_cli_fail_text(REEVE_EXIT_INTERNAL, "cannot start the launch: %m");
+        *child = fork();
+        if (*child == 0) {
+            if (words >= 0 && reeve_launch_session_find(getpid(), taken))
+                _exit(write(gate[1], "", 1) == 1 ? REEVE_EXIT_DONE : REEVE_EXIT_INTERNAL);
             become_launcher(a, parent, id, words);
         }
+        int why = errno;
         (void)close(gate[1]);
-        again = child > 0 && was_in_the_way(child, gate[0]);
+        bool again = *child > 0 && was_in_the_way(*child, gate[0]);
         (void)close(gate[0]);
+        errno = why;
+        if (*child < 0) return reeve_cli_fail_text(REEVE_EXIT_INTERNAL, "cannot start the launch: %m");
+        if (!again) return 0;
     }
-    return child;
+    if (!reeve_launch_session_find(*child, taken)) taken[0] = '\0';
+    return reeve_cli_fail_text(REEVE_EXIT_CANNOT_CREATE,
+                               "mpirun cannot make its folder: %d process numbers in a row are taken by folders that "
+                               "others of it have left, the last one by %s. Remove those that no mpirun uses any "
+                               "more, or set TMPDIR to another folder of this machine",
+                               NUMBERS_MAX, taken[0] != '\0' ? taken : "one that is gone by now");
 }
 
-pid_t reeve_launch_start(const struct reeve_launch *l, const struct reeve_placement *placement, const char *id,
-                         int *words_fd)
+int reeve_launch_start(const struct reeve_launch *l, const struct reeve_placement *placement, const char *id,
+                       pid_t *child, int *words_fd)
 {
     char rank_program[REEVE_PATH_BYTES_MAX];
     struct arguments a = {0};
     int words[2] = {-1, -1};
     *words_fd = -1;
-    if (find_rank_program(reeve_launch_wants_cuda(&l->prepared->job), rank_program, sizeof(rank_program)) != 0)
-        return -1;
+    int code = find_rank_program(reeve_launch_wants_cuda(&l->prepared->job), rank_program, sizeof(rank_program));
+    if (code != 0) return code;
     build_arguments(l, placement, rank_program, &a);
-    if (placement->workers > 1 && pipe2(words, O_CLOEXEC) != 0) return -1;
-    pid_t child = fork_launcher(&a, id, words[1]);
-    int kept = errno;
+    if (placement->workers > 1 && pipe2(words, O_CLOEXEC) != 0)
+        return reeve_cli_fail_text(REEVE_EXIT_INTERNAL, "cannot start the launch: %m");
+    code = fork_launcher(&a, id, words[1], child);
     if (words[1] >= 0) (void)close(words[1]);
-    if (child >= 0) *words_fd = words[0];
+    if (code == 0) *words_fd = words[0];
     else if (words[0] >= 0) (void)close(words[0]);
-    errno = kept;
-    return child;
+    return code;
 }

@@ -11,8 +11,8 @@ int reeve_launch_check(const struct reeve_placement *placement);
 
 /* Start it in a session of its own, with `id` in its environment (see base/launch_id.h). Should this process die, the
  * child gets SIGTERM, and the run ends. *words_fd: what the launcher says on stderr, to be read;
- * -1 where there is none. Returns the child's process number; -1: errno. */
-pid_t reeve_launch_start(const struct reeve_launch *launch, const struct reeve_placement *placement, const char *id,
-                         int *words_fd);
+ * -1 where there is none. *child: its process number. 0, or an exit code after a message. */
+int reeve_launch_start(const struct reeve_launch *launch, const struct reeve_placement *placement, const char *id,
+                       pid_t *child, int *words_fd);
 
 #endif

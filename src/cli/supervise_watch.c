@@ -377,9 +377,8 @@ int reeve_supervise_launch(struct reeve_supervisor *s, const struct reeve_placem
     w->start_patience_ns = START_PATIENCE_NS;
     reeve_stall_begin(&s->stall, w->started_ns);
     (void)fflush(stdout);
-    w->child = reeve_launch_start(s->launch, placement, w->id, &w->words_fd);
-    if (w->child < 0) {
-        int code = reeve_cli_fail_text(REEVE_EXIT_INTERNAL, "cannot start the launch: %m");
+    int code = reeve_launch_start(s->launch, placement, w->id, &w->child, &w->words_fd);
+    if (code != 0) {
         free(w);
         return code;
     }
