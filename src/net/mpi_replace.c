@@ -8,12 +8,14 @@
 #include <errno.h>
 #include <limits.h>
 #include <mpi.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -199,13 +201,23 @@ struct starter_watch {
     atomic_bool stop;
 };
 
+/* handle: a pidfd, readable as soon as the process has ended, also while nobody has waited for it; -1: an old kernel. */
+static bool has_ended(pid_t process, int handle)
+{
+    struct pollfd end = {.fd = handle, .events = POLLIN};
+    if (handle >= 0) return poll(&end, 1, 0) > 0;
+    return kill(process, 0) != 0 && errno == ESRCH;
+}
+
 static void *watch_starter(void *argument)
 {
     struct starter_watch *w = argument;
-    while (!atomic_load(&w->stop)) {
-        if (kill(w->starter, 0) != 0 && errno == ESRCH) (void)kill(getpid(), SIGKILL);
+    int handle = (int)syscall(SYS_pidfd_open, w->starter, 0);
+    do {
+        if (has_ended(w->starter, handle)) (void)kill(getpid(), SIGKILL);
         reeve_clock_sleep(LOOK_NS);
-    }
+    } while (!atomic_load(&w->stop));
+    if (handle >= 0) (void)close(handle);
     return NULL;
 }
 
