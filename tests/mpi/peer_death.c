@@ -176,14 +176,16 @@ static void regroup_while_others_die(uint64_t seed)
 {
     struct reeve_error err = {.text = ""};
     int first = rig.control; /* MPI numbers communicators by the first number that is free */
-    for (uint64_t round = 0; rig.size > 2; round++) {
+    int deaths = 0;
+    for (uint64_t round = 0; rig.size > 2; round++, deaths++) {
         bool last = rig.rank == rig.size - 1;
         uint64_t us = reeve_random_below(seed, round, 0, round % 2 == 0 ? 1000 : 20000);
         if (last) die_within_us(us);
         RIG_OK(reeve_mpi_session_regroup(&rig, rig.member != 0, RIG_WAIT_NS / 2, 70, &err), err);
         if (last) (void)kill(getpid(), SIGKILL);
     }
-    RIG_CHECK(rig.control <= first + 2); /* what came before is freed */
+    /* What came before is freed: two for each death. Of a round that a death makes void, MPI may keep one half made. */
+    RIG_CHECK(rig.control <= first + 2 + deaths);
     (void)printf("rank %u goes on\n", rig.rank);
 }
 
