@@ -20,6 +20,7 @@ const char *reeve_pace_name(enum reeve_pace pace)
     case REEVE_PACE_APPLY: return "the optimiser's step";
     case REEVE_PACE_LOAD: return "opening the workload";
     case REEVE_PACE_SUM: return "the sum over workers";
+    case REEVE_PACE_STATE: return "the state for a new worker";
     case REEVE_PACE_OTHER: return "something else";
     case REEVE_PACE_NONE:
     case REEVE_PACES: break;
@@ -59,10 +60,11 @@ void reeve_eviction_heard(struct reeve_eviction *e, reeve_time_ns after_ns)
 reeve_time_ns reeve_eviction_deadline(const struct reeve_eviction *e, enum reeve_pace pace, bool first)
 {
     if (e->floor_ns == 0 || pace <= REEVE_PACE_OTHER || pace >= REEVE_PACES) return INT64_MAX;
-    uint32_t measured = e->took[pace].count;
-    bool agreed = pace == REEVE_PACE_WORD && measured < WORDS_MIN; /* one each second, that is */
-    if (measured == 0 && !agreed) return INT64_MAX;
-    reeve_time_ns deadline_ns = agreed ? 0 : MEDIANS_OF_PATIENCE * reeve_recent_median(&e->took[pace]);
+    const struct reeve_recent *took = &e->took[pace == REEVE_PACE_STATE ? REEVE_PACE_SUM : pace];
+    bool agreed = (pace == REEVE_PACE_WORD && took->count < WORDS_MIN) || /* one each second, that is */
+                  (pace == REEVE_PACE_STATE && took->count == 0);         /* it is moved in small pieces */
+    if (took->count == 0 && !agreed) return INT64_MAX;
+    reeve_time_ns deadline_ns = agreed ? 0 : MEDIANS_OF_PATIENCE * reeve_recent_median(took);
     if (deadline_ns < e->floor_ns) deadline_ns = e->floor_ns;
     return first ? FIRST_TIMES * deadline_ns : deadline_ns;
 }
@@ -92,10 +94,10 @@ enum reeve_verdict reeve_eviction_judge(const struct reeve_eviction *e, const st
     return w->lasts_ns > reeve_eviction_deadline(e, w->pace, w->first) ? REEVE_VERDICT_STUCK : REEVE_VERDICT_GOES_ON;
 }
 
-bool reeve_eviction_sum_is_stuck(const struct reeve_eviction *e, const struct reeve_eviction_worker *workers,
-                                 uint32_t count, reeve_time_ns sum_ns)
+bool reeve_eviction_sum_is_stuck(const struct reeve_eviction *e, enum reeve_pace sum,
+                                 const struct reeve_eviction_worker *workers, uint32_t count, reeve_time_ns sum_ns)
 {
-    if (sum_ns <= reeve_eviction_deadline(e, REEVE_PACE_SUM, false)) return false;
+    if (sum_ns <= reeve_eviction_deadline(e, sum, false)) return false;
     for (uint32_t i = 0; i < count; i++) {
         const struct reeve_eviction_worker *w = &workers[i];
         if (w->awaited && (!w->heard || w->silence_ns > QUIET_NS || w->pace != REEVE_PACE_NONE)) return false;

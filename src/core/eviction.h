@@ -21,7 +21,8 @@ enum reeve_pace {
     REEVE_PACE_EVAL,
     REEVE_PACE_APPLY,
     REEVE_PACE_LOAD, /* open the workload, and initialise or restore */
-    REEVE_PACE_SUM,  /* from the word to begin it until the last worker has ended it */
+    REEVE_PACE_SUM,   /* from the word to begin it until the last worker has ended it */
+    REEVE_PACE_STATE, /* from one sign that the state for a new worker is moved to the next; told by figures of SUM */
     REEVE_PACES
 };
 const char *reeve_pace_name(enum reeve_pace pace); /* "the gradient of a micro-batch"; static storage */
@@ -63,9 +64,9 @@ enum reeve_verdict {
 };
 enum reeve_verdict reeve_eviction_judge(const struct reeve_eviction *e, const struct reeve_eviction_worker *worker);
 
-/* A sum has lasted for sum_ns, and among `count` workers none is silent or busy: nobody can be blamed, and all begin it
- * anew on new communicators. */
-bool reeve_eviction_sum_is_stuck(const struct reeve_eviction *e, const struct reeve_eviction_worker *workers,
-                                 uint32_t count, reeve_time_ns sum_ns);
+/* A sum (SUM or STATE) has lasted for sum_ns, and among `count` workers none is silent or busy: nobody can be blamed, and
+ * all begin it anew on new communicators. */
+bool reeve_eviction_sum_is_stuck(const struct reeve_eviction *e, enum reeve_pace sum,
+                                 const struct reeve_eviction_worker *workers, uint32_t count, reeve_time_ns sum_ns);
 
 #endif

@@ -171,6 +171,8 @@ uint32_t reeve_master_silent_worker(const reeve_master *m, reeve_time_ns now_ns,
 /* Workers that were lost, if this is a moment to put others in their places: nothing is summed, written or ended; else 0.
  * in_sums: in a sum, too, which is begun again then. */
 uint32_t reeve_master_replaceable(const reeve_master *m, bool in_sums);
+/* Some worker brings its state to one that is new. Cost: O(workers). */
+bool reeve_master_shares_state(const reeve_master *m);
 bool reeve_master_worker_lost(const reeve_master *m, uint32_t worker);
 /* For addressing frames with to == 0. */
 bool reeve_master_worker_active(const reeve_master *m, uint32_t worker);

@@ -17,6 +17,14 @@ uint32_t reeve_master_replaceable(const reeve_master *m, bool in_sums)
     return lost;
 }
 
+bool reeve_master_shares_state(const reeve_master *m)
+{
+    bool bare = false;
+    for (uint32_t w = 1; w <= m->expected && m->sharing; w++)
+        bare |= m->workers[w].state == WORKER_JOINED && m->workers[w].bare;
+    return bare;
+}
+
 void master_decide_replaced(const reeve_master *m, const struct reeve_master_input *in, struct reeve_decision *d)
 {
     uint32_t w = in->worker;

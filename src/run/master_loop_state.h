@@ -48,6 +48,7 @@ struct reeve_master_loop {
     struct reeve_eviction eviction;      /* what was measured in this process */
     struct reeve_eviction_worker *seen;  /* (workers + 1,) owned; by worker, as of its last word */
     reeve_time_ns sum_began_ns;          /* the sum under way; 0: there is none */
+    reeve_time_ns state_moved_ns;        /* the state for a new worker was last seen to move; 0: none is brought */
     uint32_t sums_stuck;                 /* times in a row that nobody could be blamed for one */
     char put_out[128];                   /* who was put out last, and why; "": nobody was */
     struct reeve_error problem;          /* the last failure that a worker worded */

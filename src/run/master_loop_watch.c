@@ -21,6 +21,7 @@ void master_loop_watch_word(reeve_master_loop *l, uint32_t worker, const struct 
     if (reeve_master_silence(l->master, worker, now_ns, l->present_ns, &silence_ns))
         reeve_eviction_heard(&l->eviction, silence_ns);
     reeve_eviction_hear(&l->seen[worker], word);
+    if (l->state_moved_ns != 0 && l->seen[worker].pace != REEVE_PACE_NONE) l->state_moved_ns = now_ns;
     if (word->kind == REEVE_FRAME_APPLIED)
         reeve_eviction_measure(&l->eviction, REEVE_PACE_APPLY, (reeve_time_ns)word->c);
     if (word->kind == REEVE_FRAME_READY) reeve_eviction_measure(&l->eviction, REEVE_PACE_LOAD, (reeve_time_ns)word->c);
@@ -55,7 +56,7 @@ void master_loop_watch_event(reeve_master_loop *l, const struct reeve_event *ev,
 
 void master_loop_watch_regrouped(reeve_master_loop *l)
 {
-    l->sum_began_ns = 0;
+    l->sum_began_ns = l->state_moved_ns = 0;
     for (uint32_t w = 1; w <= l->config.workers; w++)
         l->seen[w] = (struct reeve_eviction_worker){0};
 }
@@ -85,25 +86,35 @@ static void judge_worker(reeve_master_loop *l, uint32_t worker, bool stopped_one
     (void)end_worker(l, worker, if_stopped, why, now_ns);
 }
 
-static reeve_status judge_sum(reeve_master_loop *l, reeve_time_ns now_ns, struct reeve_error *err)
+/* The sum (SUM or STATE) that was begun, or moved, at since_ns, has it ended? */
+static reeve_status judge_one_sum(reeve_master_loop *l, enum reeve_pace sum, reeve_time_ns since_ns,
+                                  reeve_time_ns now_ns, struct reeve_error *err)
 {
-    if (l->sum_began_ns == 0) return REEVE_OK;
-    reeve_time_ns began_ns = l->sum_began_ns > l->present_ns ? l->sum_began_ns : l->present_ns;
-    if (!reeve_eviction_sum_is_stuck(&l->eviction, &l->seen[1], l->config.workers, now_ns - began_ns)) return REEVE_OK;
+    if (since_ns == 0) return REEVE_OK;
+    if (since_ns < l->present_ns) since_ns = l->present_ns;
+    if (!reeve_eviction_sum_is_stuck(&l->eviction, sum, &l->seen[1], l->config.workers, now_ns - since_ns))
+        return REEVE_OK;
     struct reeve_master_status s;
     reeve_master_get_status(l->master, &s);
-    double seconds = (double)(now_ns - began_ns) * 1e-9;
+    double seconds = (double)(now_ns - since_ns) * 1e-9;
+    const char *what = sum == REEVE_PACE_STATE ? "the sum that brings the state to a new worker" : "the sum";
     if (++l->sums_stuck > SUMS_STUCK_MAX)
         return reeve_fail(err, REEVE_JOB_DEADLINE,
-                          "the sum after step %" PRIu64
-                          " has not ended for %.1f s, the %uth time; giving up. Run the same "
+                          "%s after step %" PRIu64 " has not ended for %.1f s, the %uth time; giving up. Run the same "
                           "command again to go on from the last checkpoint",
-                          s.step, seconds, l->sums_stuck);
+                          what, s.step, seconds, l->sums_stuck);
     reeve_log(REEVE_LOG_WARN,
-              "the sum after step %" PRIu64 " has not ended for %.1f s, and all workers live: it is begun "
-              "again",
+              "%s after step %" PRIu64 " has not ended for %.1f s, and all workers live: it is begun again", what,
               s.step, seconds);
     return reeve_fail(err, REEVE_WORKER_LOST, "a sum does not end");
+}
+
+static reeve_status judge_sums(reeve_master_loop *l, reeve_time_ns now_ns, struct reeve_error *err)
+{
+    if (!reeve_master_shares_state(l->master)) l->state_moved_ns = 0;
+    else if (l->state_moved_ns == 0) l->state_moved_ns = now_ns;
+    reeve_status st = judge_one_sum(l, REEVE_PACE_SUM, l->sum_began_ns, now_ns, err);
+    return st == REEVE_OK ? judge_one_sum(l, REEVE_PACE_STATE, l->state_moved_ns, now_ns, err) : st;
 }
 
 static reeve_status judge_all(reeve_master_loop *l, reeve_time_ns now_ns, struct reeve_error *err)
@@ -117,7 +128,7 @@ static reeve_status judge_all(reeve_master_loop *l, reeve_time_ns now_ns, struct
     }
     for (uint32_t w = 1; w <= l->config.workers; w++)
         judge_worker(l, w, false, now_ns);
-    return judge_sum(l, now_ns, err);
+    return judge_sums(l, now_ns, err);
 }
 
 /* ---- where nobody can be put out ---- */

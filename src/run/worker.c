@@ -32,6 +32,7 @@ struct reeve_worker {
     bool rejoin_due;                /* after a regrouping, until the master's first word */
     struct reeve_holdings holds;    /* owned */
     struct reeve_state_share share; /* owned */
+    size_t share_told;              /* its offset when the master was last told that it moves */
     struct reeve_worker_sum sum;
     struct reeve_model_step model;
     reeve_time_ns sent_ns, heard_ns, turn_ns;
@@ -148,6 +149,7 @@ static reeve_status move_reduce(reeve_worker *w, reeve_time_ns now_ns, bool *pro
 static reeve_status begin_share(reeve_worker *w, const struct reeve_frame *f, struct reeve_error *err)
 {
     bool bare = w->model.step == REEVE_STEP_NONE;
+    w->share_told = 0;
     reeve_status st = reeve_state_share_begin(&w->share, f, w->config.id, bare, err);
     if (st != REEVE_OK || !bare || reeve_compute_post(w->compute, f)) return st;
     return reeve_fail(err, REEVE_JOB_INTERNAL, "worker %u: no room for another command", w->config.id);
@@ -355,12 +357,15 @@ static reeve_status say_hello(reeve_worker *w, reeve_time_ns now_ns, struct reev
     return say(w, &f, w->host, now_ns, err);
 }
 
-/* What the compute thread does, without the time in which this process did not run. */
-static void tell_pace(const reeve_worker *w, reeve_time_ns now_ns, struct reeve_frame *heartbeat)
+/* What the compute thread does, without the time in which this process did not run; if nothing, whether the state for a new
+ * worker moves. */
+static void tell_pace(reeve_worker *w, reeve_time_ns now_ns, struct reeve_frame *heartbeat)
 {
     bool first = false;
     reeve_time_ns since_ns = 0;
     enum reeve_pace pace = reeve_compute_pace(w->compute, &first, &since_ns);
+    if (pace == REEVE_PACE_NONE && w->share.active && w->share.offset != w->share_told) pace = REEVE_PACE_OTHER;
+    w->share_told = w->share.offset;
     if (since_ns < w->present_ns) since_ns = w->present_ns;
     reeve_eviction_tell(heartbeat, pace, first, pace != REEVE_PACE_NONE && now_ns > since_ns ? now_ns - since_ns : 0);
 }

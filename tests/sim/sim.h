@@ -112,6 +112,7 @@ struct sim_weather {
     bool ulfm;             /* a dead peer is told of; otherwise the launch is ended */
     bool in_job, one_host; /* losses are survived; who is given up can be seen and killed */
     uint32_t evict_min_s;  /* where losses are survived */
+    bool state_hangs;      /* the first sum that brings a state to a new worker does not end */
     bool leaks;            /* words of a transport of before still come through, late: no transport of ours does it */
     uint32_t drop_ppm, duplicate_ppm, reorder_ppm; /* within a pair: hostile, no transport of ours does it */
 };
@@ -241,6 +242,7 @@ struct sim_launch {
     reeve_time_ns cut_until_ns[SIM_WORKERS_MAX + 1]; /* partition between this worker and the master */
     struct sim_collective_member member[SIM_WORKERS_MAX + 1];
     uint64_t sum_number, sum_void;
+    bool state_hung;
     int64_t sum[SIM_SUM_COUNT];      /* of the last one that started */
     uint8_t summed[SIM_MICRO_MAX];   /* the checkers' own: what the last sum held */
     uint8_t speaker[SIM_EPOCHS_MAX]; /* and: one more than the rank whose words of this epoch were heard */

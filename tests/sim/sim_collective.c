@@ -3,9 +3,13 @@
  * all start anew. A sum may fail at one member, or end there with other bits. */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "checkers.h"
+#include "run/state_share.h"
 #include "sim.h"
+
+#define SIM_FOR_EVER_NS ((reeve_time_ns)1000000 * REEVE_SECOND_NS)
 
 enum member_state { MEMBER_IDLE = 0, MEMBER_PENDING, MEMBER_ACTIVE, MEMBER_BROKEN };
 
@@ -17,6 +21,15 @@ static struct sim_proc *from_collective(reeve_collective *c)
 static bool has(uint32_t members, uint32_t worker)
 {
     return (members >> worker & 1) != 0;
+}
+
+/* The last of those that bring a state to a new worker, once in a launch: nobody is to blame, and it does not end. */
+static reeve_time_ns hang_of_state(struct sim_launch *l, size_t n)
+{
+    if (!l->sim->plan.weather.state_hangs || n != REEVE_SHARE_WORDS || l->state_hung) return 0;
+    l->state_hung = true;
+    sim_trace(l->sim, "L%u the sum of a state hangs", l->number);
+    return SIM_FOR_EVER_NS;
 }
 
 /* All are ready: what they bring is added up now, and each learns of the end at its own time. */
@@ -32,6 +45,7 @@ static void start(struct sim_launch *l, uint32_t members, size_t n)
     if (s->mutation == SIM_MUTATE_WRONG_SUM && s->mutation_count++ == 1) l->sum[2] ^= (int64_t)1 << 45;
     uint32_t failing = s->fail_next_sum > 0 && --s->fail_next_sum == 0 ? 1 + (uint32_t)sim_below(s, l->workers) : 0;
     uint32_t flipping = s->flip_next_sum > 0 && --s->flip_next_sum == 0 ? 1 + (uint32_t)sim_below(s, l->workers) : 0;
+    reeve_time_ns hang_ns = s->hang_next_sum_ns + hang_of_state(l, n);
     for (uint32_t w = 1; w <= l->workers; w++) {
         if (!has(members, w)) continue;
         struct sim_collective_member *m = &l->member[w];
@@ -39,7 +53,7 @@ static void start(struct sim_launch *l, uint32_t members, size_t n)
         m->number = l->sum_number;
         m->fails = w == failing;
         m->flips = w == flipping && __builtin_popcount(members & ~1u) > 1; /* alone, nobody could tell */
-        m->done_ns = s->now_ns + sim_some_time(s, s->plan.weather.delay_ns) + s->hang_next_sum_ns;
+        m->done_ns = s->now_ns + sim_some_time(s, s->plan.weather.delay_ns) + hang_ns;
         sim_turn_soon(&l->proc[w], m->done_ns);
     }
     s->hang_next_sum_ns = 0;

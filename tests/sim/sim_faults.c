@@ -103,6 +103,7 @@ static void draw_weather(struct sim_plan *p, uint64_t *draws, uint32_t mix)
         p->replaces = mix == SIM_MIX_REPLACE || (mix == SIM_MIX_ALL && draw(p, draws, 4) > 0);
         p->losses_only = mix == SIM_MIX_LOSS || mix == SIM_MIX_REPLACE;
         w->evict_min_s = 4 * (uint32_t)(p->seed % 3); /* not drawn: the histories of before stay what they were */
+        w->state_hangs = p->replaces && w->evict_min_s > 0 && p->seed % 5 == 0;
         if (p->losses_only) return;
     }
     if (mix == SIM_MIX_EVICT) {

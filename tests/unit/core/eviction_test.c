@@ -179,18 +179,36 @@ static void eviction_of_nobody_for_a_sum_that_does_not_end(void **state)
     (void)state;
     struct reeve_eviction e = begin();
     struct reeve_eviction_worker w[3] = {awaited(MS), awaited(REEVE_SECOND_NS), {0}};
-    assert_false(reeve_eviction_sum_is_stuck(&e, w, 3, 1000 * REEVE_SECOND_NS));
+    assert_false(reeve_eviction_sum_is_stuck(&e, REEVE_PACE_SUM, w, 3, 1000 * REEVE_SECOND_NS));
     measure(&e, REEVE_PACE_SUM, 2 * REEVE_SECOND_NS, 4);
-    assert_false(reeve_eviction_sum_is_stuck(&e, w, 3, 20 * REEVE_SECOND_NS));
-    assert_true(reeve_eviction_sum_is_stuck(&e, w, 3, 21 * REEVE_SECOND_NS));
+    assert_false(reeve_eviction_sum_is_stuck(&e, REEVE_PACE_SUM, w, 3, 20 * REEVE_SECOND_NS));
+    assert_true(reeve_eviction_sum_is_stuck(&e, REEVE_PACE_SUM, w, 3, 21 * REEVE_SECOND_NS));
     w[1].silence_ns = 5 * REEVE_SECOND_NS;
-    assert_false(reeve_eviction_sum_is_stuck(&e, w, 3, 21 * REEVE_SECOND_NS));
+    assert_false(reeve_eviction_sum_is_stuck(&e, REEVE_PACE_SUM, w, 3, 21 * REEVE_SECOND_NS));
     w[1] = awaited(MS);
     w[0].pace = REEVE_PACE_OTHER;
-    assert_false(reeve_eviction_sum_is_stuck(&e, w, 3, 21 * REEVE_SECOND_NS));
+    assert_false(reeve_eviction_sum_is_stuck(&e, REEVE_PACE_SUM, w, 3, 21 * REEVE_SECOND_NS));
     w[0] = awaited(MS);
     w[0].heard = false;
-    assert_false(reeve_eviction_sum_is_stuck(&e, w, 3, 21 * REEVE_SECOND_NS));
+    assert_false(reeve_eviction_sum_is_stuck(&e, REEVE_PACE_SUM, w, 3, 21 * REEVE_SECOND_NS));
+}
+
+static void eviction_of_nobody_for_a_state_that_does_not_move(void **state)
+{ /* Goal: a state is moved in small pieces, so that none moves needs no figure to be called a hang; a figure of sums, if
+     there is one, and who is silent or busy, count as in any sum. */
+    (void)state;
+    struct reeve_eviction e = begin();
+    struct reeve_eviction_worker w[2] = {awaited(MS), awaited(REEVE_SECOND_NS)};
+    assert_false(reeve_eviction_sum_is_stuck(&e, REEVE_PACE_STATE, w, 2, e.floor_ns));
+    assert_true(reeve_eviction_sum_is_stuck(&e, REEVE_PACE_STATE, w, 2, e.floor_ns + 1));
+    w[1].pace = REEVE_PACE_OTHER;
+    assert_false(reeve_eviction_sum_is_stuck(&e, REEVE_PACE_STATE, w, 2, e.floor_ns + 1));
+    w[1].pace = REEVE_PACE_NONE;
+    measure(&e, REEVE_PACE_SUM, e.floor_ns, 4);
+    assert_false(reeve_eviction_sum_is_stuck(&e, REEVE_PACE_STATE, w, 2, 10 * e.floor_ns));
+    assert_true(reeve_eviction_sum_is_stuck(&e, REEVE_PACE_STATE, w, 2, 10 * e.floor_ns + 1));
+    reeve_eviction_init(&e, 0);
+    assert_false(reeve_eviction_sum_is_stuck(&e, REEVE_PACE_STATE, w, 2, 1000 * REEVE_SECOND_NS));
 }
 
 static void recent_median_forgets(void **state)
@@ -219,6 +237,7 @@ int main(void)
         cmocka_unit_test(eviction_knows_what_takes_as_long_as_it_takes),
         cmocka_unit_test(eviction_hears_what_heartbeats_tell),
         cmocka_unit_test(eviction_of_nobody_for_a_sum_that_does_not_end),
+        cmocka_unit_test(eviction_of_nobody_for_a_state_that_does_not_move),
         cmocka_unit_test(recent_median_forgets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
