@@ -170,6 +170,10 @@ void reeve_cli_begin(void)
     struct sigaction action = {.sa_handler = on_sigpipe, .sa_flags = SA_RESTART};
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGPIPE, &action, NULL);
+    /* Some daemons start their jobs with SIGCHLD ignored, or with signals blocked: no child could be waited for then, and no
+     * wish to stop be heard. */
+    (void)signal(SIGCHLD, SIG_DFL);
+    (void)sigprocmask(SIG_SETMASK, &action.sa_mask, NULL);
 }
 
 int reeve_cli_finish(int exit_code)
