@@ -85,6 +85,17 @@ static reeve_status check_workload(const struct checker *c)
     return reeve_yaml_fail(at->tree, at->node, c->err, REEVE_INPUT_INVALID, "key 'workload': %s", text);
 }
 
+/* Without --run-dir the run lies in runs/NAME: there, and not hidden from `reeve status`. */
+static reeve_status check_name(const struct checker *c)
+{
+    if (strchr(c->job->name, '/') == NULL && c->job->name[0] != '.') return REEVE_OK;
+    const struct reeve_job_origin *at = origin_of(c, "", "name");
+    return reeve_yaml_fail(at->tree, at->node, c->err, REEVE_INPUT_INVALID,
+                           "key 'name': expected the name of a folder below runs/, without '/' and with no '.' before "
+                           "it, found '%s'; --run-dir puts a run elsewhere",
+                           c->job->name);
+}
+
 static reeve_status check_model(const struct checker *c)
 {
     char text[128];
@@ -161,17 +172,14 @@ reeve_status reeve_job_check_relations(const struct reeve_job *job, const struct
                                        struct reeve_error *err)
 {
     struct checker c = {job, origins, err};
-    reeve_status known = check_workload(&c);
-    if (known != REEVE_OK) return known;
-    if (reeve_job_is_list(job)) {
-        reeve_status list = check_exec(&c);
-        return list == REEVE_OK ? check_faults(&c) : list;
-    }
-    reeve_status st = check_batch(&c);
+    reeve_status st = check_workload(&c);
+    if (st == REEVE_OK) st = check_name(&c);
+    if (st == REEVE_OK) st = check_faults(&c);
+    if (st == REEVE_OK) st = check_slurm(&c);
+    if (st == REEVE_OK && reeve_job_is_list(job)) return check_exec(&c);
+    if (st == REEVE_OK) st = check_batch(&c);
     if (st == REEVE_OK) st = check_model(&c);
     if (st == REEVE_OK) st = check_precision(&c);
     if (st == REEVE_OK) st = check_optimizer(&c);
-    if (st == REEVE_OK) st = check_faults(&c);
-    if (st == REEVE_OK) st = check_slurm(&c);
     return st;
 }

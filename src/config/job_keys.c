@@ -43,7 +43,7 @@ static const char *const sections[] = {"data",       "train",     "model",   "op
 #define GIVEN NULL /* no default: the file must say it */
 
 static const struct reeve_key keys[] = {
-    TEXT(REEVE_KEY_TEXT, "", "name", name, 1, GIVEN, "what people call this job"),
+    TEXT(REEVE_KEY_TEXT, "", "name", name, 1, GIVEN, "what people call this job, and its run's folder in runs/"),
     TEXT(REEVE_KEY_TEXT, "", "workload", workload, 1, GIVEN,
          "gpt trains; exec runs the commands of `tasks`; a path that ends in .so trains what is in there"),
     U64("", "seed", seed, 0, INT64_MAX, "1337", "", "of the initial weights and the order of the data"),

@@ -110,6 +110,11 @@ static const struct bad_line bad_lines[] = {
      "job.yaml:4:30: key 'data.shuffle': expected none, block or global, found 'yes'"},
     {3, "resources: {time: two days}",
      "job.yaml:3:19: key 'resources.time': expected a word of Slurm's such as 12:00:00 or 2-00, found 'two days'"},
+    /* the run's folder is runs/NAME */
+    {1, "name: ..", "job.yaml:1:7: key 'name': expected the name of a folder below runs/, without '/' and with no '.' "},
+    {1, "name: /tmp/q", "job.yaml:1:7: key 'name': expected the name of a folder below runs/"},
+    {1, "name: a/../../b", "job.yaml:1:7: key 'name': expected the name of a folder below runs/"},
+    {1, "name: .hidden", "job.yaml:1:7: key 'name': expected the name of a folder below runs/"},
     {3, "resources: {partition: --wrap}",
      "job.yaml:3:24: key 'resources.partition': expected a word of Slurm's such as gpu or long,short, found '--wrap'"},
     {3, "resources: {account: 'a b'}",
@@ -211,6 +216,16 @@ static void job_bad_line_is_refused_with_its_place(void **state)
         expect_message(st, REEVE_INPUT_INVALID, &err, bad_lines[i].expected);
         assert_memory_equal(&job, &untouched, sizeof(job));
     }
+}
+
+static void job_list_of_commands_is_checked_for_slurm_too(void **state)
+{
+    (void)state;
+    struct reeve_job job;
+    struct reeve_error err = {0};
+    fixture_write("job.yaml", "name: q\nworkload: exec\ntasks: c.txt\nresources: {partition: --wrap}\n");
+    reeve_status st = reeve_job_read("job.yaml", NULL, 0, &job, &err);
+    expect_message(st, REEVE_INPUT_INVALID, &err, "job.yaml:4:24: key 'resources.partition': expected a word of Slurm's");
 }
 
 static const struct {
@@ -332,6 +347,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(job_bad_line_is_refused_with_its_place),
+        cmocka_unit_test(job_list_of_commands_is_checked_for_slurm_too),
         cmocka_unit_test(job_bad_override_is_refused_with_itself_as_place),
         cmocka_unit_test(job_clash_is_told_at_the_later_override),
         cmocka_unit_test(job_file_that_is_none_is_refused),
