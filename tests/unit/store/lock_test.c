@@ -275,6 +275,8 @@ static void lock_that_cannot_be_written_leaves_the_old_one(void **state)
         CHILD_CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
         CHILD_CHECK(reeve_lock_write(path, new, &err) == REEVE_STORE_WRITE);
         CHILD_CHECK(strstr(err.text, path) != NULL);
+        reeve_manifest_destroy(old); /* valgrind looks for leaks in the child, too */
+        reeve_manifest_destroy(new);
         _exit(0);
     }
     int status;
