@@ -17,7 +17,7 @@
 #include "net/loopback.h"
 #include "run/worker.h"
 
-#define PATIENCE_NS (20 * REEVE_SECOND_NS)
+#define PATIENCE_NS (120 * REEVE_SECOND_NS)
 #define QUIET_NS (50 * REEVE_MILLISECOND_NS)
 
 static char folder[] = "/tmp/reeve-worker-XXXXXX";
