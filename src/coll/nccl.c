@@ -25,6 +25,7 @@
 #define CREATE_NS (60 * REEVE_SECOND_NS)
 #define SUM_NS (60 * REEVE_SECOND_NS)
 #define ABORT_NS (10 * REEVE_SECOND_NS)
+#define ABSENCE_NS (2 * REEVE_SECOND_NS) /* longer between two looks: this process did not run */
 #define CHUNK_BYTES ((size_t)64 << 20)
 #define POLL_SLEEP_NS 500000 /* the longest, while members come together */
 #define FIRST_ROUND 1u       /* of connecting: create's; that of sum s is FIRST_ROUND + s */
@@ -50,7 +51,8 @@ struct coll {
     bool entering;                   /* NCCL has not yet put the newest chunk into the stream */
     unsigned head, chunks_under_way; /* events [head..) of the ring of GPU_EVENTS */
     size_t chunks_done;
-    reeve_time_ns moved_ns; /* when a chunk got done, or the sum began */
+    reeve_time_ns moved_ns;  /* when a chunk got done, or the sum began, or this process came back to it */
+    reeve_time_ns looked_ns; /* when that was last asked */
 };
 
 /* ---- the sum ---- */
@@ -63,7 +65,7 @@ static void start_sum(struct coll *c)
     c->entering = false;
     c->head = c->chunks_under_way = 0;
     c->chunks_done = 0;
-    c->moved_ns = reeve_clock_now();
+    c->moved_ns = c->looked_ns = reeve_clock_now();
 }
 
 static reeve_status issue(struct coll *c, struct reeve_error *err)
@@ -101,9 +103,13 @@ static reeve_status reap(struct coll *c, struct reeve_error *err)
     return REEVE_OK;
 }
 
-static reeve_status check_deadline(const struct coll *c, struct reeve_error *err)
+/* Where a job is suspended as a whole, the others stood still as well. */
+static reeve_status check_deadline(struct coll *c, struct reeve_error *err)
 {
-    if (reeve_clock_now() - c->moved_ns < c->config.sum_ns) return REEVE_OK;
+    reeve_time_ns now_ns = reeve_clock_now();
+    if (now_ns - c->looked_ns > ABSENCE_NS) c->moved_ns = now_ns;
+    c->looked_ns = now_ns;
+    if (now_ns - c->moved_ns < c->config.sum_ns) return REEVE_OK;
     size_t chunks = c->count / c->chunk + (c->count % c->chunk != 0);
     return reeve_fail(err, c->alone ? REEVE_JOB_DEVICE : comm_failure_status(),
                       "sum over GPUs: nothing of it got done for %lld ms; %zu of its %zu parts are: a worker, a GPU or "

@@ -225,6 +225,41 @@ static void a_sum_that_stands_still_ends_at_its_deadline(void)
     fail_at_chunk("hang", 4);
 }
 
+static bool all_are(bool well)
+{
+    int mine = well, all = 0;
+    RIG_CHECK(MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_MIN, MPI_Comm_f2c(rig.control)) == MPI_SUCCESS);
+    return all != 0;
+}
+
+/* Goal: a job that is suspended as a whole and resumed (scontrol suspend) goes on with its sum. Method: all stay away from
+ * it in the middle, for longer than its deadline; for longer still if the machine is so slow that it passes all the same. */
+static void who_was_suspended_blames_nobody(void)
+{
+    if (rig.size == 1) return;
+    bool well = false;
+    for (reeve_time_ns sum_ns = 2 * REEVE_SECOND_NS; !well; sum_ns *= 2) {
+        struct reeve_error err = {.status = REEVE_OK};
+        bool done = false;
+        reeve_status st;
+        RIG_CHECK(sum_ns <= 8 * REEVE_SECOND_NS);
+        reeve_collective *c = create(sum_ns);
+        void *in = gpu_allocate(N * 8), *out = gpu_allocate(N * 8);
+        unsigned calls = nccl_double_calls("ncclAllReduce");
+        RIG_OK(c->ops->begin_sum_i64(c, in, out, N, &err), err);
+        do
+            st = c->ops->test(c, &done, &err);
+        while (st == REEVE_OK && nccl_double_calls("ncclAllReduce") == calls);
+        RIG_CHECK(!done);
+        reeve_clock_sleep(sum_ns + REEVE_SECOND_NS / 2);
+        if (st == REEVE_OK) st = gpu_try_sum(c, &err);
+        well = all_are(st == REEVE_OK);
+        gpu_free(in);
+        gpu_free(out);
+        recover(c);
+    }
+}
+
 static void an_error_that_comes_later_ends_the_sum(void)
 {
     if (rig.size == 1) return;
@@ -376,6 +411,7 @@ int main(int argc, char **argv)
         {"a_birth_that_fails_is_told_to_all", a_birth_that_fails_is_told_to_all},
         {"no_id_is_told_to_all", no_id_is_told_to_all},
         {"a_sum_that_stands_still_ends_at_its_deadline", a_sum_that_stands_still_ends_at_its_deadline},
+        {"who_was_suspended_blames_nobody", who_was_suspended_blames_nobody},
         {"an_error_that_comes_later_ends_the_sum", an_error_that_comes_later_ends_the_sum},
         {"a_gpu_that_fails_in_a_sum_is_not_for_regrouping", a_gpu_that_fails_in_a_sum_is_not_for_regrouping},
         {"two_failures_in_a_row_are_recovered_from_and_three_are_not",
