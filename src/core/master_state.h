@@ -5,7 +5,7 @@
 
 #include "core/master.h"
 
-#define MASTER_CHECKPOINTS_MAX 64u
+#define MASTER_CHECKPOINTS_MAX 64u /* on record; no more can be kept (checkpoint.keep) */
 #define MASTER_ABORTS_MAX 3u /* of one step for sums that do not agree */
 #define MASTER_CKPT_FAILURES_MAX 3u
 #define MASTER_PRIORITY_NOW 1000000      /* staging that an open step waits for */
