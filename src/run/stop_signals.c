@@ -21,15 +21,18 @@ static void handle(int number)
 
 void reeve_stop_signals_install(int leave_on_second)
 {
-    static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+    static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP};
     leave_second = leave_on_second;
     in_batch_job = getenv("SLURM_JOB_ID") != NULL;
     struct sigaction action;
     memset(&action, 0, sizeof(action));
     action.sa_handler = handle;
     action.sa_flags = SA_RESTART;
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        (void)sigaction(numbers[i], &action, NULL);
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        struct sigaction before;
+        bool nohup = numbers[i] == SIGHUP && sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler == SIG_IGN;
+        if (!nohup) (void)sigaction(numbers[i], &action, NULL);
+    }
     (void)signal(SIGPIPE, SIG_IGN); /* a closed terminal ends the progress line, not the run */
 }
 
