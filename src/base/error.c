@@ -7,12 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* One line only: what came from outside (paths, YAML) must not break the log. */
-static void flatten(char *text)
-{
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text < ' ') *text = ' ';
-}
+#include "base/one_line.h"
 
 reeve_status reeve_fail(struct reeve_error *err, reeve_status status, const char *format, ...)
 {
@@ -24,7 +19,7 @@ reeve_status reeve_fail(struct reeve_error *err, reeve_status status, const char
     errno = kept;
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    flatten(text);
+    reeve_one_line(text);
     memcpy(err->text, text, strlen(text) + 1); /* not what is behind it on this stack */
     err->status = status;
     errno = kept;
@@ -44,7 +39,7 @@ reeve_status reeve_error_context(struct reeve_error *err, const char *format, ..
         int room = (int)(sizeof(text) - (size_t)n - 3);
         (void)snprintf(text + n, sizeof(text) - (size_t)n, ": %.*s", room, err->text);
     }
-    flatten(text);
+    reeve_one_line(text);
     memcpy(err->text, text, strlen(text) + 1);
     return err->status;
 }

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/one_line.h"
 
 #define LINE_BYTES_MAX 2048
 
@@ -42,13 +43,6 @@ void reeve_log_close_file(void)
     if (old >= 0) (void)close(old);
 }
 
-/* One event, one line: what came from outside must not pose as a line of its own. */
-static void flatten(char *text)
-{
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text < ' ') *text = ' ';
-}
-
 void reeve_log_share_terminal(void)
 {
     log_clear = "\r\033[K";
@@ -69,7 +63,7 @@ void reeve_log_record(const char *format, va_list args)
     int kept = errno;
     char text[LINE_BYTES_MAX - 128];
     (void)vsnprintf(text, sizeof(text), format, args);
-    flatten(text);
+    reeve_one_line(text);
     write_file(REEVE_LOG_INFO, text);
     errno = kept;
 }
@@ -82,7 +76,7 @@ void reeve_log(enum reeve_log_level level, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    flatten(text);
+    reeve_one_line(text);
     char line[LINE_BYTES_MAX];
     if (level >= log_stderr_level) {
         const char *word = level >= REEVE_LOG_WARN ? level_words[level] : "";

@@ -1,13 +1,16 @@
 /* What audit, inspect and plan say of a run of a task list. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
+#include "base/one_line.h"
 #include "cli/listed.h"
 #include "reeve/status.h"
 
 #define PLAN_TASKS_SHOWN 20u
 #define DEAD_SHOWN 10u
+#define COMMAND_BYTES_SHOWN 72u
 
 static void put_counts(json_t *o, const struct reeve_list_audit_result *r)
 {
@@ -190,10 +193,11 @@ static void plan_line(const struct reeve_listed *l, uint32_t i)
     const struct reeve_task_list *t = l->tasks;
     uint32_t waits = t->entries[i + 1].first_after - t->entries[i].first_after;
     const char *command = reeve_task_list_command(t, i);
-    size_t n = 0;
-    while (command[n] != '\0' && command[n] != '\n' && n < 72)
-        n++;
-    (void)printf("  %-16s %.*s%s", reeve_task_list_name(t, i), (int)n, command, command[n] != '\0' ? " ..." : "");
+    char begin[COMMAND_BYTES_SHOWN + 1];
+    (void)snprintf(begin, sizeof(begin), "%.*s", (int)strcspn(command, "\n"), command);
+    bool whole = strlen(begin) == strlen(command);
+    reeve_one_line(begin);
+    (void)printf("  %-16s %s%s", reeve_task_list_name(t, i), begin, whole ? "" : " ...");
     if (waits > 0) (void)printf("   (after %u other%s)", waits, waits == 1 ? "" : "s");
     if (l->audit != NULL) (void)printf("   [%s]", reeve_listed_state(l, i));
     (void)printf("\n");

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/one_line.h"
 #include "cli/listed.h"
 #include "cli/suggest.h"
 #include "cli/verb.h"
@@ -163,6 +164,14 @@ static int explain_json(const struct reeve_listed *l, uint32_t task, struct tell
     return reeve_cli_print_json(o);
 }
 
+static void print_command(const char *command)
+{
+    char *text = strdup(command);
+    if (text != NULL) reeve_plain_lines(text);
+    (void)printf("command    %s\n", text != NULL ? text : "(out of memory)");
+    free(text);
+}
+
 static int explain(const struct reeve_listed *l, uint32_t task, bool json)
 {
     struct telling t = {.task = task};
@@ -171,7 +180,7 @@ static int explain(const struct reeve_listed *l, uint32_t task, bool json)
     if (json) return explain_json(l, task, &t, &err);
     (void)printf("%s: ", reeve_task_list_name(l->tasks, task));
     print_reason(l, task);
-    (void)printf("command    %s\n", reeve_task_list_command(l->tasks, task));
+    print_command(reeve_task_list_command(l->tasks, task));
     print_waits(l, task);
     (void)printf("history\n");
     if (reeve_journal_replay(l->run_dir, tell, &t, &info, &err) != REEVE_OK) return reeve_cli_fail(&err);

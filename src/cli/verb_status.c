@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/one_line.h"
 #include "base/path.h"
 #include "cli/output.h"
 #include "cli/run_folder.h"
@@ -347,6 +348,9 @@ static int status_one(const char *run_dir, bool json)
     if (read_state(run_dir, &s, &err) != REEVE_OK) return reeve_cli_fail(&err);
     ask_slurm(&s);
     if (!json) {
+        char *texts[] = {s.owner, s.supervisor, s.report.job, s.report.message, s.report.silent_host};
+        for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+            reeve_one_line(texts[i]);
         print_one(&s);
         return REEVE_EXIT_DONE;
     }
