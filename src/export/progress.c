@@ -14,6 +14,9 @@
 #define PIECES_MAX 7
 #define PIECE_BYTES 64
 #define CLEAR_TO_END "\033[K"
+/* DECAWM off and on: in a terminal that became narrower since its columns were asked for, a line is cut and not wrapped. */
+#define NO_WRAP "\033[?7l"
+#define WRAP "\033[?7h"
 
 struct piece {
     char text[PIECE_BYTES];
@@ -152,6 +155,7 @@ size_t reeve_progress_format(const struct reeve_status_report *r, uint32_t colum
         if (columns == 0 || length < columns) break;
     }
     if (columns != 0 && length >= columns) line[columns - 1] = '\0'; /* even the step alone is too wide */
-    int n = columns == 0 ? snprintf(out, out_bytes, "%s\n", line) : snprintf(out, out_bytes, "\r%s" CLEAR_TO_END, line);
+    int n = columns == 0 ? snprintf(out, out_bytes, "%s\n", line)
+                         : snprintf(out, out_bytes, "\r" NO_WRAP "%s" CLEAR_TO_END WRAP, line);
     return (size_t)n < out_bytes ? (size_t)n : out_bytes - 1;
 }

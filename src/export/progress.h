@@ -7,15 +7,16 @@
 
 #include "export/status_file.h"
 
-#define REEVE_PROGRESS_BYTES 256 /* enough for any line below */
+#define REEVE_PROGRESS_BYTES 512 /* enough for any line below */
 
 /* Columns of the terminal behind fd; 0 if it is none, or TERM is dumb. */
 uint32_t reeve_progress_columns(int fd);
 
 /* Format one line.
  *   in   columns  of the terminal: the line begins with \r, is at most columns - 1 wide (figures that do not fit are
- * left out, the least telling first) and clears what was there before; 0: a plain line with all figures, ended with a
- * newline Returns the bytes without the NUL. Pure. */
+ * left out, the least telling first), clears what was there before, and does not wrap where the terminal has become
+ * narrower; 0: a plain line with all figures, ended with a newline
+ * Returns the bytes without the NUL. Pure. */
 size_t reeve_progress_format(const struct reeve_status_report *r, uint32_t columns, char *out, size_t out_bytes);
 
 /* What to write before other text goes to the same terminal ("\r", clear the line); "" when columns is 0. */

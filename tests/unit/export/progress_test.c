@@ -11,6 +11,9 @@
 
 #include "export/progress.h"
 
+#define BEFORE "\r\033[?7l"     /* to the line's begin; what does not fit is cut */
+#define BEHIND "\033[K\033[?7h" /* what was longer is cleared; wrapping as before */
+
 static struct reeve_status_report running(void)
 {
     struct reeve_status_report r;
@@ -57,7 +60,7 @@ static void every_task_of_a_list_is_counted_once(void **state)
     (void)reeve_progress_format(&r, 0, line, sizeof line);
     assert_string_equal(line, "done 41/96  3 running  49 waiting  2 to retry  1 failed  18.2 tasks/s  0:03 left\n");
     (void)reeve_progress_format(&r, 24, line, sizeof line);
-    assert_string_equal(line, "\rdone 41/96  1 failed\033[K");
+    assert_string_equal(line, BEFORE "done 41/96  1 failed" BEHIND);
 }
 
 static void live_line_fits_every_width(void **state)
@@ -70,9 +73,9 @@ static void live_line_fits_every_width(void **state)
         char line[REEVE_PROGRESS_BYTES];
         size_t n = reeve_progress_format(&r, columns, line, sizeof line);
         assert_int_equal(n, strlen(line));
-        assert_int_equal(line[0], '\r');
-        assert_string_equal(line + n - 3, "\033[K");
-        assert_true(n - 1 - 3 < columns);
+        assert_memory_equal(line, BEFORE, strlen(BEFORE));
+        assert_string_equal(line + n - strlen(BEHIND), BEHIND);
+        assert_true(n - strlen(BEFORE) - strlen(BEHIND) < columns);
         assert_null(strchr(line, '\n'));
     }
 }
@@ -83,7 +86,7 @@ static void narrow_line_keeps_step_and_loss_longest(void **state)
     struct reeve_status_report r = running();
     char line[REEVE_PROGRESS_BYTES];
     (void)reeve_progress_format(&r, 26, line, sizeof line);
-    assert_string_equal(line, "\rstep 123/300  loss 2.3457\033[K");
+    assert_string_equal(line, BEFORE "step 123/300  loss 2.3457" BEHIND);
     (void)reeve_progress_format(&r, 60, line, sizeof line);
     assert_non_null(strstr(line, "1:23 left"));
     assert_null(strstr(line, "queue"));
