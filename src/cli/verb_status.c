@@ -1,5 +1,6 @@
 /* `reeve status`: how a run is doing, or all runs below ./runs. Reads status.json, LOCK, STOP and SAVE. */
 #include <dirent.h>
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
@@ -291,18 +292,29 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Names of the runs below ./runs, sorted. *names and each name: free(). */
-static size_t list_runs(char ***names)
+/* Is it a run? What cannot be looked into is told: it may be one. */
+static bool is_run(const char *path)
+{
+    struct reeve_error err = {0};
+    reeve_status st = reeve_run_folder_check(path, &err);
+    if (st == REEVE_INPUT_PERMISSION) reeve_cli_note("%s", err.text);
+    return st == REEVE_OK;
+}
+
+/* Names of the runs below ./runs, sorted. *names and each name: free(). 0, or an exit code after a message. */
+static int list_runs(char ***names, size_t *count_out)
 {
     size_t count = 0, room = 0;
     *names = NULL;
+    *count_out = 0;
     DIR *dir = opendir(RUNS_FOLDER);
-    if (dir == NULL) return 0;
+    if (dir == NULL && errno == ENOENT) return 0;
+    if (dir == NULL)
+        return reeve_cli_fail_text(reeve_status_exit_code(reeve_status_from_errno_read(errno)), "%s: %m", RUNS_FOLDER);
     for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
         char path[REEVE_PATH_BYTES_MAX];
         if (entry->d_name[0] == '.' ||
-            reeve_path_join(path, sizeof path, RUNS_FOLDER, entry->d_name, NULL) != REEVE_OK ||
-            reeve_run_folder_check(path, NULL) != REEVE_OK)
+            reeve_path_join(path, sizeof path, RUNS_FOLDER, entry->d_name, NULL) != REEVE_OK || !is_run(path))
             continue;
         if (count == room) {
             room = room == 0 ? 16 : room * 2;
@@ -314,13 +326,16 @@ static size_t list_runs(char ***names)
     }
     (void)closedir(dir);
     if (count > 0) qsort(*names, count, sizeof **names, by_name);
-    return count;
+    *count_out = count;
+    return 0;
 }
 
 static int status_all(bool json)
 {
     char **names;
-    size_t count = list_runs(&names);
+    size_t count;
+    int code = list_runs(&names, &count);
+    if (code != 0) return code;
     json_t *list = json ? json_array() : NULL;
     if (!json && count == 0)
         (void)printf("no runs below ./%s; `reeve run JOB` begins one, `reeve status RUN` looks elsewhere\n",

@@ -54,6 +54,20 @@ if [ "$(id -u)" != 0 ]; then told 77 'closed: Permission denied' status closed; 
 chmod 755 closed
 rm -r closed
 
+echo text >runs
+told 66 'runs: Not a directory' status
+rm runs
+mkdir -p runs/closed/journal
+chmod 0 runs/closed
+if [ "$(id -u)" != 0 ]; then
+    expect_exit 0 reeve status
+    one_line stderr 'runs/closed: Permission denied'
+    chmod 0 runs
+    told 77 'runs: Permission denied' status
+fi
+chmod 755 runs runs/closed
+rm -r runs
+
 expect_exit 0 reeve status
 expect_text stdout 'no runs below ./runs'
 expect_exit 0 reeve status --json
