@@ -112,10 +112,8 @@ static bool make_tables(hid_t file, struct table *tables, size_t count)
     bool good = reeve_make_group(file, "/queue");
     for (size_t i = 0; i < count && good; i++) {
         if (tables[i].count == 0) continue;
-        good = tables[i].type >= 0 &&
-               reeve_make_dataset(file, tables[i].path, tables[i].type, 1, &tables[i].count, REEVE_MAKE_ZEROS);
-        tables[i].offset = good ? reeve_make_offset(file, tables[i].path) : 0;
-        good = good && tables[i].offset != UINT64_MAX;
+        good = tables[i].type >= 0 && reeve_make_dataset(file, tables[i].path, tables[i].type, 1, &tables[i].count,
+                                                         REEVE_MAKE_ZEROS, &tables[i].offset);
     }
     return good;
 }

@@ -53,14 +53,15 @@ static reeve_status plan(struct writing *w, uint32_t part, struct reeve_error *e
 
 /* --- the skeleton ------------------------------------------------------------------------------------------------- */
 
-static bool make_tables(hid_t file, const struct writing *w)
+static bool make_tables(hid_t file, struct writing *w)
 {
     const uint64_t seal_bytes = sizeof(struct reeve_digest), rows = w->count;
-    bool good = reeve_make_dataset(file, "/seal", H5T_STD_U8LE, 1, &seal_bytes, REEVE_MAKE_ZEROS);
+    bool good = reeve_make_dataset(file, "/seal", H5T_STD_U8LE, 1, &seal_bytes, REEVE_MAKE_ZEROS, &w->seal_offset);
     if (!good || rows == 0) return good; /* a dataset without elements is left out */
     hid_t type = reeve_tensor_row_type();
-    good = type >= 0 && reeve_make_dataset(file, "/tensors", type, 1, &rows, REEVE_MAKE_HOLE) &&
-           reeve_make_dataset(file, "/block_table", H5T_STD_U64LE, 1, &w->block_count, REEVE_MAKE_HOLE);
+    good =
+        type >= 0 && reeve_make_dataset(file, "/tensors", type, 1, &rows, REEVE_MAKE_HOLE, &w->rows_offset) &&
+        reeve_make_dataset(file, "/block_table", H5T_STD_U64LE, 1, &w->block_count, REEVE_MAKE_HOLE, &w->blocks_offset);
     if (type >= 0) (void)H5Tclose(type);
     return good;
 }
@@ -72,9 +73,8 @@ static bool make_tensors(hid_t file, struct writing *w)
     for (uint32_t i = 0; i < w->count && good; i++) {
         struct reeve_tensor_row *row = &w->rows[i];
         reeve_tensor_row_path(row, path);
-        good = reeve_make_dataset(file, path, H5T_IEEE_F32LE, row->rank, row->shape, REEVE_MAKE_HOLE);
-        row->file_offset = reeve_make_offset(file, path);
-        good = good && row->file_offset != UINT64_MAX;
+        good =
+            reeve_make_dataset(file, path, H5T_IEEE_F32LE, row->rank, row->shape, REEVE_MAKE_HOLE, &row->file_offset);
     }
     return good;
 }
@@ -89,11 +89,6 @@ static bool make_skeleton(struct writing *w, uint64_t step, uint32_t part)
                 reeve_make_attr_u64(file, "tensor_count", w->count) &&
                 reeve_make_attr_u64(file, "block_count", w->block_count) && make_tables(file, w) &&
                 make_tensors(file, w);
-    w->seal_offset = reeve_make_offset(file, "/seal");
-    if (good && w->count > 0) {
-        w->rows_offset = reeve_make_offset(file, "/tensors");
-        w->blocks_offset = reeve_make_offset(file, "/block_table");
-    }
     return H5Fclose(file) >= 0 && good;
 }
 

@@ -103,13 +103,14 @@ static hid_t event_type(void)
     return reeve_make_compound(members, sizeof(members) / sizeof(members[0]));
 }
 
-static bool make_datasets(hid_t file, uint32_t capacity)
+static bool make_datasets(hid_t file, struct reeve_segment *s, uint64_t *seal_offset)
 {
-    const uint64_t seal_bytes = sizeof(struct reeve_digest), one = 1, records = capacity;
+    const uint64_t seal_bytes = sizeof(struct reeve_digest), one = 1, records = s->capacity;
     hid_t type = event_type();
-    bool good = type >= 0 && reeve_make_dataset(file, "/seal", H5T_STD_U8LE, 1, &seal_bytes, REEVE_MAKE_ZEROS) &&
-                reeve_make_dataset(file, "/chain_start", H5T_STD_U64LE, 1, &one, REEVE_MAKE_ZEROS) &&
-                reeve_make_dataset(file, "/events", type, 1, &records, REEVE_MAKE_ZEROS);
+    bool good =
+        type >= 0 && reeve_make_dataset(file, "/seal", H5T_STD_U8LE, 1, &seal_bytes, REEVE_MAKE_ZEROS, seal_offset) &&
+        reeve_make_dataset(file, "/chain_start", H5T_STD_U64LE, 1, &one, REEVE_MAKE_ZEROS, &s->chain_start_offset) &&
+        reeve_make_dataset(file, "/events", type, 1, &records, REEVE_MAKE_ZEROS, &s->events_offset);
     if (type >= 0) (void)H5Tclose(type);
     return good;
 }
@@ -123,13 +124,9 @@ static bool make_image(struct reeve_segment *s, uint64_t *seal_offset, void **im
                 reeve_make_attr_u64(m.file, "format_version", FORMAT_VERSION) &&
                 reeve_make_attr_u64(m.file, "epoch", s->name.epoch) &&
                 reeve_make_attr_u64(m.file, "first_lsn", s->name.first_lsn) &&
-                reeve_make_attr_u64(m.file, "run_id", s->run_id) && make_datasets(m.file, s->capacity);
-    *seal_offset = reeve_make_offset(m.file, "/seal");
-    s->chain_start_offset = reeve_make_offset(m.file, "/chain_start");
-    s->events_offset = reeve_make_offset(m.file, "/events");
+                reeve_make_attr_u64(m.file, "run_id", s->run_id) && make_datasets(m.file, s, seal_offset);
     if (!reeve_make_image(&m, image, bytes)) return false;
-    good = good && *seal_offset != UINT64_MAX && s->chain_start_offset != UINT64_MAX &&
-           s->events_offset != UINT64_MAX && s->events_offset % REEVE_SEGMENT_SECTOR_BYTES == 0;
+    good = good && s->events_offset % REEVE_SEGMENT_SECTOR_BYTES == 0;
     if (!good) free(*image);
     return good;
 }

@@ -68,13 +68,14 @@ static bool make_attrs(hid_t file, const struct reeve_manifest *m)
            reeve_make_attr_text(file, "manifest_digest", hex) && reeve_make_attr_text(file, "base_dir", m->base_dir);
 }
 
-static bool make_datasets(hid_t file, const struct reeve_manifest *m)
+static bool make_datasets(hid_t file, const struct reeve_manifest *m, struct image *out)
 {
     const uint64_t seal = sizeof(struct reeve_digest), shards = m->shard_count;
     hid_t type = record_type();
-    bool good = type >= 0 && reeve_make_dataset(file, "/seal", H5T_STD_U8LE, 1, &seal, REEVE_MAKE_ZEROS) &&
-                reeve_make_dataset(file, "/shards", type, 1, &shards, REEVE_MAKE_ZEROS) &&
-                reeve_make_dataset(file, "/paths", H5T_STD_U8LE, 1, &m->paths_bytes, REEVE_MAKE_ZEROS);
+    bool good = type >= 0 &&
+                reeve_make_dataset(file, "/seal", H5T_STD_U8LE, 1, &seal, REEVE_MAKE_ZEROS, &out->seal_at) &&
+                reeve_make_dataset(file, "/shards", type, 1, &shards, REEVE_MAKE_ZEROS, &out->shards_at) &&
+                reeve_make_dataset(file, "/paths", H5T_STD_U8LE, 1, &m->paths_bytes, REEVE_MAKE_ZEROS, &out->paths_at);
     if (type >= 0) (void)H5Tclose(type);
     return good;
 }
@@ -85,13 +86,10 @@ static bool make_skeleton(const struct reeve_manifest *m, struct image *out)
     struct reeve_make_memory memory;
     void *bytes;
     if (!reeve_make_memory(&memory)) return false;
-    bool good = make_attrs(memory.file, m) && make_datasets(memory.file, m);
-    out->seal_at = reeve_make_offset(memory.file, "/seal");
-    out->shards_at = reeve_make_offset(memory.file, "/shards");
-    out->paths_at = reeve_make_offset(memory.file, "/paths");
+    bool good = make_attrs(memory.file, m) && make_datasets(memory.file, m, out);
     if (!reeve_make_image(&memory, &bytes, &out->count)) return false;
     out->bytes = bytes;
-    if (good && out->seal_at != UINT64_MAX && out->shards_at != UINT64_MAX && out->paths_at != UINT64_MAX) return true;
+    if (good) return true;
     free(bytes);
     return false;
 }

@@ -41,10 +41,9 @@ bool reeve_make_image(struct reeve_make_memory *m, void **bytes, size_t *count);
 bool reeve_make_group(hid_t file, const char *path);
 bool reeve_make_attr_u64(hid_t file, const char *name, uint64_t value);    /* of the root group */
 bool reeve_make_attr_text(hid_t file, const char *name, const char *text); /* fixed length, UTF-8 */
+/* *offset: where its data lies in the file; offset may be NULL. Each dataset has a place from the start. */
 bool reeve_make_dataset(hid_t file, const char *path, hid_t type, uint32_t rank, const uint64_t *dims,
-                        enum reeve_make_fill fill);
-/* Where the data of a dataset lies in the file; UINT64_MAX if it has no place. */
-uint64_t reeve_make_offset(hid_t file, const char *path);
+                        enum reeve_make_fill fill, uint64_t *offset);
 /* A packed compound under construction: members in order, little-endian, without gaps. */
 struct reeve_make_member {
     const char *name;

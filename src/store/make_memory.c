@@ -10,9 +10,9 @@
 
 #include "store/reader.h"
 
-#define INCREMENT_BYTES ((size_t)1 << 20)
-#define SUPERBLOCK_VERSION_AT 8 /* HDF5 file format specification 3.0, II.A: superblock versions 2 and 3 */
-#define SUPERBLOCK_END_AT 28    /* end-of-file address, 8 bytes little-endian: what the file really uses */
+#define INCREMENT_BYTES ((size_t)64 << 10) /* HDF5 sets each to zeros */
+#define SUPERBLOCK_VERSION_AT 8            /* HDF5 file format specification 3.0, II.A: superblock versions 2 and 3 */
+#define SUPERBLOCK_END_AT 28               /* end-of-file address, 8 bytes little-endian: what the file really uses */
 #define SUPERBLOCK_BYTES 48
 
 static void *image_realloc(void *old, size_t size, H5FD_file_image_op_t op, void *arg)

@@ -29,7 +29,7 @@ static hid_t entry_type(void)
     return reeve_make_compound(members, sizeof(members) / sizeof(members[0]));
 }
 
-static bool make_parts(hid_t file, const struct reeve_task_list *l)
+static bool make_parts(hid_t file, const struct reeve_task_list *l, uint64_t at[PARTS])
 {
     char hex[REEVE_DIGEST_HEX_BYTES];
     reeve_digest_hex(l->digest, hex);
@@ -43,7 +43,7 @@ static bool make_parts(hid_t file, const struct reeve_task_list *l)
                 reeve_make_attr_u64(file, "after_count", l->after_count) &&
                 reeve_make_attr_text(file, "list_digest", hex) && reeve_make_attr_text(file, "folder", l->folder);
     for (int i = 0; i < PARTS && good; i++)
-        good = reeve_make_dataset(file, part_names[i], types[i], 1, &counts[i], REEVE_MAKE_ZEROS);
+        good = reeve_make_dataset(file, part_names[i], types[i], 1, &counts[i], REEVE_MAKE_ZEROS, &at[i]);
     if (entry >= 0) (void)H5Tclose(entry);
     return good;
 }
@@ -55,12 +55,8 @@ static bool make_image(const struct reeve_task_list *l, uint8_t **image, size_t 
     uint64_t at[PARTS];
     void *made = NULL;
     if (!reeve_make_memory(&memory)) return false;
-    bool good = make_parts(memory.file, l);
-    for (int i = 0; i < PARTS; i++)
-        at[i] = good ? reeve_make_offset(memory.file, part_names[i]) : UINT64_MAX;
+    bool good = make_parts(memory.file, l, at);
     if (!reeve_make_image(&memory, &made, bytes)) return false;
-    for (int i = 0; i < PARTS; i++)
-        good = good && at[i] != UINT64_MAX;
     if (!good) {
         free(made);
         return false;

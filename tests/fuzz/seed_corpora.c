@@ -84,7 +84,7 @@ static void put_shards(void)
     char path[PATH_MAX];
     (void)snprintf(path, sizeof(path), "%s/new.h5", fuzz_folder());
     hid_t file = reeve_make_file(path);
-    if (file < 0 || !reeve_make_dataset(file, "/tokens", H5T_STD_U16LE, 1, &count, REEVE_MAKE_ZEROS) ||
+    if (file < 0 || !reeve_make_dataset(file, "/tokens", H5T_STD_U16LE, 1, &count, REEVE_MAKE_ZEROS, NULL) ||
         H5Fclose(file) < 0)
         abort();
     put_file("shard_hdf5", "seed", -1, "new.h5");
