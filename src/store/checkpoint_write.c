@@ -16,7 +16,7 @@
 #include "store/make.h"
 #include "store/seal_outside.h"
 
-#define PUSH_BYTES ((uint64_t)4 << 20)    /* what the disk is told to write at a time */
+#define PUSH_BYTES ((uint64_t)1 << 20)    /* what the disk is told to write at a time */
 #define BEHIND_BYTES ((uint64_t)32 << 20) /* so much may be in memory alone */
 
 /* A part that is being written. */
