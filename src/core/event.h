@@ -24,7 +24,7 @@
     X(TASK_CANCELLED,   13, "task")                                                                             \
     X(STEP_COMMITTED,   14, "step; arg: samples; a: loss (exact); b: coverage; flags: refused")                 \
     X(STEP_WEIGHTS,     15, "step; a, b: digest of the weights after it (at checkpoints and at the end)")       \
-    X(EVAL_COMMITTED,   16, "step; arg: samples; a: loss (exact); b: tokens")                                   \
+    X(EVAL_COMMITTED,   16, "step; arg: samples; a: loss (exact); b: tokens, 0: the loss was not finite")       \
     X(CKPT_COMMIT,      17, "step; a: index digest, first 8 bytes; b: lsn of the cut; arg: files")              \
     X(CKPT_FAILED,      18, "step; arg: reason (reeve_status)")                                                 \
     X(RUN_STOPPED,      19, "step: last committed; arg: reason (reeve_status)")                                 \
@@ -70,7 +70,8 @@ enum reeve_event_kind {
     REEVE_EVENT_WORKER_SETTLED = 163, /* worker: what it did not name is with nobody any more */
 };
 
-#define REEVE_EVENT_FLAG_REFUSED 1u /* STEP_COMMITTED: NaN, infinity or overflow; the weights did not change */
+#define REEVE_EVENT_FLAG_REFUSED 1u /* STEP_COMMITTED: NaN, infinity or overflow; the weights did not change.
+                                     * EVAL_COMMITTED: there is no loss */
 #define REEVE_EVENT_FLAG_FAST 2u    /* STEP_COMMITTED: reduced in fp32; P1 does not hold */
 
 struct reeve_event {

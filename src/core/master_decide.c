@@ -148,9 +148,10 @@ static void decide_reduce_end(const reeve_master *m, struct reeve_decision *d)
     ev->a = (uint64_t)m->sum_loss;
     ev->b = eval ? m->sum_tokens : m->sum_coverage;
     d->sync = true;
-    if (eval) return;
     bool refused = m->sum_flagged > 0;
     if (refused) ev->flags |= REEVE_EVENT_FLAG_REFUSED;
+    if (eval && refused) ev->a = ev->b = 0; /* what is left of the sum is the loss of the other batches */
+    if (eval) return;
     if (m->config.fast) ev->flags |= REEVE_EVENT_FLAG_FAST;
     struct reeve_frame *f = master_add_frame(m, d, 0, REEVE_FRAME_APPLY);
     f->step = m->open_step;

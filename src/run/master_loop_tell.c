@@ -53,6 +53,11 @@ void master_loop_tell_event(reeve_master_loop *l, const struct reeve_event *ev)
     } else if (ev->kind == REEVE_EVENT_RUN_RESUMED) {
         reeve_report_say(l->report, "no checkpoint yet: started again from the seed with %u worker%s",
                          l->config.workers, l->config.workers == 1 ? "" : "s");
+    } else if (ev->kind == REEVE_EVENT_EVAL_COMMITTED && (ev->flags & REEVE_EVENT_FLAG_REFUSED) != 0) {
+        reeve_log(REEVE_LOG_WARN,
+                  "step %" PRIu64
+                  ": the held-out loss is not finite: some batch gave NaN, infinity, or 2^30 nats and more",
+                  ev->step);
     } else if (ev->kind == REEVE_EVENT_EVAL_COMMITTED && ev->b > 0) {
         reeve_report_say(l->report, "step %" PRIu64 ": held-out loss %.4f nats per token", ev->step,
                          reeve_exact_loss_value((int64_t)ev->a) / (double)ev->b);

@@ -21,7 +21,7 @@ ends() { # ends FAULT CODE PATTERN [WORKERS [ARGUMENT...]]
     must_run "$2" "${4:-1}" "$1-${4:-1}" "${@:5}"
     expect_text run.out "$3"
     case $1 in
-    crash | gradient-nan) ;; # a crash may come before the first checkpoint; a step that was refused is over
+    crash | gradient-nan | evaluate-nan) ;; # a crash may come before the first checkpoint; what was refused is over
     *)
         reeve inspect "$1-${4:-1}" --json >inspect.json || fail "inspect $1"
         [ "$(json inspect.json checkpoint.step)" -le 6 ] || fail "$1: step 7 was saved"
@@ -39,6 +39,11 @@ for workers in 1 2; do
 done
 rm -r gradient-nan-2
 ends gradient-nan 65 'step 7 was refused: its gradient holds NaN' 2 --set train.reduce=fast
+# A loss that is not finite is none: not the sum of the others.
+ends evaluate-nan 0 'step 12: the held-out loss is not finite' 2
+expect_no_text run.out 'held-out loss [0-9]'
+reeve inspect evaluate-nan-2 --json >inspect.json || fail "inspect evaluate-nan-2"
+expect_equal "held-out loss" "$(json inspect.json eval_loss)" null
 ends gradient-silent 65 'gradient of step 7, batch [0-3]: returned 75, which is no status of a workload'
 ends apply 70 'workload ridge, apply of step 7: no step today'
 

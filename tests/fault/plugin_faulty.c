@@ -67,6 +67,14 @@ static reeve_status faulty_gradient(void *self, const struct reeve_batch *batch,
     return st;
 }
 
+static reeve_status faulty_evaluate(void *self, const struct reeve_batch *batch, double *loss_sum,
+                                    struct reeve_error *err)
+{
+    reeve_status st = ridge_evaluate(self, batch, loss_sum, err);
+    if (is("evaluate-nan") && batch->micro_batch == 0) *loss_sum = NAN;
+    return st;
+}
+
 static reeve_status faulty_apply(void *self, float *grad_mean, uint64_t step, struct reeve_apply_info *info,
                                  struct reeve_error *err)
 {
@@ -82,6 +90,7 @@ const struct reeve_workload_ops *reeve_workload(void)
     table.ops.open = faulty_open;
     table.ops.tensors = faulty_tensors;
     table.ops.gradient = faulty_gradient;
+    table.ops.evaluate = faulty_evaluate;
     table.ops.apply = faulty_apply;
     if (is("table-null")) return NULL;
     if (is("abi-major")) table.ops.abi = (REEVE_WORKLOAD_ABI_MAJOR + 1) << 16;

@@ -139,6 +139,7 @@ static void reduce_if_all_are_there(struct sim *s)
                                 .step = s->worker[w].reduce.step,
                                 .task = (uint32_t)samples,
                                 .arg = s->workers,
+                                .attempt = s->flag_evals && s->worker[w].reduce.a == REEVE_TASK_EVAL,
                                 .a = (uint64_t)loss,
                                 .b = coverage,
                                 .c = (uint64_t)loss,

@@ -44,6 +44,7 @@ struct sim {
     uint64_t steps;      /* of the job; may change from one start to the next */
     bool fail_init;      /* worker 1 cannot build its model */
     uint32_t fail_parts; /* so many parts of worker 1 cannot be written */
+    bool flag_evals;     /* the loss of some batch of each evaluation is not finite */
     bool cheat;          /* worker 1 adds its first micro-batch twice */
     struct reeve_error err;
 };

@@ -40,6 +40,22 @@ static void master_counts_more_tokens_than_32_bits_hold(void **state)
     sim_end(s);
 }
 
+/* Goal: the sum of what was finite is not told as the loss of all. */
+static void master_has_no_loss_of_an_evaluation_that_was_not_finite(void **state)
+{
+    (void)state;
+    struct sim *s = sim_start(7, 2);
+    s->flag_evals = true;
+    assert_true(sim_run(s, 100000));
+    struct reeve_master_status status = sim_status(s);
+    assert_true(status.ended);
+    assert_int_equal(status.eval_step, STEPS);
+    assert_int_equal(status.eval_tokens, 0);
+    assert_int_equal(status.eval_loss, 0);
+    assert_int_equal(status.refused_steps, 0);
+    sim_end(s);
+}
+
 /* Method: everything dies at a random moment, many times; each restart has another number of workers. */
 static void master_ends_in_the_same_weights_through_crashes_of_everything(void **state)
 {
@@ -234,6 +250,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(master_ends_in_the_same_weights_for_any_number_of_workers),
         cmocka_unit_test(master_counts_more_tokens_than_32_bits_hold),
+        cmocka_unit_test(master_has_no_loss_of_an_evaluation_that_was_not_finite),
         cmocka_unit_test(master_ends_in_the_same_weights_through_crashes_of_everything),
         cmocka_unit_test(master_throws_a_step_away_whose_sum_holds_a_micro_batch_twice),
         cmocka_unit_test(master_stops_with_the_reason_and_a_checkpoint_when_a_sample_cannot_be_read),
