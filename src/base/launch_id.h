@@ -33,8 +33,8 @@ size_t reeve_launch_shared_files(const char *id, uint64_t *bytes);
 /* Remove the folder of sockets and tables that Open MPI's launcher, which was this process, keeps among the temporary
  * files of this host. Only after it has ended: then it was killed, or the folder is gone. */
 void reeve_launch_session_sweep(pid_t launcher);
-/* Is there one? *path: its name. Of a launcher of that process number that was killed, then, or that runs in another container with the same
- * temporary files: Open MPI 5 does not start beside it (exit code 213). */
+/* Is there one? *path: its name. Of a launcher of that process number that was killed, then, or that runs in another
+ * container with the same temporary files: Open MPI 5 does not start beside it (exit code 213). */
 bool reeve_launch_session_find(pid_t launcher, char path[REEVE_PATH_BYTES_MAX]);
 
 #endif

@@ -1,7 +1,8 @@
 /* Signals that ask a run to stop: the handler sets a flag, nothing else; the master's loop acts at a step boundary.
- * INT, TERM, USR1, USR2 and HUP (a terminal that was closed; nohup stands) once: checkpoint at the next step boundary and exit 75. After that, INT or TERM again means to
- * leave at once; but in a batch job only INT does: Slurm sends TERM before it kills, also in the middle of a checkpoint
- * that a signal of its own had asked for, and the checkpoint is worth being ended. */
+ * INT, TERM, USR1, USR2 and HUP (a terminal that was closed; nohup stands) once: checkpoint at the next step boundary and
+ * exit 75. After that, INT or TERM again means to leave at once; but in a batch job only INT does: Slurm sends TERM before
+ * it kills, also in the middle of a checkpoint that a signal of its own had asked for, and the checkpoint is worth being
+ * ended. */
 #ifndef REEVE_RUN_STOP_SIGNALS_H
 #define REEVE_RUN_STOP_SIGNALS_H
 
