@@ -191,7 +191,7 @@ static void save_to_full_disk(struct fixture *f)
     struct reeve_error err;
     struct reeve_digest digest;
     struct state s;
-    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("tmpfs", f->dir, "tmpfs", 0, "size=8m") != 0)
         _exit(CHILD_SKIPS);
     state_create(&s, f, false);

@@ -513,7 +513,7 @@ static void fill_disk(struct fixture *f)
 {
     struct reeve_error err;
     struct reeve_journal_info info;
-    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("tmpfs", f->dir, "tmpfs", 0, "size=64k") != 0)
         _exit(CHILD_SKIPS);
     reeve_journal *j = open_next(f->dir, 256); /* 20 KiB a segment: room for three */
@@ -529,6 +529,7 @@ static void fill_disk(struct fixture *f)
     CHILD_CHECK(strstr(err.text, "disk is full") != NULL && strstr(err.text, f->dir) != NULL);
     CHILD_CHECK(synced >= 256 && reeve_journal_last_lsn(j) % 256 == 0); /* between segments, never inside one */
     CHILD_CHECK(reeve_journal_replay(f->dir, NULL, NULL, &info, &err) == REEVE_OK && info.last_lsn >= synced);
+    (void)reeve_journal_close(j, NULL);
 }
 
 static void journal_full_disk_is_met_between_segments(void **state)
