@@ -4,7 +4,7 @@
 #
 #   tests/sanitize.sh [STAGE...]
 #
-#   address    unit and golden tests, and a training run on one and on two workers, with ASan + LSan + UBSan
+#   address    unit and golden tests, the simulator, and a run on one and on two workers, with ASan + LSan + UBSan
 #   faults     the tests of several ranks, of faults and of sums over GPUs, with ASan + UBSan; half an hour
 #   thread     what has threads, with TSan: journal, checkpoints, all of run/, log, and a training run in one process
 #   valgrind   the unit tests and a run of two steps, with the ordinary build under memcheck
@@ -102,6 +102,15 @@ train() {
     rm -rf --one-file-system "$folder"
 }
 
+# simulate NAME: a few hundred seeds of the mixes that reach most. ASan says of each process that it does not know fibers.
+simulate() {
+    local mix
+    for mix in general hostile checkpoint all evict replace; do
+        "$builds/$1/tests/reeve-sim" --mix "$mix" --seeds 300 >"$builds/sim.log" 2>&1 ||
+            { head -n 60 "$builds/sim.log"; fail "$1: reeve-sim --mix $mix --seeds 300"; }
+    done
+}
+
 address_options=strict_string_checks=1:detect_stack_use_after_return=1:allocator_may_return_null=1
 
 stage_address() {
@@ -111,6 +120,7 @@ stage_address() {
     export ASAN_OPTIONS=$address_options:detect_leaks=1:log_path=$log
     export LSAN_OPTIONS=suppressions=$supp/lsan.txt:print_suppressions=0 UBSAN_OPTIONS=print_stacktrace=1:log_path=$log
     tests address -L 'unit|golden'
+    ASAN_OPTIONS=$address_options:detect_leaks=1 simulate address
     train address "$builds/address/bin" 1 8
     # Open MPI unloads its plug-ins before it ends, so what they leak has no name to be suppressed by.
     ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0
