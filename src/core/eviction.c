@@ -6,7 +6,7 @@
 
 #define MEDIANS_OF_PATIENCE 10
 #define FIRST_TIMES 10 /* that for the first of a kind in a process */
-#define WORDS_MIN 5u   /* fewer gaps between words are no measure: one of them may have been a stop */
+#define FIGURES_MIN 5u /* fewer are no measure of what needs none: one of them may have been a hang */
 #define SPARSE_NS (REEVE_SECOND_NS / 2)
 #define QUIET_NS (3 * REEVE_SECOND_NS)            /* a worker that says once a second that it lives is not silent yet */
 #define FIGURE_NS_MAX (1000000 * REEVE_SECOND_NS) /* figures come over the wire */
@@ -61,8 +61,8 @@ reeve_time_ns reeve_eviction_deadline(const struct reeve_eviction *e, enum reeve
 {
     if (e->floor_ns == 0 || pace <= REEVE_PACE_OTHER || pace >= REEVE_PACES) return INT64_MAX;
     const struct reeve_recent *took = &e->took[pace == REEVE_PACE_STATE ? REEVE_PACE_SUM : pace];
-    bool agreed = (pace == REEVE_PACE_WORD && took->count < WORDS_MIN) || /* one each second, that is */
-                  (pace == REEVE_PACE_STATE && took->count == 0);         /* it is moved in small pieces */
+    /* A word comes each second, and a state is moved in small pieces. */
+    bool agreed = (pace == REEVE_PACE_WORD || pace == REEVE_PACE_STATE) && took->count < FIGURES_MIN;
     if (took->count == 0 && !agreed) return INT64_MAX;
     reeve_time_ns deadline_ns = agreed ? 0 : MEDIANS_OF_PATIENCE * reeve_recent_median(took);
     if (deadline_ns < e->floor_ns) deadline_ns = e->floor_ns;

@@ -295,6 +295,13 @@ static bool somebody_has_it(const struct sim_launch *l)
     return false;
 }
 
+/* Another process in its place, of which the master that leads knows nothing: the one that it came under was given up before
+ * it had that on record. It holds nothing of what the journal says that its worker has. */
+static bool came_unseen(const struct sim_proc *p)
+{
+    return p->joins && !p->on_record;
+}
+
 /* A loss costs what the lost one held of the open step. Only lost records, and sums that differ, cost more. */
 static void check_cost(struct sim_proc *p, const struct reeve_event *ev)
 {
@@ -309,8 +316,10 @@ static void check_cost(struct sim_proc *p, const struct reeve_event *ev)
         !(unsynced && s->shape->job.journal.sync == REEVE_SYNC_NONE))
         sim_violate(s, "no step is lost", "launch %u has committed step %llu, and goes back to step %llu", c->launch,
                     (unsigned long long)c->committed, (unsigned long long)ev->step);
+    if (ev->kind == REEVE_EVENT_WORKER_REPLACED && ev->worker <= p->launch->workers)
+        p->launch->proc[ev->worker].on_record = true;
     if (ev->kind == REEVE_EVENT_WORKER_CLEARED && !unsynced && !c->aborted && ev->worker <= p->launch->workers &&
-        sim_compute_has_state(&p->launch->proc[ev->worker]))
+        sim_compute_has_state(&p->launch->proc[ev->worker]) && !came_unseen(&p->launch->proc[ev->worker]))
         sim_violate(s, "survivors keep", "worker %u begins the step anew, and no record was lost", ev->worker);
     if (ev->kind == REEVE_EVENT_STEP_ABORTED && ev->arg == REEVE_WORKER_DIVERGED && !unsynced && !p->launch->bare &&
         !has_fault(s, SIM_FAULT_SUM_FLIPS))

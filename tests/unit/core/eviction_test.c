@@ -194,8 +194,8 @@ static void eviction_of_nobody_for_a_sum_that_does_not_end(void **state)
 }
 
 static void eviction_of_nobody_for_a_state_that_does_not_move(void **state)
-{ /* Goal: a state is moved in small pieces, so that none moves needs no figure to be called a hang; a figure of sums, if
-     there is one, and who is silent or busy, count as in any sum. */
+{ /* Goal: a state is moved in small pieces, so that none moves needs no figure to be called a hang; five figures of
+     * sums, who is silent, and who is busy count as in any sum. */
     (void)state;
     struct reeve_eviction e = begin();
     struct reeve_eviction_worker w[2] = {awaited(MS), awaited(REEVE_SECOND_NS)};
@@ -205,6 +205,8 @@ static void eviction_of_nobody_for_a_state_that_does_not_move(void **state)
     assert_false(reeve_eviction_sum_is_stuck(&e, REEVE_PACE_STATE, w, 2, e.floor_ns + 1));
     w[1].pace = REEVE_PACE_NONE;
     measure(&e, REEVE_PACE_SUM, e.floor_ns, 4);
+    assert_true(reeve_eviction_sum_is_stuck(&e, REEVE_PACE_STATE, w, 2, e.floor_ns + 1));
+    measure(&e, REEVE_PACE_SUM, e.floor_ns, 1);
     assert_false(reeve_eviction_sum_is_stuck(&e, REEVE_PACE_STATE, w, 2, 10 * e.floor_ns));
     assert_true(reeve_eviction_sum_is_stuck(&e, REEVE_PACE_STATE, w, 2, 10 * e.floor_ns + 1));
     reeve_eviction_init(&e, 0);
