@@ -137,6 +137,7 @@ stage_faults() {
     # PMIx 5 maps memory where its server says. In a process that comes later that is where ASan's own is: it dies in MPI_Init.
     export PMIX_MCA_gds=hash
     tests address -L 'mpi|nccl|fault|device'
+    unset REEVE_TEST_PATIENCE PMIX_MCA_gds
     end_reports
 }
 

@@ -2,6 +2,7 @@
 #include "cli/complete.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "base/path.h"
@@ -15,7 +16,8 @@ static void say_loss(const struct reeve_prepared *p)
     reeve_status_report_init(&report);
     if (reeve_path_join(path, sizeof(path), p->run_dir, "status.json", NULL) == REEVE_OK)
         (void)reeve_status_file_read(path, &report, NULL);
-    if (report.eval_step > 0) (void)printf(", held-out loss %.4f nats per token", report.eval_loss);
+    if (report.eval_step > 0 && isfinite(report.eval_loss)) /* NaN: it was not finite */
+        (void)printf(", held-out loss %.4f nats per token", report.eval_loss);
 }
 
 void reeve_complete_say(const struct reeve_prepared *p)

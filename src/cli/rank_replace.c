@@ -53,7 +53,7 @@ void reeve_rank_replace_prepare(void)
 
 const char *reeve_rank_replace_not(const struct reeve_mpi_session *session, bool cuda)
 {
-    static char words[512];
+    static char words[768];
     char where[256];
     const char *include = getenv(VARIABLE INCLUDE);
     if (cuda) return "on GPUs a lost worker is not replaced";
@@ -64,7 +64,7 @@ const char *reeve_rank_replace_not(const struct reeve_mpi_session *session, bool
     (void)snprintf(words, sizeof(words),
                    "Open MPI was told which network interfaces to take (%s), and a new process needs the loopback: set "
                    "neither " INCLUDE " nor " EXCLUDE " for runs on one host; " VARIABLE
-                   "mca_base_param_files=/dev/null leaves the files of site and user out",
+                   "mca_base_param_files=/dev/null leaves the files of site and user out, but for the site's override",
                    where);
     return words;
 }

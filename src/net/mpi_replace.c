@@ -198,26 +198,25 @@ static bool read_place(const char *place, uint32_t *member_count, uint32_t *memb
 struct starter_watch {
     pthread_t thread;
     pid_t starter;
+    int handle; /* a pidfd of it; -1: an old kernel */
     atomic_bool stop;
 };
 
-/* handle: a pidfd, readable as soon as the process has ended, also while nobody has waited for it; -1: an old kernel. */
-static bool has_ended(pid_t process, int handle)
+/* A pidfd is readable as soon as its process has ended, also while nobody has waited for that one. */
+static void end_with_starter(const struct starter_watch *w)
 {
-    struct pollfd end = {.fd = handle, .events = POLLIN};
-    if (handle >= 0) return poll(&end, 1, 0) > 0;
-    return kill(process, 0) != 0 && errno == ESRCH;
+    struct pollfd end = {.fd = w->handle, .events = POLLIN};
+    bool ended = w->handle >= 0 ? poll(&end, 1, 0) > 0 : kill(w->starter, 0) != 0 && errno == ESRCH;
+    if (ended) (void)kill(getpid(), SIGKILL);
 }
 
 static void *watch_starter(void *argument)
 {
     struct starter_watch *w = argument;
-    int handle = (int)syscall(SYS_pidfd_open, w->starter, 0);
-    do {
-        if (has_ended(w->starter, handle)) (void)kill(getpid(), SIGKILL);
+    while (!atomic_load(&w->stop)) {
+        end_with_starter(w);
         reeve_clock_sleep(LOOK_NS);
-    } while (!atomic_load(&w->stop));
-    if (handle >= 0) (void)close(handle);
+    }
     return NULL;
 }
 
@@ -256,7 +255,8 @@ static reeve_status come_in_time(int *argc, char ***argv, pid_t starter, int exi
                                  MPI_Comm *merged, struct reeve_error *err)
 {
     struct reeve_watchdog watchdog;
-    struct starter_watch watch = {.starter = starter};
+    struct starter_watch watch = {.starter = starter, .handle = (int)syscall(SYS_pidfd_open, starter, 0)};
+    end_with_starter(&watch); /* where it is gone already (no handle: ESRCH), MPI need not begin */
     if (!reeve_watchdog_start(&watchdog, reeve_clock_now() + START_NS, exit_code, "the others did not come in time"))
         return reeve_fail(err, REEVE_JOB_NO_MEMORY, "no thread to watch over the start");
     bool watched = pthread_create(&watch.thread, NULL, watch_starter, &watch) == 0;
@@ -264,6 +264,7 @@ static reeve_status come_in_time(int *argc, char ***argv, pid_t starter, int exi
                               : reeve_fail(err, REEVE_JOB_NO_MEMORY, "no thread to watch over the start");
     atomic_store(&watch.stop, true);
     if (watched) (void)pthread_join(watch.thread, NULL);
+    if (watch.handle >= 0) (void)close(watch.handle);
     reeve_watchdog_stop(&watchdog);
     return st;
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/one_line.h"
 #include "core/exact_sum.h"
 #include "run/master_loop_state.h"
 
@@ -108,7 +109,10 @@ static int end_of_itself(reeve_master_loop *l, const struct reeve_master_status 
     why[0] = '\0';
     bool failed = s->stop_reason != REEVE_OK && s->stop_reason != REEVE_JOB_STOPPED;
     if (s->ended && !failed) {
-        if (l->has_text) reeve_report_say(l->report, "\nA text sampled from the model:\n%s\n", l->text);
+        if (l->has_text) {
+            reeve_plain_lines(l->text); /* a workload of somebody else's has made it */
+            reeve_report_say(l->report, "\nA text sampled from the model:\n%s\n", l->text);
+        }
         if (s->dead > 0)
             (void)snprintf(why, why_bytes, "finished, but %u task%s dead (see `reeve %s %s`)", s->dead,
                            s->dead == 1 ? " is" : "s are", l->config.tasks != NULL ? "tasks --state dead" : "inspect",

@@ -30,7 +30,7 @@ struct reeve_worker_sum {
 /* The master asked for the sum of a step, or of the evaluation after it. */
 void reeve_worker_sum_begin(struct reeve_worker_sum *s, uint64_t step, bool of_eval);
 /* Move it along. *whole: it has ended; *reduced is what the master is told of it, but for the worker and the epoch.
- * Else as the collective and the digest say: WORKER_LOST | JOB_INTERNAL; then `stage` is the one that failed. */
+ * Else as the collective and the digest say: WORKER_LOST | JOB_INTERNAL | JOB_DEVICE; then `stage` is the one that failed. */
 reeve_status reeve_worker_sum_turn(struct reeve_worker_sum *s, bool *progress, bool *whole, struct reeve_frame *reduced,
                                    struct reeve_error *err);
 /* Give it up; also what else is being added up over these collectives (run/state_share.h). */

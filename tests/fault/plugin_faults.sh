@@ -44,6 +44,9 @@ ends evaluate-nan 0 'step 12: the held-out loss is not finite' 2
 expect_no_text run.out 'held-out loss [0-9]'
 reeve inspect evaluate-nan-2 --json >inspect.json || fail "inspect evaluate-nan-2"
 expect_equal "held-out loss" "$(json inspect.json eval_loss)" null
+must_run 0 2 evaluate-nan-2
+expect_text run.out 'is complete: all 12 steps are done'
+expect_no_text run.out 'held-out loss'
 ends gradient-silent 65 'gradient of step 7, batch [0-3]: returned 75, which is no status of a workload'
 ends apply 70 'workload ridge, apply of step 7: no step today'
 

@@ -16,7 +16,9 @@ sed -i 's/steps: 40/steps: 100000000/; s/every: 10,/every: 100000,/; s/eval_ever
 mpicc -shared -fPIC -o never.so "$REEVE_SOURCE/tests/fault/never_comes.c" || fail "never_comes.c"
 
 dir=$PWD/run
-given_up() { cat "$dir"/log/* | grep -q '2 masters in a row were lost while they started a process' || ! kill -0 "$run" 2>/dev/null; }
+given_up() {
+    cat "$dir"/log/* | grep -q '2 masters in a row were lost while they started a process' || ! kill -0 "$run" 2>/dev/null
+}
 under_way() { [ "$(committed_step "$dir")" -gt "$1" ] || ! kill -0 "$run" 2>/dev/null; }
 
 LD_PRELOAD=$PWD/never.so begin_run 4 "$dir"

@@ -6,12 +6,12 @@
 PATH=$REEVE_BIN:$PATH
 [ "$(reeve version --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["ulfm"])')" = True ] ||
     skip "without ULFM nobody is replaced"
-python3 -c '
+(exec python3 -c '
 import os, time
 child = os.fork()
 if child == 0: os._exit(0)
 print(child, flush=True)
-time.sleep(600)' >number &
+time.sleep(600)') >number &
 parent=$!
 trap 'kill $parent' EXIT
 wait_for 10 test -s number

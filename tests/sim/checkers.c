@@ -295,11 +295,18 @@ static bool somebody_has_it(const struct sim_launch *l)
     return false;
 }
 
-/* Another process in its place, of which the master that leads knows nothing: the one that it came under was given up before
- * it had that on record. It holds nothing of what the journal says that its worker has. */
+/* Another process in its place, of which the master that leads knows nothing: the one that it came under was lost before it
+ * had that on record. It holds nothing of what the journal says that its worker has. */
 static bool came_unseen(const struct sim_proc *p)
 {
-    return p->joins && !p->on_record;
+    return p->joins && p->came_lsn == 0;
+}
+
+/* A journal that begins at lsn has none of the records that others have taken for theirs from there on. */
+static void forget_comings(struct sim_launch *l, uint64_t lsn)
+{
+    for (uint32_t w = 1; w <= l->workers; w++)
+        if (l->proc[w].came_lsn >= lsn) l->proc[w].came_lsn = 0;
 }
 
 /* A loss costs what the lost one held of the open step. Only lost records, and sums that differ, cost more. */
@@ -317,7 +324,7 @@ static void check_cost(struct sim_proc *p, const struct reeve_event *ev)
         sim_violate(s, "no step is lost", "launch %u has committed step %llu, and goes back to step %llu", c->launch,
                     (unsigned long long)c->committed, (unsigned long long)ev->step);
     if (ev->kind == REEVE_EVENT_WORKER_REPLACED && ev->worker <= p->launch->workers)
-        p->launch->proc[ev->worker].on_record = true;
+        p->launch->proc[ev->worker].came_lsn = ev->lsn;
     if (ev->kind == REEVE_EVENT_WORKER_CLEARED && !unsynced && !c->aborted && ev->worker <= p->launch->workers &&
         sim_compute_has_state(&p->launch->proc[ev->worker]) && !came_unseen(&p->launch->proc[ev->worker]))
         sim_violate(s, "survivors keep", "worker %u begins the step anew, and no record was lost", ev->worker);
@@ -371,7 +378,10 @@ void sim_check_event(struct sim_proc *p, const reeve_master *m, const struct ree
         reeve_master_get_status(m, &status);
         p->epoch = status.epoch;
     }
-    if (p->term > c->term) c->term = p->term;
+    if (p->term > c->term) {
+        c->term = p->term;
+        forget_comings(p->launch, ev->lsn);
+    }
     if (p->term != c->term) return; /* a master that was replaced, and does not know it yet */
     c->launch = p->launch->number;
     if (ev->kind == REEVE_EVENT_RUN_RESUMED) c->resumed = true;

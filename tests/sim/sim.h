@@ -190,9 +190,9 @@ struct sim_proc {
     uint32_t rank;           /* its number in the launch: 0 the first master, any other the worker of that id */
     bool alive, ended, announced, begun;
     bool joins;        /* it was started in the place of a lost one */
-    bool on_record;    /* the journal of whoever leads says so */
     bool replace_wish; /* of a master: at the next regrouping */
     uint32_t since;    /* the group that it came with */
+    uint64_t came_lsn; /* the record of that, in the journal of whoever leads; 0: there is none */
     reeve_time_ns stalled_until_ns, turn_at_ns;
     reeve_time_ns hangs_until_ns, stood_until_ns; /* its compute thread; either of them, whichever ends last */
     struct sim_message *inbox, **inbox_end;

@@ -1,5 +1,5 @@
-# A terminal that is closed (a connection that breaks) is a wish to stop: the run checkpoints and ends with 75; with nohup it goes on.
-# Method: a terminal of Python's, whose other end is closed once steps are committed; a run with and one without mpirun.
+# A terminal that is closed (a connection that breaks) is a wish to stop: the run checkpoints and ends with 75; with nohup it
+# goes on. Method: a terminal of Python's, whose other end is closed once steps are committed; a run with and one without mpirun.
 # shellcheck source=tests/cli/data.sh
 . "$REEVE_SOURCE/tests/cli/data.sh"
 
@@ -16,7 +16,7 @@ for workers in ("1", "2"):
         os.execvp("reeve", ["reeve", "run", "job.yaml", "-n", workers, "--run-dir", "run-" + workers,
                             "--set", "train.steps=100000000", "--set", "checkpoint.every=100000000"])
     os.set_blocking(terminal, False)
-    end, step = time.time() + 240, 0
+    end, step = time.time() + 100, 0
     while step < 2 and time.time() < end:
         try: os.read(terminal, 65536)
         except BlockingIOError: pass

@@ -16,7 +16,9 @@ for workers in 1 2; do
     run=$!
     ended() { ! kill -0 "$run" 2>/dev/null; }
     wait_for 60 ended || { kill -9 "$run"; cat out; fail "a run of $workers workers does not end"; }
-    wait "$run" || { cat out; fail "exit code $? of a run of $workers workers"; }
+    code=0
+    wait "$run" || code=$?
+    [ "$code" = 0 ] || { cat out; fail "exit code $code of a run of $workers workers"; }
 done
 
 (started_with reeve run job.yaml -n 1 --run-dir stops -q --set train.steps=1000000) >out 2>&1 &
