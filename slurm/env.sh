@@ -17,6 +17,12 @@ default PRTE_MCA_rmaps_default_mapping_policy node
 default OMPI_MCA_hwloc_base_binding_policy none
 default PRTE_MCA_hwloc_default_binding_policy none
 
+# --- Slurm's PMIx, where srun starts the ranks ---
+
+# MPI_Init counts on it that nobody goes on before all have come. Slurm's other ways do not hold anybody back (seen with 22.05
+# and 24.11): then a rank that is late by some milliseconds is sent to before it can receive, and ends in MPI_Init.
+default SLURM_PMIX_FENCE ring
+
 # --- UCX, where Open MPI was built with it ---
 
 # A setting meant for another build of UCX is no reason for a warning from each rank.

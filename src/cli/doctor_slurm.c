@@ -48,6 +48,20 @@ static void probe_launchers(struct reeve_doctor *d)
     if (!pmix) reeve_doctor_follows(f, "srun cannot launch Open MPI here: use --launcher mpirun, which is the default");
 }
 
+/* How Slurm's PMIx keeps ranks together while MPI starts: see reeve_slurm_fences_are_loose. */
+static void probe_fence(struct reeve_doctor *d, const char *config)
+{
+    char value[128];
+    bool ring = strcmp(setting(config, "PMIxCollFence", value), "ring") == 0;
+    if (value[0] == '\0') return; /* older than 22.05, or without PMIx */
+    struct reeve_doctor_finding *f = reeve_doctor_add(d, "pmix_fence", ring ? REEVE_DOCTOR_GOOD : REEVE_DOCTOR_NOTE,
+                                                      "%s", strcmp(value, "(null)") == 0 ? "mixed" : value);
+    if (!ring)
+        reeve_doctor_follows(
+            f, "before an srun of your own: export SLURM_PMIX_FENCE=ring, or a rank may end in MPI_Init; the "
+               "scripts of `reeve submit` do so");
+}
+
 static void probe_requeue(struct reeve_doctor *d, const char *config)
 {
     char value[128];
@@ -136,6 +150,7 @@ void reeve_doctor_probe_slurm(struct reeve_doctor *d)
     char name[128];
     (void)reeve_doctor_add(d, "cluster", REEVE_DOCTOR_GOOD, "%s", setting(config, "ClusterName", name));
     probe_launchers(d);
+    probe_fence(d, config);
     probe_requeue(d, config);
     probe_signals(d, config);
     probe_time(d);

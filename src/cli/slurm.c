@@ -214,6 +214,16 @@ int reeve_slurm_requeue(uint64_t job_id, char *says, size_t says_bytes)
     return code;
 }
 
+bool reeve_slurm_fences_are_loose(void)
+{
+    const char *job = getenv("PMIX_NAMESPACE"), *nodes = getenv("SLURM_STEP_NUM_NODES"),
+               *fence = getenv("SLURM_PMIX_FENCE");
+    if (job == NULL || strncmp(job, "slurm.pmix.", strlen("slurm.pmix.")) != 0)
+        return false; /* mpirun brings its own */
+    if (nodes == NULL || strcmp(nodes, "1") == 0) return false;
+    return fence == NULL || strcmp(fence, "ring") != 0;
+}
+
 void reeve_slurm_one_line(char *says)
 {
     char *out = says;

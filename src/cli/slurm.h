@@ -41,6 +41,11 @@ bool reeve_slurm_test(const char *script, char *says, size_t says_bytes);
 /* 77 where Slurm does not let this user, 69 where it cannot give what was asked for. */
 int reeve_slurm_exit_code(const char *says);
 
+/* True in a rank that srun started through Slurm's PMIx, on one of several nodes, where PMIx's fences may let a rank go on
+ * before all have come: all of Slurm's but the ring's (seen with 22.05 and 24.11, whatever PMIxFenceBarrier says). MPI_Init
+ * counts on them. A site's mpi.conf cannot be seen from here. */
+bool reeve_slurm_fences_are_loose(void);
+
 /* scontrol requeue. Exit code 0; otherwise Slurm's words are in `says`. */
 int reeve_slurm_requeue(uint64_t job_id, char *says, size_t says_bytes);
 

@@ -13,6 +13,7 @@
 #include "cli/help_keys.h"
 #include "cli/launch.h"
 #include "cli/output.h"
+#include "cli/slurm.h"
 #include "cli/verb.h"
 #include "config/job_file.h"
 #include "export/status_file.h"
@@ -60,6 +61,16 @@ static int parse(const struct reeve_verb *verb, int argc, char **argv, struct ru
     return code;
 }
 
+/* Said before MPI begins: it may end there. */
+static void warn_of_fences(void)
+{
+    const char *rank = getenv("PMIX_RANK");
+    if (rank == NULL || strcmp(rank, "0") != 0 || !reeve_slurm_fences_are_loose()) return;
+    reeve_cli_note(
+        "srun was not told to keep ranks together while MPI starts: now and then one begins too early, and another "
+        "ends in MPI_Init with `Segmentation fault`. Before srun: export SLURM_PMIX_FENCE=ring (docs/slurm.md)");
+}
+
 /* Inside mpirun or srun every rank comes here; rank 0 of them will prepare. */
 static int become_rank(const struct run_options *o, const char *job)
 {
@@ -88,6 +99,7 @@ static int become_rank(const struct run_options *o, const char *job)
     }
     if (o->quiet) argv[n++] = "--quiet";
     argv[n] = NULL;
+    warn_of_fences();
     /* A job that cannot be read is rank 0's to tell. */
     struct reeve_job read;
     bool cuda =
@@ -220,7 +232,7 @@ const struct reeve_verb reeve_verb_run = {
     "  reeve run jobs/exec-sweep.yaml -n 3     a sweep of commands\n"
     "  reeve run job.yaml -n 3 --run-dir /scratch/me/run1 --set train.steps=1000\n"
     "  mpirun -n 4 reeve run job.yaml          one master and three workers, launched by yourself\n"
-    "  srun --mpi=pmix reeve run job.yaml      the same in a Slurm allocation\n"
+    "  SLURM_PMIX_FENCE=ring srun --mpi=pmix reeve run job.yaml   the same in a Slurm allocation\n"
     "\n"
     "Exit codes: 0 done, 3 done with dead tasks, 65 bad job or data, 66 input missing, 69 no launcher, 70 internal,\n"
     "73 cannot create or in use, 74 I/O, 75 checkpointed (run me again), 77 permission, 78 bad configuration, 130 "

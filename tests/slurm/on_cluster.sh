@@ -39,7 +39,7 @@ wait_job() {
 
 tell_job() { # what there is to say about a job that went wrong
     slurm scontrol show job "$1"
-    tail -n 40 ./*.out 2>/dev/null
+    tail -n 90 ./*.out 2>/dev/null
     tail -n 15 cluster/log/slurmctld
 }
 

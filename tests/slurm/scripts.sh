@@ -42,6 +42,7 @@ cp stdout doctor.json
 value() { json doctor.json "slurm.$1.value"; } # of a finding
 expect_equal "cluster" "$(value cluster)" reeve
 expect_equal "PMIx" "$(value mpi_plugins | tr ' ' '\n' | grep -cx pmix)" 1
+expect_equal "PMIx's fence" "$(value pmix_fence)" mixed
 expect_equal "requeue" "$(value requeue)" "by default"
 expect_equal "kill_wait" "$(value kill_wait)" "5 sec from SIGTERM to SIGKILL"
 expect_equal "preemption" "$(value preemption)" none

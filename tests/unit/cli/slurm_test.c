@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -101,11 +102,34 @@ static void only_a_job_that_has_ended_is_read_of_the_controller(void **state)
     assert_int_equal(job.signal, 0);
 }
 
+static void fences_hold_ranks_back_in_a_ring_or_on_one_node(void **state)
+{
+    static const struct {
+        const char *job, *nodes, *fence;
+        bool loose;
+    } cases[] = {
+        {"slurm.pmix.7.0", "2", NULL, true},    {"slurm.pmix.7.0", "16", "mixed", true},
+        {"slurm.pmix.7.0", "2", "tree", true},  {"slurm.pmix.7.0", "2", "", true},
+        {"slurm.pmix.7.0", "2", "ring", false}, {"slurm.pmix.7.0", "1", NULL, false},
+        {"slurm.pmix.7.0", NULL, NULL, false},  {"prterun-n1-110@1", "1", NULL, false},
+        {"424935425", "2", NULL, false},        {NULL, "2", NULL, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *const names[] = {"PMIX_NAMESPACE", "SLURM_STEP_NUM_NODES", "SLURM_PMIX_FENCE"};
+        const char *const values[] = {cases[i].job, cases[i].nodes, cases[i].fence};
+        for (int k = 0; k < 3; k++)
+            assert_int_equal(values[k] != NULL ? setenv(names[k], values[k], 1) : unsetenv(names[k]), 0);
+        if (reeve_slurm_fences_are_loose() != cases[i].loose) fail_msg("case %zu", i);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_a_job_that_has_ended_is_read_of_the_controller),
         cmocka_unit_test(ended_job_is_read_from_one_line),
+        cmocka_unit_test(fences_hold_ranks_back_in_a_ring_or_on_one_node),
         cmocka_unit_test(what_is_no_such_line_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
