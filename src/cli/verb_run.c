@@ -145,6 +145,15 @@ static int check_stop_at(const struct reeve_verb *verb, const struct run_options
                             "--stop-at counts steps, and a job of workload exec has none: `touch RUN/STOP` stops it");
 }
 
+/* What only a launch of our own can do is refused inside somebody else's, rather than passed over. NULL: nothing of it. */
+static const char *launch_word(const struct run_options *o)
+{
+    if (o->workers > 0) return "-n has no meaning inside mpirun or srun: it was given the number of ranks";
+    if (o->hosts != NULL) return "--hosts has no meaning inside mpirun or srun: it was given the hosts";
+    if (o->json) return "--json has no meaning inside mpirun or srun: `reeve status RUN --json` tells the same";
+    return NULL;
+}
+
 static int run_main(const struct reeve_verb *verb, int argc, char **argv)
 {
     struct run_options o = {0};
@@ -160,8 +169,8 @@ static int run_main(const struct reeve_verb *verb, int argc, char **argv)
     code = check_stop_at(verb, &o, argv[optind]);
     if (code != 0) return code;
     if (reeve_launch_inside_mpi()) {
-        if (o.workers > 0)
-            return reeve_verb_usage(verb, "-n has no meaning inside mpirun or srun: it was given the number of ranks");
+        const char *word = launch_word(&o);
+        if (word != NULL) return reeve_verb_usage(verb, "%s", word);
         return become_rank(&o, argv[optind]);
     }
     struct reeve_error err = {0};

@@ -31,6 +31,15 @@ wrong "--checkpoint 99999999999999999999" inspect . --checkpoint 999999999999999
 wrong "--output belongs to .lock." manifest show x.h5 -o y.h5
 wrong "the name of a lock ends in .h5" manifest lock shards.yaml -o shards.yaml
 
+# Inside mpirun or srun, what only a launch of its own can do is refused, not passed over.
+export PMIX_RANK=0
+wrong "-n has no meaning inside mpirun" run job.yaml -n 2
+wrong "--hosts has no meaning inside mpirun" run job.yaml --hosts n1,n2
+expect_exit 64 reeve run job.yaml --json
+one_json stdout
+expect_text stderr '^reeve: run: --json has no meaning inside mpirun'
+unset PMIX_RANK
+
 expect_exit 64 reeve                       # nothing asked: the help, where it does not look like a result
 expect_equal stdout "$(cat stdout)" ""
 expect_text stderr '^Verbs:'
