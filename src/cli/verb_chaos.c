@@ -232,7 +232,7 @@ static const struct reeve_opt chaos_opts[] = {
     {OPT_FIRST_KIND + REEVE_CHAOS_TORN_WRITE, "torn-write", NULL,
      "kill -9 of everything, and tear what was not yet synced"},
     {OPT_FIRST_KIND + REEVE_CHAOS_DISK_FULL, "disk-full", NULL,
-     "fill the run's disk (a small one of its own; see below)"},
+     "fill the run's disk (a small one of its own; see above)"},
     REEVE_OPT_JSON,
     {0}};
 

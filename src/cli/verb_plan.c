@@ -134,13 +134,13 @@ static int plan_main(const struct reeve_verb *verb, int argc, char **argv)
 
 static const struct reeve_opt plan_opts[] = {
     {'s', "step", "S[-S2]", "show the samples that each micro-batch of step S (to S2) reads"},
-    {'S', "set", "KEY=VALUE", "change a key of the job, as train.steps=40; may be given again"},
+    {'S', "set", "KEY=VALUE", "replace a key of the job, e.g. train.steps=100; can be repeated"},
     REEVE_OPT_JSON,
     {0}};
 
 const struct reeve_verb reeve_verb_plan = {
     "plan",
-    "JOB.yaml|RUN",
+    "JOB|RUN",
     "say which samples each step of a job reads, without running it",
     "The plan follows from the job and the data alone: not from the number of workers, nor from what fails on the "
     "way.\n"

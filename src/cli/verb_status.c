@@ -390,11 +390,11 @@ const struct reeve_verb reeve_verb_status = {
     "[RUN]",
     "say how a run is doing, or all runs below ./runs",
     "Reads what the run last told (status.json, about once a second) and whether anybody alive holds it, from any\n"
-    "machine that sees its folder; and, where Slurm knows its job, what Slurm says. States: submitted, prepared,\n"
-    "starting, running, saving, restarting (lost, and its\n"
-    "supervisor is about to start it again); stopped (checkpointed; the same "
-    "command\n"
-    "goes on), complete, failed, died (it stopped without a word; the same command goes on).\n"
+    "machine that sees its folder; and, where Slurm knows its job, what Slurm says.\n"
+    "\n"
+    "States: submitted, prepared (never begun), starting, running, saving, restarting (lost, and its supervisor is\n"
+    "about to start it again), stopped (checkpointed; the same command goes on), complete, failed, and died (it\n"
+    "stopped without a word; the same command goes on).\n"
     "\n"
     "Examples:\n"
     "  reeve status\n"
