@@ -115,7 +115,7 @@ static const struct reeve_key keys[] = {
     CHOICE("resources", "launcher", resources.launcher, launchers, "mpirun", "of a batch job"),
 
     CHOICE("journal", "sync", journal.sync, syncs, "step",
-           "when records reach the disk: once a step, each turn of the master, or never forced"),
+           "when records reach the disk: once a step, each turn of the master, or only with a checkpoint and when a master begins"),
 
     U32("faults", "attempts_max", faults.attempts_max, 1, 1000, "3", "attempts", "of a task before it is put aside"),
     U32("faults", "crash_limit", faults.crash_limit, 1, 1000, "3", "workers",
@@ -129,8 +129,7 @@ static const struct reeve_key keys[] = {
         "goes on without it; 0: it waits"),
     U32("faults", "host_silence_s", faults.host_silence_s, 0, 604800, "3", "s",
         "without a word of any worker of a host before `reeve run` asks Slurm whether the host still starts a process; "
-        "0: "
-        "it never asks"),
+        "0: it never asks"),
     CHOICE(
         "faults", "replace", faults.replace, yes_or_no, "false",
         "start another process in the place of a worker that was lost, where the MPI can (Open MPI 5, one host, CPUs)"),

@@ -253,19 +253,25 @@ static char *printed_keys(void)
     return text;
 }
 
-/* Goal: docs/job.md lists every key with its default, and no other. Method: against what --help-keys prints. */
+/* Goal: docs/job.md lists every key with its default, range and meaning, and no other. Method: against what --help-keys
+ * prints. */
 static void job_document_lists_every_key_with_its_default(void **state)
 {
-    char *keys = printed_keys(), *rest = keys, *doc = NULL, path[64] = "", wanted[128];
+    char *keys = printed_keys(), *rest = keys, *doc = NULL, path[64] = "", meaning[256] = "", wanted[512];
     size_t bytes = 0, key_count = 0, row_count = 0;
     assert_int_equal(reeve_file_read(REEVE_SOURCE_DIR "/docs/job.md", 1 << 20, &doc, &bytes, NULL), REEVE_OK);
     for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
-        if (line[0] != ' ' && line[0] != '\0')
-            (void)snprintf(path, sizeof(path), "%.*s", (int)strcspn(line, " "), line);
+        size_t named = strcspn(line, " ");
+        if (named > 0) {
+            (void)snprintf(path, sizeof(path), "%.*s", (int)named, line);
+            (void)snprintf(meaning, sizeof(meaning), "%s", line + named + strspn(line + named, " "));
+        }
         char *fallback = strstr(line, "; default "), *given = strstr(line, "; must be given");
         if (line[0] != ' ' || (fallback == NULL && given == NULL)) continue;
-        (void)snprintf(wanted, sizeof(wanted), "| `%s` | %s%s%s |", path, fallback != NULL ? "`" : "",
-                       fallback != NULL ? fallback + 10 : "must be given", fallback != NULL ? "`" : "");
+        const char *tick = fallback != NULL ? "`" : "", *expected = line + strspn(line, " ");
+        int expected_bytes = (int)((fallback != NULL ? fallback : given) - expected);
+        (void)snprintf(wanted, sizeof(wanted), "| `%s` | %s%s%s | %.*s | %s |\n", path, tick,
+                       fallback != NULL ? fallback + 10 : "must be given", tick, expected_bytes, expected, meaning);
         if (strstr(doc, wanted) == NULL) print_error("docs/job.md lacks: %s\n", wanted);
         assert_non_null(strstr(doc, wanted));
         key_count++;
