@@ -1,4 +1,4 @@
-/* Seam 1: control messages between the master and its workers. Implementations: net/ (MPI), run/loopback (one
+/* Seam 1: control messages between the master and its workers. Implementations: net/ (MPI), net/loopback (one
  * process), and the simulator's. Peer 0 is the master; workers are 1..size-1 (peer number = worker id at start). */
 #ifndef REEVE_PORT_TRANSPORT_H
 #define REEVE_PORT_TRANSPORT_H
