@@ -5,7 +5,7 @@
 #
 #   benchmarks/exec_true.sh [TASKS [ROUNDS]]       default: 8000 tasks, 3 rounds; programs from build/bin, or REEVE_BIN
 #
-# Start-up is in all figures: mpirun takes some 0.7 s of it where there are two workers, -n 1 has none. parallel, which is
+# Start-up is in all figures: mpirun takes 0.3 s and more of it where there are two workers, -n 1 has none. parallel, which is
 # several times slower, gets an eighth of the tasks.
 #
 # Rows: reeve with two workers and the journal durable (the default), the same with journal.sync none, one process (-n 1)

@@ -1,4 +1,5 @@
-# Every link from one document to another leads somewhere: to a file that is there, and a heading that it has.
+# Every link from one document to another leads somewhere: to a file that is there, and a heading that it has. And documents
+# can be read as they are printed: no table has a row with more or fewer cells than its head, no line is too wide.
 # shellcheck source=tests/tools/expect.sh
 . "$REEVE_TOOLS/expect.sh"
 
@@ -30,8 +31,23 @@ for f, text in files.items():
 print(*wrong, sep="\n")
 unlisted = [f for f in files if re.fullmatch(r"docs/(format/)?[a-z-]+\.md", f) and f[5:] not in files["docs/README.md"]]
 print(*[f"{f}: docs/README.md does not name it" for f in unlisted], sep="\n")
+def cells(row):  # a bar that is not escaped ends a cell, also within code
+    return len(re.findall(r"(?<!\\)\|", row)) - 1
+
+def ragged(text):
+    head = None
+    for number, line in enumerate(text.split("\n"), 1):
+        head = (head or cells(line)) if line.startswith("|") else None
+        if head and cells(line) != head:
+            yield f"{number}: {cells(line)} cells in a table of {head}; write \\| for a bar that is none of its own"
+        elif not head and len(line) > 140:
+            yield f"{number}: more than 140 columns; 120 is the aim"
+
+assert list(ragged("| a | b |\n|---|---|\n| `c|d` | e |")) and list(ragged("x" * 141)) and not list(ragged("| `a\\|b` |"))
+unfit = [f"{f}:{complaint}" for f, text in files.items() for complaint in ragged(text)]
+print(*unfit, sep="\n")
 print(f"{links} links in {len(files)} documents")
-sys.exit(bool(wrong or unlisted) or links < 50)
+sys.exit(bool(wrong or unlisted or unfit) or links < 50)
 PYTHON
 mapfile -t documents < <(find . -name '*.md' -not -path './build*' -not -path './runs/*' -not -path './.git/*' -printf '%P\n')
-python3 "$OLDPWD/links.py" "${documents[@]}" || fail "a link leads nowhere, or a document is not listed"
+python3 "$OLDPWD/links.py" "${documents[@]}" || fail "a link leads nowhere, a document is not listed, or not fit to be read"
