@@ -21,6 +21,8 @@ extern char **environ;
 #define ASK_MIN_NS (15 * REEVE_SECOND_NS)
 #define ASK_MAX_NS (300 * REEVE_SECOND_NS)
 #define PATIENCE_NS (30 * REEVE_SECOND_NS) /* with one answer; a busy controller may take long */
+#define LEAVE_NS REEVE_SECOND_NS           /* for a child that was killed, when this process ends */
+#define LEAVE_LOOK_NS REEVE_MILLISECOND_NS
 
 bool reeve_allocation_parse_end(const char *text, int64_t *end_wall_ns)
 {
@@ -42,6 +44,14 @@ bool reeve_allocation_parse_end(const char *text, int64_t *end_wall_ns)
     return false;
 }
 
+bool reeve_allocation_parse_line(const char *line, uint64_t job_id, int64_t *end_wall_ns)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long long id = strtoull(line, &end, 10);
+    return end != line && errno == 0 && *end == ' ' && id == job_id && reeve_allocation_parse_end(end + 1, end_wall_ns);
+}
+
 void reeve_allocation_init(struct reeve_allocation *a, reeve_time_ns now_ns)
 {
     memset(a, 0, sizeof(*a));
@@ -61,7 +71,7 @@ static void ask(struct reeve_allocation *a, reeve_time_ns now_ns)
     char job[24];
     (void)snprintf(job, sizeof(job), "%" PRIu64, a->job_id);
     const char *const argv[] = {"env", "SLURM_TIME_FORMAT=%s", "squeue", "--noheader", "--jobs",
-                                job,   "--format=%e",          NULL};
+                                job,   "--format=%A %e",       NULL};
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attr;
     sigset_t defaults;
@@ -85,26 +95,46 @@ static void ask(struct reeve_allocation *a, reeve_time_ns now_ns)
         return;
     }
     a->answer = ends[0];
-    a->text_bytes = 0;
+    a->line_bytes = 0;
     a->asked_ns = now_ns;
+}
+
+/* No process can be killed while the kernel waits for a dead disk or file server: nobody waits for it here, and nobody
+ * is asked until it is gone. */
+static void reap(struct reeve_allocation *a)
+{
+    pid_t gone = waitpid(a->child, NULL, WNOHANG);
+    if (gone == a->child || (gone < 0 && errno == ECHILD)) a->child = 0;
 }
 
 static void end_question(struct reeve_allocation *a)
 {
     (void)close(a->answer);
+    a->answer = -1;
     (void)kill(-a->child, SIGKILL); /* nobody is there any more if it answered */
-    while (waitpid(a->child, NULL, 0) < 0 && errno == EINTR)
-        continue;
-    a->child = 0;
+    reap(a);
+}
+
+/* A job may have several lines: those of an array have all tasks of it, where the number is the array's as well. */
+static void take_text(struct reeve_allocation *a, const char *text, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        if (text[i] != '\n') {
+            if (a->line_bytes + 1 < sizeof(a->line)) a->line[a->line_bytes++] = text[i];
+            continue;
+        }
+        a->line[a->line_bytes] = '\0';
+        a->line_bytes = 0;
+        (void)reeve_allocation_parse_line(a->line, a->job_id, &a->end_wall_ns);
+    }
 }
 
 /* True when the answer is complete, or will never be. */
 static bool hear(struct reeve_allocation *a, reeve_time_ns now_ns)
 {
-    char piece[64];
+    char piece[4096];
     ssize_t n = read(a->answer, piece, sizeof(piece));
-    for (ssize_t i = 0; i < n && a->text_bytes + 1 < sizeof(a->text); i++)
-        a->text[a->text_bytes++] = piece[i];
+    if (n > 0) take_text(a, piece, (size_t)n);
     if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))) return now_ns - a->asked_ns > PATIENCE_NS;
     return true;
 }
@@ -119,22 +149,26 @@ static reeve_time_ns until_next(const struct reeve_allocation *a)
 bool reeve_allocation_turn(struct reeve_allocation *a, reeve_time_ns now_ns)
 {
     if (a->job_id == 0) return false;
+    if (a->child != 0 && a->answer < 0) reap(a);
     if (a->child == 0) {
         if (now_ns < a->next_ns) return false;
         a->next_ns = now_ns + ASK_MIN_NS; /* if it cannot be asked */
         ask(a, now_ns);
         return false;
     }
-    if (!hear(a, now_ns)) return false;
-    end_question(a);
-    a->text[a->text_bytes] = '\0';
+    if (a->answer < 0) return false;
     int64_t before_ns = a->end_wall_ns;
-    (void)reeve_allocation_parse_end(a->text, &a->end_wall_ns);
-    a->next_ns = now_ns + until_next(a);
+    if (hear(a, now_ns)) {
+        end_question(a);
+        a->next_ns = now_ns + until_next(a);
+    }
     return a->end_wall_ns != before_ns;
 }
 
 void reeve_allocation_fini(struct reeve_allocation *a)
 {
-    if (a->child != 0) end_question(a);
+    if (a->child == 0) return;
+    if (a->answer >= 0) end_question(a);
+    for (reeve_time_ns until_ns = reeve_clock_now() + LEAVE_NS; a->child != 0 && reeve_clock_now() < until_ns; reap(a))
+        reeve_clock_sleep(LEAVE_LOOK_NS);
 }

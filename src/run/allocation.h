@@ -14,21 +14,23 @@ struct reeve_allocation {
     uint32_t restart_count;
     int64_t end_wall_ns; /* of the job; INT64_MAX: without end, or unknown */
     pid_t child;         /* the question under way; 0: none */
-    int answer;          /* read end of its output */
-    char text[64];       /* of the answer, so far */
-    size_t text_bytes;
+    int answer;          /* read end of its output; -1: it was killed, and has not gone yet */
+    char line[64];       /* of the answer, so far */
+    size_t line_bytes;
     reeve_time_ns asked_ns, next_ns; /* when the question was put; when the next one is due */
 };
 
 /* From SLURM_JOB_ID, SLURM_RESTART_COUNT and SLURM_JOB_END_TIME (Slurm 23.02 and later). */
 void reeve_allocation_init(struct reeve_allocation *a, reeve_time_ns now_ns);
-/* Ends a question under way. */
+/* Ends a question under way. A child that no signal ends is left behind after a second. */
 void reeve_allocation_fini(struct reeve_allocation *a);
 /* Ask squeue when it is time, and take its answer when it is there. Returns true if the end is another one now. */
 bool reeve_allocation_turn(struct reeve_allocation *a, reeve_time_ns now_ns);
 
-/* squeue's answer to `squeue -h -o %e` with SLURM_TIME_FORMAT=%s: seconds since 1970 -> *end_wall_ns; words for "never"
- * and "not known" -> INT64_MAX. False: no answer that makes sense; *end_wall_ns is untouched. */
+/* A moment as Slurm prints it with SLURM_TIME_FORMAT=%s: seconds since 1970 -> *end_wall_ns; words for "never" and "not
+ * known" -> INT64_MAX. False: no answer that makes sense; *end_wall_ns is untouched. */
 bool reeve_allocation_parse_end(const char *text, int64_t *end_wall_ns);
+/* A line of `squeue --noheader --format="%A %e"`: of this job? As above. */
+bool reeve_allocation_parse_line(const char *line, uint64_t job_id, int64_t *end_wall_ns);
 
 #endif

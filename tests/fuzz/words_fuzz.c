@@ -38,6 +38,7 @@ static void slurm_words(const char *text)
         FUZZ_CHECK(job.ended && job.exit_code >= 0 && job.exit_code < 256 && job.signal >= 0, "sacct's words: %d:%d",
                    job.exit_code, job.signal);
     if (reeve_allocation_parse_end(text, &end_wall_ns)) FUZZ_CHECK(end_wall_ns > 0, "an allocation that never began");
+    if (reeve_allocation_parse_line(text, 1, &end_wall_ns)) FUZZ_CHECK(end_wall_ns > 0, "another that never began");
     (void)reeve_slurm_exit_code(text);
     char *line = strdup(text);
     if (line == NULL) abort();

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -79,6 +81,17 @@ static void turn_until_answered(struct reeve_deadline *d)
     fail_msg("no answer");
 }
 
+/* Turns until the one who was asked, and killed, is no more. */
+static void turn_until_gone(struct reeve_deadline *d, reeve_time_ns now_ns)
+{
+    for (int i = 0; i < 12000 && d->allocation.child != 0; i++) {
+        (void)usleep(5000);
+        d->allocation.next_ns = REEVE_TIME_NEVER;
+        (void)reeve_deadline_turn(d, now_ns);
+    }
+    assert_int_equal(d->allocation.child, 0);
+}
+
 static void answers_are_read_and_nonsense_is_not(void **state)
 {
     int64_t at = -1;
@@ -99,6 +112,14 @@ static void answers_are_read_and_nonsense_is_not(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_false(reeve_allocation_parse_end(bad[i], &at));
     assert_true(at == -1);
+    static const char *const lines[] = {"",       " 1795696393", "171795696393", "17",         "17_1 1795696393",
+                                        "18 N/A", "17  NONEX",   "-17 NONE",     "17 17 NONE", "18 1795696393"};
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        assert_false(reeve_allocation_parse_line(lines[i], 17, &at));
+    assert_true(at == -1);
+    assert_true(reeve_allocation_parse_line("17 1795696393", 17, &at));
+    assert_true(at == INT64_C(1795696393) * REEVE_SECOND_NS);
+    assert_true(reeve_allocation_parse_line("17 NONE", 17, &at) && at == INT64_MAX);
 }
 
 static void outside_a_job_only_max_time_counts_and_nobody_is_asked(void **state)
@@ -123,7 +144,7 @@ static void squeue_overrules_the_environment(void **state)
     long long wall_s = (long long)(reeve_clock_wall_ns() / REEVE_SECOND_NS);
     (void)snprintf(text, sizeof(text), "%lld", wall_s + 1000);
     batch_job(text);
-    (void)snprintf(body, sizeof(body), "[ \"$SLURM_TIME_FORMAT\" = %%s ] && echo %lld", wall_s + 2000);
+    (void)snprintf(body, sizeof(body), "[ \"$SLURM_TIME_FORMAT\" = %%s ] && echo 17 %lld", wall_s + 2000);
     play_squeue(body);
     struct reeve_deadline d;
     reeve_time_ns now = reeve_clock_now();
@@ -131,6 +152,25 @@ static void squeue_overrules_the_environment(void **state)
     assert_int_equal(d.allocation.job_id, 17);
     assert_int_equal(d.allocation.restart_count, 2);
     assert_true(is_about(d.limit.end_ns, now, 1000));
+    turn_until_answered(&d);
+    assert_true(is_about(d.limit.end_ns, now, 2000));
+    reeve_deadline_fini(&d);
+}
+
+static void in_an_array_only_this_task_is_heard(void **state)
+{ /* Goal: another task's end is not ours. Method: one task of each array has the array's own number, and squeue asked for
+     that one names all tasks, here so many that the answer takes several turns; and a last line that was cut short. */
+    char body[200];
+    long long wall_s = (long long)(reeve_clock_wall_ns() / REEVE_SECOND_NS);
+    (void)state;
+    batch_job(NULL);
+    (void)snprintf(body, sizeof(body),
+                   "seq -f '%%.0f N/A' 100 3000; echo 17 %lld; echo 18 %lld; echo 16 N/A; printf '17 9'", wall_s + 2000,
+                   wall_s + 5000);
+    play_squeue(body);
+    struct reeve_deadline d;
+    reeve_time_ns now = reeve_clock_now();
+    reeve_deadline_init(&d, INT64_MAX, now);
     turn_until_answered(&d);
     assert_true(is_about(d.limit.end_ns, now, 2000));
     reeve_deadline_fini(&d);
@@ -161,8 +201,61 @@ static void a_silent_or_missing_squeue_changes_nothing(void **state)
     (void)reeve_deadline_turn(&d, now);
     assert_int_not_equal(d.allocation.child, 0);
     (void)reeve_deadline_turn(&d, now + 31 * REEVE_SECOND_NS);
-    assert_int_equal(d.allocation.child, 0);
+    assert_int_equal(d.allocation.answer, -1);
+    turn_until_gone(&d, now + 31 * REEVE_SECOND_NS);
     reeve_deadline_fini(&d);
+}
+
+/* A process that a debugger holds is not to be reaped by its parent before the debugger has, even if it was killed: as one
+ * that waits for a dead disk. *go: until this is closed. 0: a sandbox forbids it. */
+static pid_t start_debugger(pid_t held, int *go)
+{
+    int line[2], ready[2];
+    char word = 'n';
+    assert_int_equal(pipe(line), 0);
+    assert_int_equal(pipe(ready), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)close(line[1]);
+        word = ptrace(PTRACE_SEIZE, held, NULL, NULL) == 0 ? 'y' : 'n';
+        (void)!write(ready[1], &word, 1);
+        (void)!read(line[0], &word, 1);
+        _exit(0);
+    }
+    assert_true(pid > 0);
+    assert_int_equal(read(ready[0], &word, 1), 1);
+    (void)close(ready[0]);
+    (void)close(ready[1]);
+    (void)close(line[0]);
+    *go = line[1];
+    return word == 'y' ? pid : 0;
+}
+
+static void nobody_waits_for_a_squeue_that_no_signal_ends(void **state)
+{ /* Goal: the master's turn goes on, and no second one is asked beside it. */
+    struct reeve_deadline d;
+    reeve_time_ns now = reeve_clock_now();
+    int go = -1;
+    (void)state;
+    batch_job(NULL);
+    play_squeue("sleep 1000");
+    reeve_deadline_init(&d, INT64_MAX, now);
+    (void)reeve_deadline_turn(&d, now);
+    pid_t child = d.allocation.child, debugger = start_debugger(child, &go);
+    if (debugger == 0) skip();
+    (void)alarm(60); /* it would wait for ever */
+    for (int i = 1; i < 100; i++) {
+        (void)reeve_deadline_turn(&d, now + i * 31 * REEVE_SECOND_NS);
+        assert_int_equal(d.allocation.child, child);
+        assert_int_equal(d.allocation.answer, -1);
+    }
+    reeve_deadline_fini(&d); /* leaves it behind */
+    assert_int_equal(d.allocation.child, child);
+    (void)close(go);
+    assert_int_equal(waitpid(debugger, NULL, 0), debugger);
+    turn_until_gone(&d, now + 4000 * REEVE_SECOND_NS);
+    (void)alarm(0);
+    assert_int_equal(kill(child, 0), -1);
 }
 
 static void the_earlier_of_two_ends_counts(void **state)
@@ -217,7 +310,9 @@ int main(void)
         cmocka_unit_test_setup(answers_are_read_and_nonsense_is_not, forget),
         cmocka_unit_test_setup(outside_a_job_only_max_time_counts_and_nobody_is_asked, forget),
         cmocka_unit_test_setup(squeue_overrules_the_environment, forget),
+        cmocka_unit_test_setup(in_an_array_only_this_task_is_heard, forget),
         cmocka_unit_test_setup(a_silent_or_missing_squeue_changes_nothing, forget),
+        cmocka_unit_test_setup(nobody_waits_for_a_squeue_that_no_signal_ends, forget),
         cmocka_unit_test_setup(the_earlier_of_two_ends_counts, forget),
         cmocka_unit_test_setup(a_signal_is_told_apart_by_who_can_have_sent_it, forget),
         cmocka_unit_test_setup(the_first_reason_counts, forget),
