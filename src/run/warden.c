@@ -16,23 +16,34 @@
 #define LIFE_FD 3
 #define GROUPS_FD 4
 
-/* In the child of vfork: the two descriptors to their places, and away. */
-static void become_warden(const char *program, int life, int groups)
+struct start {
+    const char *program;
+    int life, groups;
+    const char *volatile failed_at; /* written by the child, before an _exit that reads nothing: hence volatile */
+    volatile int failed_errno;
+};
+
+/* In the child of vfork, on the parent's memory: the two descriptors to their places, and away. */
+static void become_warden(struct start *s)
 {
     char *const argv[] = {(char *)(uintptr_t) "reeve-warden", (char *)(uintptr_t) "--warden", NULL};
-    int high_life = fcntl(life, F_DUPFD, 16), high_groups = fcntl(groups, F_DUPFD, 16);
+    int high_life = fcntl(s->life, F_DUPFD, 16), high_groups = fcntl(s->groups, F_DUPFD, 16);
     (void)setsid(); /* a signal to the worker's group is not for it */
-    if (dup2(high_life, LIFE_FD) == LIFE_FD && dup2(high_groups, GROUPS_FD) == GROUPS_FD) {
+    if (high_life < 0 || high_groups < 0 || dup2(high_life, LIFE_FD) < 0 || dup2(high_groups, GROUPS_FD) < 0) {
+        s->failed_at = "its descriptors";
+    } else {
         (void)close_range(5, ~0u, 0);
-        (void)execv(program, argv);
+        (void)execv(s->program, argv);
+        s->failed_at = s->program;
     }
+    s->failed_errno = errno;
     _exit(127);
 }
 
-static __attribute__((noinline)) pid_t start_warden(const char *program, int life, int groups)
+static __attribute__((noinline)) pid_t start_warden(struct start *s)
 {
     pid_t pid = vfork();
-    if (pid == 0) become_warden(program, life, groups);
+    if (pid == 0) become_warden(s);
     return pid;
 }
 
@@ -57,14 +68,19 @@ static reeve_status start_program(struct reeve_warden *w, const char *program, i
 {
     int line[2];
     if (pipe2(line, O_CLOEXEC) != 0) return reeve_fail(err, REEVE_JOB_CONFIG, "pipe: %m");
+    struct start s = {.program = program, .life = line[0], .groups = groups_fd};
     sigset_t all, before;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    w->pid = start_warden(program, line[0], groups_fd);
+    w->pid = start_warden(&s);
+    int why = w->pid < 0 ? errno : s.failed_errno;
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     (void)close(line[0]);
     w->life_fd = line[1];
-    return w->pid > 0 ? REEVE_OK : reeve_fail(err, REEVE_JOB_CONFIG, "cannot start a process: %m");
+    if (w->pid > 0 && s.failed_at == NULL) return REEVE_OK;
+    /* What commands have started would live on, unseen, when this process is killed. */
+    return reeve_fail(err, REEVE_JOB_CONFIG, "cannot start a process that watches over commands: %s%s%s",
+                      s.failed_at != NULL ? s.failed_at : "", s.failed_at != NULL ? ": " : "", strerror(why));
 }
 
 reeve_status reeve_warden_start(struct reeve_warden *w, uint32_t count, const char *program, struct reeve_error *err)

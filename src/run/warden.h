@@ -17,7 +17,8 @@ struct reeve_warden {
 };
 
 /* Memory for `count` groups, and the warden: `program --warden` (program NULL: none, for tests of other things). It is
- * started by exec, so it holds nothing of this process. JOB_NO_MEMORY | JOB_CONFIG; nothing is left open then. */
+ * started by exec, so it holds nothing of this process. JOB_NO_MEMORY | JOB_CONFIG (or it could
+ * not be executed); nothing is left open then. */
 reeve_status reeve_warden_start(struct reeve_warden *w, uint32_t count, const char *program, struct reeve_error *err);
 void reeve_warden_stop(struct reeve_warden *w); /* no command may be left */
 

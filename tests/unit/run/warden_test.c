@@ -1,11 +1,14 @@
 /* What a worker's warden leaves behind where it cannot be started, and that it goes with its worker. What it kills, the
  * tests of commands show (fault.exec). */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -50,6 +53,38 @@ static void a_warden_that_cannot_be_started_leaves_nothing_open(void **state)
     }
 }
 
+/* room: how many descriptors may be opened; 0: as many as before. */
+static void check_not_started(const char *program, int room, const char *expected)
+{
+    struct rlimit before, tight;
+    struct reeve_warden w;
+    struct reeve_error err = {0};
+    int beyond = 0, open_before = count_open(&beyond);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    tight = before;
+    if (room > 0) tight.rlim_cur = (rlim_t)(beyond + room);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &tight), 0);
+    reeve_status st = reeve_warden_start(&w, 4, program, &err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(st, REEVE_JOB_CONFIG);
+    assert_non_null(strstr(err.text, expected));
+    assert_null(w.groups);
+    assert_int_equal(count_open(&beyond), open_before);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+}
+
+static void a_warden_that_does_not_become_one_is_no_warden(void **state)
+{ /* Goal: no command begins that nobody would end. Method: no program; and descriptors for this process, not for the child,
+     which needs two more. */
+    int beyond = 0;
+    (void)state;
+    (void)count_open(&beyond);
+    while (dup(STDIN_FILENO) < beyond) {} /* no gaps below */
+    check_not_started("/nonexistent/reeve-rank", 0, "/nonexistent/reeve-rank: No such file");
+    check_not_started("/bin/true", 3, "its descriptors: ");
+}
+
 static void a_warden_ends_when_it_is_stopped(void **state)
 {
     struct reeve_warden w;
@@ -74,6 +109,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_warden_that_cannot_be_started_leaves_nothing_open),
+        cmocka_unit_test(a_warden_that_does_not_become_one_is_no_warden),
         cmocka_unit_test(a_warden_ends_when_it_is_stopped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
