@@ -1,8 +1,12 @@
 /* Processes of a job as others of it see them: who one is, what it is seen to do, and its end. /proc/PID: proc(5). */
 #include <dirent.h>
+#include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "store/owner.h"
 #include "store/owner_record.h"
@@ -83,7 +87,17 @@ enum reeve_owner_look reeve_owner_process_look(const struct reeve_owner_process 
     return is_traced(p) ? REEVE_OWNER_PROCESS_TRACED : look_at_threads(p);
 }
 
+/* A number may be another process's by the time that a signal is sent to it. A handle never is: whoever it means is asked
+ * for after it was taken. */
 bool reeve_owner_process_end(const struct reeve_owner_process *p)
 {
-    return life_of(p) == REEVE_OWNER_LIVES && kill((pid_t)p->pid, SIGKILL) == 0;
+    if (p->pid <= 1 || p->pid > INT_MAX) return false;
+    pid_t pid = (pid_t)p->pid;
+    int handle = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (handle < 0 && errno == ESRCH) return false;
+    bool ended = life_of(p) == REEVE_OWNER_LIVES;
+    if (ended && handle >= 0) ended = syscall(SYS_pidfd_send_signal, handle, SIGKILL, NULL, 0) == 0;
+    else if (ended) ended = kill(pid, SIGKILL) == 0; /* an old kernel, or no descriptor left */
+    if (handle >= 0) (void)close(handle);
+    return ended;
 }
