@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/path.h"
+#include "config/hints.h"
 #include "config/job_keys.h"
 #include "config/scalar.h"
 
@@ -52,8 +53,8 @@ static reeve_status set_section(struct reader *r, const struct reeve_yaml *y, co
     if (reeve_yaml_is_nothing(y, value)) return REEVE_OK; /* "faults:" with all its keys commented out */
     if (y->nodes[value].kind != REEVE_YAML_MAPPING)
         return reeve_yaml_fail(y, value, r->err, REEVE_INPUT_INVALID,
-                               "key '%s': expected keys with values (a mapping), found %s", section,
-                               reeve_yaml_found(y, value, found));
+                               "key '%s': expected keys with values (a mapping), found %s%s", section,
+                               reeve_yaml_found(y, value, found), reeve_hint_mapping(y, value));
     for (uint32_t at = y->nodes[value].first; at != REEVE_YAML_NONE;) {
         uint32_t inner = y->nodes[at].next;
         reeve_status st = set_key(r, y, section, reeve_yaml_text(y, at), at, inner);
@@ -68,8 +69,8 @@ static reeve_status set_file(struct reader *r)
     const struct reeve_yaml *y = &r->file;
     char found[REEVE_YAML_FOUND_BYTES];
     if (y->nodes[0].kind != REEVE_YAML_MAPPING)
-        return reeve_yaml_fail(y, 0, r->err, REEVE_INPUT_INVALID, "expected keys with values (a mapping), found %s",
-                               reeve_yaml_found(y, 0, found));
+        return reeve_yaml_fail(y, 0, r->err, REEVE_INPUT_INVALID, "expected keys with values (a mapping), found %s%s",
+                               reeve_yaml_found(y, 0, found), reeve_hint_mapping(y, 0));
     for (uint32_t at = y->nodes[0].first; at != REEVE_YAML_NONE;) {
         const char *name = reeve_yaml_text(y, at);
         uint32_t value = y->nodes[at].next;

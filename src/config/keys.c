@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "config/hints.h"
 #include "config/scalar.h"
 
 #define CANDIDATES_MAX 32 /* of one section, or of the top */
@@ -73,21 +74,15 @@ static reeve_status fail_value(const struct reeve_key *key, const struct reeve_y
                            reeve_yaml_found(y, node, found), hint);
 }
 
-/* A number in quotes is the mistake of somebody who comes from another format: say what to do. */
-static const char *number_hint(const struct reeve_yaml *y, uint32_t node)
-{
-    double value;
-    return !y->nodes[node].plain && reeve_scalar_real(reeve_yaml_text(y, node), &value) ? "; leave the quotes out" : "";
-}
-
 static reeve_status set_whole(const struct reeve_key *key, const struct reeve_yaml *y, uint32_t node, void *at,
                               struct reeve_error *err)
 {
+    char hint[REEVE_HINT_BYTES];
     int64_t value = 0;
     bool too_large = false;
     if (!y->nodes[node].plain || !reeve_scalar_whole(reeve_yaml_text(y, node), &value, &too_large) ||
         value < key->low || value > key->high)
-        return fail_value(key, y, node, number_hint(y, node), err);
+        return fail_value(key, y, node, reeve_hint_number(y, node, true, hint), err);
     if (key->type == REEVE_KEY_U64) *(uint64_t *)at = (uint64_t)value;
     else if (key->type == REEVE_KEY_I32) *(int32_t *)at = (int32_t)value;
     else *(uint32_t *)at = (uint32_t)value;
@@ -97,10 +92,11 @@ static reeve_status set_whole(const struct reeve_key *key, const struct reeve_ya
 static reeve_status set_real(const struct reeve_key *key, const struct reeve_yaml *y, uint32_t node, void *at,
                              struct reeve_error *err)
 {
+    char hint[REEVE_HINT_BYTES];
     double value = 0;
     if (!y->nodes[node].plain || !reeve_scalar_real(reeve_yaml_text(y, node), &value) || value < key->real_low ||
         value > key->real_high || (key->below && value >= key->real_high))
-        return fail_value(key, y, node, number_hint(y, node), err);
+        return fail_value(key, y, node, reeve_hint_number(y, node, false, hint), err);
     if (key->type == REEVE_KEY_REAL) {
         *(double *)at = value;
         return REEVE_OK;
@@ -129,16 +125,13 @@ static reeve_status set_choice(const struct reeve_key *key, const struct reeve_y
                                struct reeve_error *err)
 {
     const char *text = reeve_yaml_text(y, node);
-    uint32_t count = 0;
-    for (; key->choices[count] != NULL; count++) {
-        if (strcmp(key->choices[count], text) != 0) continue;
-        if (key->capacity != 0) *(uint32_t *)at = count;
+    for (uint32_t i = 0; key->choices[i] != NULL; i++) {
+        if (strcmp(key->choices[i], text) != 0) continue;
+        if (key->capacity != 0) *(uint32_t *)at = i;
         return REEVE_OK;
     }
-    char hint[64] = "";
-    int near = reeve_scalar_nearest(text, key->choices, count);
-    if (near >= 0) (void)snprintf(hint, sizeof(hint), "; did you mean '%s'?", key->choices[near]);
-    return fail_value(key, y, node, hint, err);
+    char hint[REEVE_HINT_BYTES];
+    return fail_value(key, y, node, reeve_hint_choice(text, key->choices, hint), err);
 }
 
 reeve_status reeve_key_set(const struct reeve_key *key, const struct reeve_yaml *y, uint32_t node, void *base,
@@ -215,7 +208,8 @@ reeve_status reeve_key_fail_unknown(const struct reeve_key_table *t, const char 
     const char *names[CANDIDATES_MAX];
     char suggestion[128], list[512] = "";
     size_t count = names_of(t, section, names), used = 0;
-    word_suggestion(t, section, name, names, count, suggestion);
+    (void)snprintf(suggestion, sizeof(suggestion), "%s", reeve_hint_key(name));
+    if (suggestion[0] == '\0') word_suggestion(t, section, name, names, count, suggestion);
     for (size_t i = 0; i < count && used < sizeof(list); i++)
         used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i == 0 ? "" : ", ", names[i]);
     bool top = section[0] == '\0';

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/path.h"
+#include "config/hints.h"
 #include "config/scalar.h"
 
 reeve_status reeve_manifest_paths_init(struct reeve_manifest_paths *p, struct reeve_manifest *manifest,
@@ -119,8 +120,8 @@ static reeve_status check_file(const struct reeve_manifest_paths *p, const char 
                                "shard %.300s: its name is not UTF-8 text on one line; rename the file", path);
     if (fstatat(p->base_fd, path, &st, 0) != 0) {
         reeve_status status = reeve_status_from_errno_read(errno);
-        return reeve_yaml_fail(p->yaml, node, err, status, "shard %.300s: %m (looked for in %.300s)", path,
-                               path[0] == '/' ? "/" : p->manifest->base_dir);
+        return reeve_yaml_fail(p->yaml, node, err, status, "shard %.300s: %m (looked for in %.300s)%s", path,
+                               path[0] == '/' ? "/" : p->manifest->base_dir, reeve_hint_path(path));
     }
     if (!S_ISREG(st.st_mode))
         return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID, "shard %.300s: %s; a file was expected", path,
@@ -217,8 +218,8 @@ static reeve_status add_matches(struct reeve_manifest_paths *p, const glob_t *fo
         if (st != REEVE_OK) return st;
     }
     if (p->manifest->shard_count > before) return REEVE_OK;
-    return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID, "glob %.300s: no file matches in %.300s", pattern,
-                           pattern[0] == '/' ? "/" : p->manifest->base_dir);
+    return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID, "glob %.300s: no file matches in %.300s%s", pattern,
+                           pattern[0] == '/' ? "/" : p->manifest->base_dir, reeve_hint_path(pattern));
 }
 
 reeve_status reeve_manifest_paths_add_glob(struct reeve_manifest_paths *p, const char *pattern, uint32_t node,

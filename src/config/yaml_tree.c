@@ -72,6 +72,9 @@ static const char *parser_hint(const struct builder *b)
         return "; is this line indented as its neighbours, and a text that holds ': ' in quotes?";
     if (b->parser.error == YAML_PARSER_ERROR && strstr(problem, "did not find expected key") != NULL)
         return "; is this line indented as its neighbours?";
+    const char *context = b->parser.context != NULL ? b->parser.context : "";
+    if (strstr(context, "alias") != NULL || strstr(context, "anchor") != NULL)
+        return "; a text that begins with '*' or '&' belongs in quotes";
     return "";
 }
 
@@ -189,7 +192,7 @@ static reeve_status add_event(struct builder *b, const yaml_event_t *e)
         return begin(b, REEVE_YAML_MAPPING, e->start_mark, e->data.mapping_start.anchor, e->data.mapping_start.tag);
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT: b->depth--; return REEVE_OK;
-    case YAML_ALIAS_EVENT: return fail_mark(b, e->start_mark, "aliases (*name) are not used here; write the value out");
+    case YAML_ALIAS_EVENT: return fail_mark(b, e->start_mark, "aliases (*name) are not used here; write the value out, or in quotes a text that begins so");
     case YAML_DOCUMENT_START_EVENT:
         if (b->done) return fail_mark(b, e->start_mark, "a second document begins here; one was expected");
         return REEVE_OK;

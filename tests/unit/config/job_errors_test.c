@@ -64,7 +64,11 @@ static const struct bad_line bad_lines[] = {
      "out"},
     {3, "seed: 7.0", "job.yaml:3:7: key 'seed': expected a whole number"},
     {3, "seed: 0x10", "job.yaml:3:7: key 'seed': expected a whole number"},
-    {3, "seed: 007", "job.yaml:3:7: key 'seed': expected a whole number"},
+    {3, "seed: 007",
+     "job.yaml:3:7: key 'seed': expected a whole number from 0 to 9223372036854775807, found '007'; without zeros in "
+     "front"},
+    {3, "seed: 99999999999999999999",
+     "job.yaml:3:7: key 'seed': expected a whole number from 0 to 9223372036854775807, found '99999999999999999999'"},
     {3, "seed:", "job.yaml:3:6: key 'seed': expected a whole number from 0 to 9223372036854775807, found nothing"},
     {3, "seed: ~", "job.yaml:3:7: key 'seed': expected a whole number from 0 to 9223372036854775807, found nothing"},
     {3, "seed: [7]", "job.yaml:3:7: key 'seed': expected a whole number from 0 to 9223372036854775807, found a list"},
@@ -75,7 +79,28 @@ static const struct bad_line bad_lines[] = {
     {6, "model: [1]", "job.yaml:6:8: key 'model': expected keys with values (a mapping), found a list"},
     {7, "optimizer: {lr: fast}", "job.yaml:7:17: key 'optimizer.lr': expected a number from 0 to 100, found 'fast'"},
     {7, "optimizer: {lr: .nan}", "job.yaml:7:17: key 'optimizer.lr': expected a number"},
-    {7, "optimizer: {lr: 1,5}", "job.yaml:7:19: key 'optimizer.5': unknown"},
+    {7, "optimizer: {lr: 1,5}",
+     "job.yaml:7:19: key 'optimizer.5': unknown; the decimal mark is a point, and a comma begins another key (keys of"},
+    {7, "optimizer:\n  lr: 3,0e-3",
+     "job.yaml:8:7: key 'optimizer.lr': expected a number from 0 to 100, found '3,0e-3'; the decimal mark is a point: "
+     "3.0e-3"},
+    {7, "optimizer:\n  lr:3.0e-3",
+     "job.yaml:8:3: key 'optimizer': expected keys with values (a mapping), found 'lr:3.0e-3'; a blank belongs behind "
+     "the ':'"},
+    {6, "model: {layers:2}", "job.yaml:6:9: key 'model.layers:2': unknown; a blank belongs behind the ':' (keys of"},
+    {5, "train:\n  steps: 1e3",
+     "job.yaml:6:10: key 'train.steps': expected a whole number from 1 to 1099511627776 (steps), found '1e3'; written "
+     "as 1000"},
+    {5, "train:\n  steps: 10.0",
+     "job.yaml:6:10: key 'train.steps': expected a whole number from 1 to 1099511627776 (steps), found '10.0'; written "
+     "as 10"},
+    {5, "train:\n  steps: 1_000,000",
+     "job.yaml:6:10: key 'train.steps': expected a whole number from 1 to 1099511627776 (steps), found '1_000,000'; "
+     "written as 1000000"},
+    {8, "faults: {replace: No}",
+     "job.yaml:8:19: key 'faults.replace': expected false or true, found 'No'; did you mean 'false'?"},
+    {8, "faults: {replace: 1}",
+     "job.yaml:8:19: key 'faults.replace': expected false or true, found '1'; did you mean 'true'?"},
     {1, "name:", "job.yaml:1:6: key 'name': expected a text of 1 to 63 bytes on one line, found nothing"},
     {1, "name: \"\"", "job.yaml:1:7: key 'name': expected a text of 1 to 63 bytes"},
     {1, "name: \"a\\nb\"", "job.yaml:1:7: key 'name': expected a text of 1 to 63 bytes on one line"},

@@ -114,6 +114,11 @@ static const struct bad bad_manifests[] = {
     {HEAD "shards:\n  - path: b\n  - glob: '[ab]'\n", INVALID,
      "shards.yaml:5:11: shard b: named twice, first in line 4"},
     {HEAD "shards:\n  - path: &x a\n", INVALID, "shards.yaml:4:11: anchors"},
+    {HEAD "shards:\n  - glob: *.txt\n", INVALID,
+     "shards.yaml:4:12: not YAML: did not find expected alphabetic or numeric character, while scanning an alias; a "
+     "text that begins with '*' or '&' belongs in quotes"},
+    {HEAD "shards:\n  - glob: *txt\n", INVALID,
+     "shards.yaml:4:11: aliases (*name) are not used here; write the value out, or in quotes a text that begins so"},
     {HEAD "shards:\n  - path: a\n - path: b\n", INVALID, "shards.yaml:5:2: not YAML"},
     {HEAD "shards:\n  - glob: 'strange*'\n", INVALID, "shards.yaml:4:11: shard strange"},
 };
