@@ -276,6 +276,7 @@ static void decide_tick(const reeve_master *m, reeve_time_ns now_ns, struct reev
     bool failing = m->stop_reason != REEVE_OK && m->stop_reason != REEVE_JOB_STOPPED;
     bool beginning = m->phase == REEVE_PHASE_GATHER || m->phase == REEVE_PHASE_LOAD;
     if (beginning && m->stop_reason != REEVE_OK) {
+        if (m->joined < m->expected) return; /* who comes after the end would be told of it by nobody, and wait */
         master_end_run(m, REEVE_EVENT_RUN_STOPPED, d); /* nothing was begun, so there is nothing to save */
         return;
     }

@@ -108,10 +108,10 @@ void master_list_tick(const reeve_master *m, reeve_time_ns now_ns, struct reeve_
     bool stopping = m->stop_reason != REEVE_OK;
     bool complete = m->list_started == m->config.tasks->task_count && ended_count(m) == m->config.tasks->task_count;
     if (m->phase == REEVE_PHASE_GATHER) { /* commands may be running already, if another master gave them out */
-        bool running = reeve_queue_count(m->queue, REEVE_STATE_LEASED) > 0;
+        bool running = reeve_queue_count(m->queue, REEVE_STATE_LEASED) > 0, all = m->joined == m->expected;
+        if (stopping && !running && !all) return; /* who comes after the end would be told of it by nobody, and wait */
         if (stopping && !running) master_end_run(m, REEVE_EVENT_RUN_STOPPED, d);
-        else if (stopping || m->joined == m->expected)
-            master_add_event(d, REEVE_EVENT_PHASE)->arg = REEVE_PHASE_LIST;
+        else if (stopping || all) master_add_event(d, REEVE_EVENT_PHASE)->arg = REEVE_PHASE_LIST;
         else (void)decide_load(m, d);
         return;
     }

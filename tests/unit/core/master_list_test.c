@@ -78,7 +78,7 @@ static void tick(struct sim *s)
 }
 
 /* Fold the journal, and open the run again with so many workers. */
-static void start(struct sim *s, uint32_t workers)
+static void open_run(struct sim *s, uint32_t workers)
 {
     uint64_t live = s->master != NULL ? reeve_master_digest(s->master) : 0;
     bool compare = s->master != NULL;
@@ -94,6 +94,11 @@ static void start(struct sim *s, uint32_t workers)
     d.events[0] = (struct reeve_event){.kind = REEVE_EVENT_RUN_OPENED, .a = 9, .arg = workers};
     memcpy(&d.events[0].b, s->list->digest.bytes, 8);
     carry_out(s, &d);
+}
+
+static void start(struct sim *s, uint32_t workers)
+{
+    open_run(s, workers);
     for (uint32_t w = 1; w <= workers; w++)
         say(s, w, (struct reeve_frame){.kind = REEVE_FRAME_HELLO, .a = w % 2});
     tick(s);
@@ -436,6 +441,22 @@ static void list_stop_lends_nothing_more_and_goes_on_later(void **state)
     finish(&s);
 }
 
+/* Goal: Ctrl-C while a run starts leaves no worker that nobody tells of the end. */
+static void list_stop_before_the_workers_came_is_told_to_them(void **state)
+{
+    struct sim s = {.random = fx_random_fresh()};
+    begin(&s, fx_list(10, NULL, 0), 2);
+    open_run(&s, 2); /* all were killed, and it is begun again */
+    say(&s, 1, (struct reeve_frame){.kind = REEVE_FRAME_HELLO});
+    give(&s, (struct reeve_master_input){.kind = REEVE_INPUT_STOP, .status = REEVE_JOB_STOPPED});
+    tick(&s);
+    assert_false(s.worker[1].gone);
+    say(&s, 2, (struct reeve_frame){.kind = REEVE_FRAME_HELLO});
+    tick(&s);
+    assert_true(s.worker[1].gone && s.worker[2].gone);
+    finish(&s);
+}
+
 static void list_task_that_loses_its_workers_is_dead(void **state)
 {
     struct sim s = {.random = fx_random_fresh()};
@@ -512,6 +533,7 @@ int main(void)
         cmocka_unit_test(list_late_word_changes_nothing),
         cmocka_unit_test(list_credit_grows_with_short_tasks_alone),
         cmocka_unit_test(list_stop_lends_nothing_more_and_goes_on_later),
+        cmocka_unit_test(list_stop_before_the_workers_came_is_told_to_them),
         cmocka_unit_test(list_task_that_loses_its_workers_is_dead),
         cmocka_unit_test(list_of_another_run_is_refused),
         cmocka_unit_test(list_of_a_million_costs_under_150_bytes_a_task),

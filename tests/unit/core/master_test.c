@@ -131,6 +131,24 @@ static void master_stops_at_a_step_boundary_with_a_checkpoint_and_goes_on_from_i
     sim_end(s);
 }
 
+/* Goal: Ctrl-C while a run starts ends it at once, since no worker is left that nobody tells of the end. Method: the stop
+ * is there before the first word of any of them. */
+static void master_tells_workers_of_a_stop_that_was_asked_before_they_came(void **state)
+{
+    (void)state;
+    struct sim *s = sim_start(5, 3);
+    struct reeve_master_input stop = {.kind = REEVE_INPUT_STOP, .status = REEVE_JOB_STOPPED};
+    sim_give(s, &stop);
+    assert_true(sim_run(s, 100000));
+    assert_int_equal(sim_status(s).step, 0);
+    for (uint32_t w = 1; w <= 3; w++)
+        assert_true(s->worker[w].gone);
+    sim_restart(s, 2);
+    assert_true(sim_run(s, 100000));
+    assert_true(s->worker[2].weights == sim_undisturbed_weights());
+    sim_end(s);
+}
+
 static void master_drops_words_of_old_epochs_and_of_strangers(void **state)
 {
     (void)state;
@@ -255,6 +273,7 @@ int main(void)
         cmocka_unit_test(master_throws_a_step_away_whose_sum_holds_a_micro_batch_twice),
         cmocka_unit_test(master_stops_with_the_reason_and_a_checkpoint_when_a_sample_cannot_be_read),
         cmocka_unit_test(master_stops_at_a_step_boundary_with_a_checkpoint_and_goes_on_from_it),
+        cmocka_unit_test(master_tells_workers_of_a_stop_that_was_asked_before_they_came),
         cmocka_unit_test(master_goes_on_with_a_run_that_is_given_more_steps),
         cmocka_unit_test(master_ends_with_the_reason_when_a_model_cannot_be_built),
         cmocka_unit_test(master_tries_a_checkpoint_again_only_when_all_parts_were_answered),
