@@ -182,13 +182,15 @@ static void build_arguments(const struct reeve_launch *l, const struct reeve_pla
 
 static _Noreturn void become_launcher(const struct arguments *a, pid_t parent, const char *id, int words)
 {
-    char columns[16];
+    char columns[16], self[16];
     /* Its own session: Ctrl-C is ours to translate; and it never outlives us. */
     (void)setsid();
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) _exit(REEVE_EXIT_INTERNAL);
     (void)snprintf(columns, sizeof(columns), "%u", reeve_progress_columns(STDOUT_FILENO));
     (void)setenv("REEVE_PROGRESS_COLUMNS", columns, 1); /* mpirun's pipes hide the terminal from the ranks */
+    (void)snprintf(self, sizeof(self), "%ld", (long)parent);
+    (void)setenv("REEVE_PROGRESS_OF", self, 1); /* while it is suspended, the terminal is somebody else's */
     if (isatty(STDERR_FILENO)) (void)setenv("REEVE_STDERR_IS_TERMINAL", "1", 1);
     (void)setenv(REEVE_LAUNCH_VARIABLE, id, 1);
     if (words >= 0) (void)dup2(words, STDERR_FILENO);

@@ -25,7 +25,7 @@ extern char **environ;
 static bool is_mpi_variable(const char *variable)
 {
     static const char *const prefixes[] = {
-        "OMPI_", "PMIX_", "PMI_", "PRTE_", "OPAL_", "REEVE_PROGRESS_COLUMNS", "REEVE_STDERR_IS_TERMINAL", "REEVE_RUN="};
+        "OMPI_", "PMIX_", "PMI_", "PRTE_", "OPAL_", "REEVE_PROGRESS_", "REEVE_STDERR_IS_TERMINAL", "REEVE_RUN="};
     if (strncmp(variable, "OMPI_ALLOW_RUN_AS_ROOT", 22) == 0) return false;
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
         if (strncmp(variable, prefixes[i], strlen(prefixes[i])) == 0) return true;

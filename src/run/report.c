@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "core/exact_sum.h"
+#include "export/foreground.h"
 #include "export/metrics_file.h"
 #include "export/progress.h"
 #include "export/prometheus.h"
@@ -28,6 +29,7 @@ struct reeve_report {
     const struct reeve_job *job; /* borrowed */
     FILE *out;                   /* borrowed; NULL: no progress */
     uint32_t columns;            /* 0: plain lines */
+    pid_t seen_by;               /* `reeve run`: the line is drawn while it has the terminal; 0: always */
     char status_path[REEVE_PATH_BYTES_MAX];
     char prom_path[REEVE_PATH_BYTES_MAX];
     reeve_metrics_file *metrics; /* owned; NULL after a failure */
@@ -68,6 +70,8 @@ reeve_status reeve_report_create(const char *run_dir, const struct reeve_job *jo
     r->epoch_samples = epoch_samples;
     const char *columns = getenv("REEVE_PROGRESS_COLUMNS"); /* mpirun's pipes hide the terminal: `reeve run` says */
     r->columns = columns != NULL ? (uint32_t)strtoul(columns, NULL, 10) : reeve_progress_columns(STDOUT_FILENO);
+    const char *process = getenv("REEVE_PROGRESS_OF");
+    r->seen_by = process != NULL ? (pid_t)strtol(process, NULL, 10) : 0;
     if (r->columns > 0 && getenv("REEVE_STDERR_IS_TERMINAL") != NULL) reeve_log_share_terminal();
     reeve_status_report_init(&r->status);
     r->status.state = REEVE_RUN_STARTING;
@@ -255,6 +259,14 @@ static void draw(reeve_report *r, reeve_time_ns now_ns)
     r->drawn_ns = now_ns;
 }
 
+/* After Ctrl-Z, or in the background, the line would be drawn over a prompt; and nothing of ours is there to be cleared. */
+static bool is_seen(reeve_report *r)
+{
+    if (r->columns == 0 || r->seen_by <= 0 || reeve_foreground_has(r->seen_by)) return true;
+    r->drawn = false;
+    return false;
+}
+
 static void write_files(reeve_report *r, reeve_time_ns now_ns)
 {
     struct reeve_error err = {0};
@@ -271,7 +283,8 @@ void reeve_report_turn(reeve_report *r, const reeve_master *m, reeve_time_ns now
     bool write_due = now_ns - r->written_ns >= FILES_NS;
     if (!draw_due && !write_due) return;
     fill(r, m, now_ns);
-    if (draw_due) draw(r, now_ns);
+    if (draw_due && is_seen(r)) draw(r, now_ns);
+    if (draw_due) r->drawn_ns = now_ns;
     if (write_due) write_files(r, now_ns);
 }
 
