@@ -192,7 +192,9 @@ static reeve_status add_event(struct builder *b, const yaml_event_t *e)
         return begin(b, REEVE_YAML_MAPPING, e->start_mark, e->data.mapping_start.anchor, e->data.mapping_start.tag);
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT: b->depth--; return REEVE_OK;
-    case YAML_ALIAS_EVENT: return fail_mark(b, e->start_mark, "aliases (*name) are not used here; write the value out, or in quotes a text that begins so");
+    case YAML_ALIAS_EVENT:
+        return fail_mark(b, e->start_mark,
+                         "aliases (*name) are not used here; write the value out, or in quotes a text that begins so");
     case YAML_DOCUMENT_START_EVENT:
         if (b->done) return fail_mark(b, e->start_mark, "a second document begins here; one was expected");
         return REEVE_OK;
