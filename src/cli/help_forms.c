@@ -48,6 +48,25 @@ static void man_verb(const struct reeve_verb *verb, FILE *out)
         man_option(&verb->opts[i], out);
 }
 
+/* What stands behind the verbs; docs/cli.md says the same of the environment, docs/format/run.md of the files. */
+static const char man_end[] =
+    ".fi\n.SH ENVIRONMENT\n"
+    ".TP\n.B REEVE_IN_JOB\n\"off\": every loss of a process ends the launch, which is started again, also where the "
+    "MPI "
+    "would let the job outlive it. \"on\": let it across several hosts too, for trials.\n"
+    ".TP\n.BR NO_COLOR , \" TERM=dumb\"\nNo colours.\n"
+    ".TP\n.BR OMPI_ALLOW_RUN_AS_ROOT , \" OMPI_ALLOW_RUN_AS_ROOT_CONFIRM\"\nBoth must be 1 for mpirun to run as root.\n"
+    ".TP\n.B OPENBLAS_CORETYPE\nThe kernels of OpenBLAS; ranks choose better ones than an old OpenBLAS does, unless it "
+    "is "
+    "set.\n"
+    ".TP\n.B CUDA_VISIBLE_DEVICES\nThe GPUs that there are, for all that Reeve starts.\n"
+    ".SH FILES\n"
+    ".TP\n.I runs/NAME\nThe folder of a run, unless \\fB\\-\\-run\\-dir\\fR says otherwise: all that is needed to go "
+    "on.\n"
+    ".TP\n.IR STOP , \" SAVE\"\nIn that folder, made by you: stop at the next step boundary, saved; save, and go on.\n"
+    ".TP\n.I log/supervisor.log\nIn that folder: each launch and loss.\n"
+    ".SH SEE ALSO\n.BR mpirun (1),\n.BR sbatch (1);\nthe documents in share/doc/reeve, which begin with README.md.\n";
+
 void reeve_help_man(const struct reeve_verb *const *verbs, size_t count, const char *exit_codes, FILE *out)
 {
     (void)fprintf(out,
@@ -62,7 +81,7 @@ void reeve_help_man(const struct reeve_verb *const *verbs, size_t count, const c
         man_verb(verbs[i], out);
     (void)fputs(".SH EXIT STATUS\n.nf\n", out);
     troff(exit_codes, out);
-    (void)fputs(".fi\n.SH SEE ALSO\n.BR mpirun (1),\n.BR sbatch (1)\n", out);
+    (void)fputs(man_end, out);
 }
 
 /* The words that an operand may be, where a verb has such ("lock|check|show FILE"), with blanks between; else "". */

@@ -28,6 +28,7 @@ done
 expect_exit 0 reeve help --man
 cp stdout page
 sed 's/\\-/-/g' page >plain_page
+for heading in VERBS 'EXIT STATUS' ENVIRONMENT FILES 'SEE ALSO'; do expect_text page "^\.SH $heading\$"; done
 if command -v groff >/dev/null; then groff -man -Tutf8 -ww page >/dev/null 2>objections || true; fi
 [ ! -s objections ] || { cat objections; fail "groff has objections to the manual page"; }
 expect_exit 0 reeve help --bash
