@@ -1,8 +1,8 @@
 /* The plan; see plan.h for the rules and docs/plan.md for why they visit everything once.
  *
  * A position of the endless sequence becomes (epoch, place in the epoch); the shuffle turns the place into a visit of a
- * shard; a prefix sum over shards and a binary search do the rest. Shards without samples have empty ranges in the
- * prefix sums and are never found. */
+ * shard; prefix sums over shards, with a guide that says where to look in them, do the rest. Shards without samples have
+ * empty ranges in the prefix sums and are never found. */
 #include "core/plan.h"
 
 #include <inttypes.h>
