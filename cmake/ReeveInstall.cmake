@@ -38,6 +38,7 @@ if(TARGET reeve_help_forms)
           RENAME reeve)
 endif()
 install(FILES README.md CHANGELOG.md CONTRIBUTING.md LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+install(FILES benchmarks/README.md DESTINATION "${CMAKE_INSTALL_DOCDIR}/benchmarks") # which the documents point to
 install(DIRECTORY docs/ DESTINATION "${CMAKE_INSTALL_DOCDIR}/docs" FILES_MATCHING PATTERN "*.md" PATTERN "*.svg")
 install(DIRECTORY jobs/ DESTINATION "${CMAKE_INSTALL_DOCDIR}/jobs" FILES_MATCHING PATTERN "*.yaml")
 install(DIRECTORY jobs/plugin-example DESTINATION "${CMAKE_INSTALL_DOCDIR}/jobs"

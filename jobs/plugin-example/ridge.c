@@ -1,7 +1,7 @@
 /* A workload of one's own: which byte comes next, from the two before it, by softmax regression with a ridge penalty.
  *
  *     logits(t) = last[x(t)] + before[x(t-1)] + bias                shape (V,)
- *     loss      = cross-entropy + ridge / 2 * |last|^2 + |before|^2   the penalty enters in apply()
+ *     loss      = cross-entropy + ridge / 2 * (|last|^2 + |before|^2)   the penalty enters in apply()
  *
  * It needs the headers of Reeve and the C library, and nothing else. What makes it a workload: every function gives the
  * same bits for the same arguments. Sums run in one fixed order, nothing depends on time, thread or address, and it is

@@ -8,7 +8,7 @@ cmake --install "$REEVE_BUILD" --prefix "$prefix" >install.log 2>&1 || { tail -n
 for file in bin/reeve bin/reeve-rank include/reeve/status.h include/reeve/ids.h include/reeve/workload.h \
     include/reeve/version.h share/reeve/slurm/env.sh share/reeve/slurm/train.sbatch \
     share/reeve/slurm/train-srun.sbatch share/reeve/slurm/chain.sbatch share/man/man1/reeve.1 \
-    share/bash-completion/completions/reeve; do
+    share/bash-completion/completions/reeve share/doc/reeve/docs/README.md share/doc/reeve/benchmarks/README.md; do
     [ -e "$prefix/$file" ] || fail "$file was not installed"
 done
 package=$(dirname "$(find "$prefix" -name reeveConfig.cmake)")
