@@ -154,7 +154,7 @@ static const struct reeve_key keys[] = {
     U32("exec", "grace_s", exec.grace_s, 0, 86400, "10", "s", "from SIGTERM to SIGKILL"),
     U32("exec", "drain_s", exec.drain_s, 0, 604800, "30", "s", "that running commands have left after a stop was asked"),
     REAL("exec", "retry_s", exec.retry_s, 0.001, 86400.0, false, "1", "s",
-         "before the second attempt; doubles with each failure, up to 64 times"),
+         "before the second attempt; doubles with each failure, to 64 times that at most"),
 };
 
 bool reeve_job_key_applies(const struct reeve_key *key, const char *workload)
