@@ -116,10 +116,17 @@ static int dispatch(int argc, char **argv)
     return verb_main(verb, argc - 1, argv + 1);
 }
 
+/* Before any verb has read its options, so that an error on the way is JSON as well; shortened as getopt_long has it. */
+static bool asks_for_json(const char *word)
+{
+    size_t n = strlen(word);
+    return n >= sizeof "--j" - 1 && strncmp(word, "--json", n) == 0;
+}
+
 int main(int argc, char **argv)
 {
     reeve_cli_begin();
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
-        if (strcmp(argv[i], "--json") == 0) reeve_cli_set_json(true);
+        if (asks_for_json(argv[i])) reeve_cli_set_json(true);
     return reeve_cli_finish(dispatch(argc, argv));
 }

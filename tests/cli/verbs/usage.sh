@@ -52,6 +52,11 @@ expect_equal status "$(json stdout status)" INPUT_USAGE
 expect_text stdout '"error": "status: unknown option'
 one_line stderr '^reeve: status: unknown option'
 
+# A shortened option is the same option, also where it is an error.
+expect_exit 66 reeve inspect --js no-such-run
+one_json stdout
+expect_equal exit_code "$(json stdout exit_code)" 66
+
 # After -- nothing is an option.
 expect_exit 66 reeve inspect -- --json
 expect_equal stdout "$(cat stdout)" ""
