@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <string.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -250,6 +252,62 @@ static void transport_flush_ends_at_its_deadline(void)
     transport_end(t);
 }
 
+/* A job that is suspended while a send waits, and resumed: the clock has gone on, and then a peer that had stayed away comes. */
+static struct {
+    pid_t peer;
+    volatile sig_atomic_t sent, sent_before, ticks;
+    volatile time_t lasted_s;
+} suspended;
+
+/* Each 100 ms: is the send at hand the one of the last time? */
+static void suspend_if_sending(int number)
+{
+    (void)number;
+    suspended.ticks += suspended.sent == suspended.sent_before;
+    suspended.sent_before = suspended.sent;
+    if (suspended.ticks == 1) suspended.lasted_s = 11;
+    if (suspended.ticks == 2) (void)kill(suspended.peer, SIGUSR1);
+}
+
+/* In place of the C library's: what this process sees of time. */
+int clock_gettime(clockid_t id, struct timespec *out)
+{
+    int rc = (int)syscall(SYS_clock_gettime, id, out);
+    out->tv_sec += suspended.lasted_s;
+    return rc;
+}
+
+/* Goal: a peer is not called lost for the time in which the whole job stood still. Method: the clock goes on by more than a
+ * deaf peer may take. */
+static void transport_blames_no_peer_for_a_suspended_job(void)
+{
+    static unsigned char bytes[REEVE_MESSAGE_BYTES_MAX];
+    reeve_transport *t = transport_create();
+    struct reeve_error err = {.text = ""};
+    uint32_t peer = UINT32_MAX;
+    block_wake_signal();
+    if (rig.rank == 1) {
+        pid_t own = getpid();
+        RIG_OK(t->ops->send(t, 0, &own, sizeof(own), &err), err);
+        RIG_OK(t->ops->flush(t, reeve_clock_now() + RIG_WAIT_NS, &err), err);
+        stay_away();
+        while (wait_for_message(t, &peer, bytes) != 1) {}
+    } else if (rig.rank == 0) {
+        RIG_CHECK(wait_for_message(t, &peer, bytes) == sizeof(suspended.peer) && peer == 1);
+        memcpy(&suspended.peer, bytes, sizeof(suspended.peer));
+        const struct itimerval often = {{0, 100000}, {0, 100000}}, never = {{0, 0}, {0, 0}};
+        RIG_CHECK(signal(SIGALRM, suspend_if_sending) != SIG_ERR && setitimer(ITIMER_REAL, &often, NULL) == 0);
+        for (suspended.sent = 1; suspended.sent < 1000000 && suspended.lasted_s == 0; suspended.sent++)
+            RIG_OK(t->ops->send(t, 1, bytes, sizeof(bytes), &err), err);
+        RIG_CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0 && suspended.lasted_s > 0);
+        if (suspended.ticks < 2) /* it was this process that stood still, between two sends */
+            RIG_CHECK(kill(suspended.peer, SIGUSR1) == 0);
+        RIG_OK(t->ops->send(t, 1, "x", 1, &err), err);
+        RIG_OK(t->ops->flush(t, reeve_clock_now() + RIG_WAIT_NS, &err), err);
+    }
+    transport_end(t);
+}
+
 /* Goal: a peer that takes nothing is given up, and it alone. Method: far more messages than may wait for one. */
 static void transport_gives_up_a_peer_that_takes_nothing(void)
 {
@@ -297,6 +355,7 @@ int main(int argc, char **argv)
         {"transport_that_ends_too_early_takes_no_message_of_the_next_one",
          transport_that_ends_too_early_takes_no_message_of_the_next_one},
         {"transport_flush_ends_at_its_deadline", transport_flush_ends_at_its_deadline},
+        {"transport_blames_no_peer_for_a_suspended_job", transport_blames_no_peer_for_a_suspended_job},
     };
     /* By itself, since it waits for ten seconds. */
     static const struct rig_test deaf[] = {
