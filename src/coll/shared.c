@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -32,6 +33,18 @@ static size_t control_bytes(uint32_t members)
     return (members * sizeof(struct shared_member) + page - 1) / page * page;
 }
 
+/* All of it at once: a full /dev/shm is an error here, and would be SIGBUS later. Older kernels undo it for any signal, and
+ * those of a profiler come faster than it gets through: none comes meanwhile. Returns an error number. */
+static int take_all(int fd, size_t bytes)
+{
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = posix_fallocate(fd, 0, (off_t)bytes);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
 reeve_status shared_make(struct shared *s, const char *name, uint32_t member, uint32_t members, bool create,
                          struct reeve_error *err)
 {
@@ -39,8 +52,7 @@ reeve_status shared_make(struct shared *s, const char *name, uint32_t member, ui
     s->map_bytes = control_bytes(members) + (size_t)members * DEPTH * CHUNK_BYTES;
     int fd = shm_open(name, create ? O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC : O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0) return reeve_fail(err, REEVE_JOB_CONFIG, "shared memory %s: %m", name);
-    /* All of it at once: a full /dev/shm is an error here, and would be SIGBUS later. */
-    int rc = create ? posix_fallocate(fd, 0, (off_t)s->map_bytes) : 0;
+    int rc = create ? take_all(fd, s->map_bytes) : 0;
     void *map = MAP_FAILED;
     if (rc == 0) map = mmap(NULL, s->map_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     else errno = rc;
