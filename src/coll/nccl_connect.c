@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "coll/border.h"
 
+#define ABSENCE_NS (2 * REEVE_SECOND_NS) /* longer between two looks: this process did not run */
+
 /* ---- cards ---- */
 
 /* NCCL would say no more than "invalid usage". */
@@ -114,9 +116,13 @@ static const char *stage_text(enum connect_stage stage)
     }
 }
 
-static reeve_status check_deadline(const struct connect *c, struct reeve_error *err)
+/* Where a job is suspended as a whole, the others stood still as well. */
+static reeve_status check_deadline(struct connect *c, struct reeve_error *err)
 {
-    if (reeve_clock_now() < c->deadline_ns) return REEVE_OK;
+    reeve_time_ns now_ns = reeve_clock_now();
+    if (now_ns - c->looked_ns > ABSENCE_NS) c->deadline_ns = now_ns + c->limit_ns;
+    c->looked_ns = now_ns;
+    if (now_ns < c->deadline_ns) return REEVE_OK;
     reeve_status st = comm_failure_status() == REEVE_WORKER_LOST ? REEVE_WORKER_LOST : REEVE_JOB_DEADLINE;
     return reeve_fail(err, st, "sum over GPUs: %s within %lld ms (NCCL_DEBUG=INFO tells what it waits for)",
                       stage_text(c->stage), (long long)(c->limit_ns / REEVE_MILLISECOND_NS));
@@ -142,7 +148,8 @@ static reeve_status end(struct connect *c, reeve_status st, struct reeve_error *
 reeve_status connect_begin(struct connect *c, uint32_t round, const struct reeve_error *why, struct reeve_error *err)
 {
     c->stage = CONNECT_CARDS;
-    c->deadline_ns = reeve_clock_now() + c->limit_ns;
+    c->looked_ns = reeve_clock_now();
+    c->deadline_ns = c->looked_ns + c->limit_ns;
     meet_begin(&c->meet, round);
     reeve_status st = why == NULL ? meet_say(&c->meet, MEET_CARD, c->gpu->name, NULL, err) : why->status;
     if (st == REEVE_OK) return st;

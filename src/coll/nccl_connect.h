@@ -22,7 +22,7 @@ struct connect {
     struct comm *comm; /* borrowed */
     struct gpu *gpu;   /* borrowed */
     enum connect_stage stage;
-    reeve_time_ns limit_ns, deadline_ns;
+    reeve_time_ns limit_ns, deadline_ns, looked_ns; /* when it was last asked how it is */
     bool summing, copying; /* in TRIAL: NCCL has taken the sum; its result is on its way to trial */
     int64_t trial;
 };

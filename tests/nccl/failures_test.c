@@ -232,6 +232,19 @@ static bool all_are(bool well)
     return all != 0;
 }
 
+/* A sum that all give up in the middle: the next one connects anew. */
+static reeve_status begin_and_abandon(reeve_collective *c, void *in, void *out, struct reeve_error *err)
+{
+    unsigned calls = nccl_double_calls("ncclAllReduce");
+    bool done = false;
+    reeve_status st = c->ops->begin_sum_i64(c, in, out, N, err);
+    while (st == REEVE_OK && nccl_double_calls("ncclAllReduce") == calls)
+        st = c->ops->test(c, &done, err);
+    c->ops->abandon(c);
+    rig_barrier();
+    return st;
+}
+
 /* Goal: a job that is suspended as a whole and resumed (scontrol suspend) goes on with its sum. Method: all stay away from
  * it in the middle, for longer than its deadline; for longer still if the machine is so slow that it passes all the same. */
 static void who_was_suspended_blames_nobody(void)
@@ -254,6 +267,37 @@ static void who_was_suspended_blames_nobody(void)
         reeve_clock_sleep(sum_ns + REEVE_SECOND_NS / 2);
         if (st == REEVE_OK) st = gpu_try_sum(c, &err);
         well = all_are(st == REEVE_OK);
+        gpu_free(in);
+        gpu_free(out);
+        recover(c);
+    }
+}
+
+/* The same while the members connect anew, after a sum that was given up. */
+static void who_was_suspended_while_connecting_blames_nobody(void)
+{
+    if (rig.size == 1) return;
+    bool well = false;
+    for (reeve_time_ns create_ns = 2 * REEVE_SECOND_NS; !well; create_ns *= 2) {
+        reeve_collective *c = NULL;
+        struct reeve_error err;
+        bool done = false;
+        RIG_CHECK(create_ns <= 8 * REEVE_SECOND_NS);
+        reeve_status st = try_create(rig.rank, create_ns, 0, &c, &err);
+        void *in = gpu_allocate(N * 8), *out = gpu_allocate(N * 8);
+        well = all_are(st == REEVE_OK);
+        if (well) {
+            RIG_OK(begin_and_abandon(c, in, out, &err), err);
+            unsigned calls = nccl_double_calls("ncclCommInitRankConfig");
+            RIG_OK(c->ops->begin_sum_i64(c, in, out, N, &err), err);
+            do
+                st = c->ops->test(c, &done, &err);
+            while (st == REEVE_OK && nccl_double_calls("ncclCommInitRankConfig") == calls);
+            RIG_CHECK(!done);
+            reeve_clock_sleep(create_ns + REEVE_SECOND_NS / 2);
+            if (st == REEVE_OK) st = gpu_try_sum(c, &err);
+            well = all_are(st == REEVE_OK);
+        }
         gpu_free(in);
         gpu_free(out);
         recover(c);
@@ -412,6 +456,7 @@ int main(int argc, char **argv)
         {"no_id_is_told_to_all", no_id_is_told_to_all},
         {"a_sum_that_stands_still_ends_at_its_deadline", a_sum_that_stands_still_ends_at_its_deadline},
         {"who_was_suspended_blames_nobody", who_was_suspended_blames_nobody},
+        {"who_was_suspended_while_connecting_blames_nobody", who_was_suspended_while_connecting_blames_nobody},
         {"an_error_that_comes_later_ends_the_sum", an_error_that_comes_later_ends_the_sum},
         {"a_gpu_that_fails_in_a_sum_is_not_for_regrouping", a_gpu_that_fails_in_a_sum_is_not_for_regrouping},
         {"two_failures_in_a_row_are_recovered_from_and_three_are_not",
