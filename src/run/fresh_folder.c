@@ -2,6 +2,7 @@
 #include "run/fresh_folder.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -19,9 +20,20 @@ static bool is_own(const char *name)
     return strcmp(name, "lost+found") == 0 || strncmp(name, ".nfs", 4) == 0;
 }
 
+/* "new/..": a folder that is not there, and one that has been there all along as soon as "new" is made. */
+static bool leads_back(const char *path)
+{
+    for (const char *at = path; (at = strstr(at, "..")) != NULL; at += 2)
+        if ((at == path || at[-1] == '/') && (at[2] == '/' || at[2] == '\0')) return true;
+    return false;
+}
+
 reeve_status reeve_fresh_folder_check(const char *run_dir, struct reeve_error *err)
 {
     DIR *folder = opendir(run_dir);
+    if (folder == NULL && errno == ENOENT && leads_back(run_dir))
+        return reeve_fail(err, REEVE_STORE_CREATE,
+                          "%s: goes back (..) from a folder that is not there; name the folder that is meant", run_dir);
     if (folder == NULL) return REEVE_OK; /* what is wrong with it is told by whoever makes it */
     reeve_status st = REEVE_OK;
     for (const struct dirent *e; st == REEVE_OK && (e = readdir(folder)) != NULL;) {

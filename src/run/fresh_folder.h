@@ -6,7 +6,8 @@
 
 /* REEVE_OK: there is no such folder yet, or nothing in it but what Reeve puts into a run's folder itself (what a start
  * that was cut short left, what `reeve submit` wrote). STORE_CREATE: it holds something else, which the error names;
- * also where that is a job.yaml and none of the files that a run with such a file has. May block on the disk. */
+ * also where that is a job.yaml and none of the files that a run with such a file has; or it is not there, and ".." in
+ * its path says that it is another one once the folders before are made. May block on the disk. */
 reeve_status reeve_fresh_folder_check(const char *run_dir, struct reeve_error *err);
 
 #endif

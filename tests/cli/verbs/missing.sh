@@ -43,6 +43,8 @@ echo text >mine/thesis.txt
 told 65 'mine.*is no run' status mine
 (cd mine && make_text)
 told 73 'mine is no run, and holds other files' run mine/job.yaml --run-dir mine
+told 73 'new/\.\.: goes back \(\.\.\) from a folder that is not there' run mine/job.yaml --run-dir mine/new/..
+[ ! -e mine/new ] || fail "a folder was made on the way to one that is refused"
 rm mine/thesis.txt mine/shards.yaml
 told 65 'mine.*is no run' status mine
 told 73 'holds other files' run mine/job.yaml --run-dir mine
