@@ -147,7 +147,9 @@ static reeve_status add_file(struct reader *r, const struct entry *e, uint32_t n
     reeve_status st = reeve_path_join(path, sizeof(path), r->folder, e->file, &why);
     if (st == REEVE_OK) st = reeve_file_read(path, COMMANDS_FILE_BYTES_MAX, &text, &bytes, &why);
     if (st != REEVE_OK) return reeve_yaml_fail(&r->yaml, node, r->err, st, "%s", why.text);
-    for (char *at = text, *end; at < text + bytes && st == REEVE_OK; at = end + 1) {
+    /* Editors of other systems put a mark in front, which is no part of the first command. */
+    size_t mark = bytes >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
+    for (char *at = text + mark, *end; at < text + bytes && st == REEVE_OK; at = end + 1) {
         end = memchr(at, '\n', (size_t)(text + bytes - at));
         if (end == NULL) end = text + bytes;
         size_t n = (size_t)(end - at);
@@ -188,7 +190,8 @@ static reeve_status add_command(struct reader *r, const struct entry *e, const u
     const struct reeve_yaml *y = &r->yaml;
     char found[REEVE_YAML_FOUND_BYTES];
     const struct reeve_yaml_node *node = &y->nodes[e->command];
-    const char *command = node->kind == REEVE_YAML_SCALAR ? reeve_yaml_text(y, e->command) : "";
+    bool text = node->kind == REEVE_YAML_SCALAR && !reeve_yaml_is_nothing(y, e->command);
+    const char *command = text ? reeve_yaml_text(y, e->command) : "";
     if (is_blank(command, strlen(command)))
         return reeve_yaml_fail(y, e->command, r->err, REEVE_INPUT_INVALID,
                                "key 'command': expected a command, found %s", reeve_yaml_found(y, e->command, found));
@@ -369,11 +372,16 @@ static reeve_status read_tasks(struct reader *r, uint32_t node)
 {
     const struct reeve_yaml *y = &r->yaml;
     char found[REEVE_YAML_FOUND_BYTES];
-    if (y->nodes[node].kind == REEVE_YAML_SCALAR && reeve_yaml_text(y, node)[0] != '\0') { /* tasks: commands.txt */
+    if (y->nodes[node].kind == REEVE_YAML_SCALAR && !reeve_yaml_is_nothing(y, node) &&
+        reeve_yaml_text(y, node)[0] != '\0') { /* tasks: commands.txt */
         static struct entry e;
         memset(&e, 0, sizeof(e));
         (void)snprintf(e.name, sizeof(e.name), "line");
-        (void)snprintf(e.file, sizeof(e.file), "%s", reeve_yaml_text(y, node));
+        int n = snprintf(e.file, sizeof(e.file), "%s", reeve_yaml_text(y, node));
+        if ((size_t)n >= sizeof(e.file))
+            return reeve_yaml_fail(y, node, r->err, REEVE_INPUT_INVALID,
+                                   "key 'tasks': the name of a file of %d bytes; at most %zu were expected", n,
+                                   sizeof(e.file) - 1);
         e.time_limit_s = r->job->exec.time_limit_s;
         e.attempts = r->job->faults.attempts_max;
         return add_file(r, &e, node);

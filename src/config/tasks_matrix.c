@@ -82,19 +82,21 @@ static reeve_status check_product(const struct sweep *s, uint32_t matrix, const 
                            tasks, bytes, REEVE_TASKS_MAX, (double)REEVE_TASK_TEXT_BYTES_MAX);
 }
 
-/* The command with the values of now. Returns its bytes; 0: too long. */
-static size_t substitute(const struct sweep *s, const char *command)
+/* The command with the values of now. False: too long. */
+static bool substitute(const struct sweep *s, const char *command, size_t *bytes_out)
 {
     size_t used = 0;
     for (size_t n; *command != '\0'; command += n) {
         const struct parameter *p = find_mark(s, command, &n);
         const char *piece = p != NULL ? reeve_yaml_text(s->y, p->at) : command;
         size_t bytes = p != NULL ? strlen(piece) : 1;
-        if (used + bytes >= REEVE_TASK_COMMAND_BYTES) return 0;
+        if (used + bytes >= REEVE_TASK_COMMAND_BYTES) return false;
         memcpy(s->text + used, piece, bytes);
         used += bytes;
     }
-    return used;
+    s->text[used] = '\0';
+    *bytes_out = used;
+    return true;
 }
 
 /* To the next combination. False: that was the last one. */
@@ -124,11 +126,14 @@ reeve_status reeve_tasks_matrix(const struct reeve_yaml *y, uint32_t matrix, con
     s.text = malloc(REEVE_TASK_COMMAND_BYTES);
     if (st == REEVE_OK && s.text == NULL) st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "matrix: out of memory");
     do {
-        size_t bytes = st == REEVE_OK ? substitute(&s, command) : 1;
-        if (bytes == 0)
+        size_t bytes = 0;
+        if (st == REEVE_OK && !substitute(&s, command, &bytes))
             st = reeve_yaml_fail(y, matrix, err, REEVE_INPUT_INVALID,
                                  "key 'matrix': a command with its values has more than %u bytes",
                                  REEVE_TASK_COMMAND_BYTES - 1);
+        if (st == REEVE_OK && s.text[strspn(s.text, " \t\r\n")] == '\0')
+            st = reeve_yaml_fail(y, matrix, err, REEVE_INPUT_INVALID,
+                                 "key 'matrix': with these values nothing is left of the command");
         if (st == REEVE_OK) st = visit(arg, s.text, bytes);
     } while (st == REEVE_OK && advance(&s));
     free(s.text);

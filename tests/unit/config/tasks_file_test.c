@@ -59,7 +59,8 @@ static void tasks_matrix_gives_each_combination_in_order(void **state)
 
 static void tasks_file_gives_a_task_for_each_line(void **state)
 {
-    fixture_write("list.txt", "first  one\r\n\n  # no command\n\tsecond\nlast without an end");
+    fixture_write("list.txt", "\xEF\xBB\xBF"
+                              "first  one\r\n\n  # no command\n\tsecond\nlast without an end");
     struct reeve_task_list *l = must_read("tasks: list.txt\n");
     assert_int_equal(l->task_count, 3);
     assert_string_equal(reeve_task_list_name(l, 0), "line.1");
@@ -98,6 +99,9 @@ static void tasks_that_cannot_be_are_refused_with_their_place(void **state)
     refuses("tasks: [{command: x, matrx: {}}]\n", "did you mean 'matrix'");
     refuses("tasks: [{command: ' '}]\n", "expected a command, found");
     refuses("tasks: [{command: [x]}]\n", "expected a command, found a list");
+    refuses("tasks: [{command: ~}]\n", "expected a command, found nothing");
+    refuses("tasks: ~\n", "or the name of a file with a command in each line, found nothing");
+    refuses("tasks: [{command: ' {a}', matrix: {a: [x, '']}}]\n", "key 'matrix': with these values nothing is left");
     refuses("tasks: [{name: a.b, command: x}]\n", "expected letters, digits");
     refuses("tasks: [{command: x, file: y}]\n", "found both");
     refuses("tasks: [{file: job.yaml, matrix: {a: [1]}}]\n", "needs a 'command'");
