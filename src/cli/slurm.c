@@ -32,6 +32,30 @@ static const char *take_field(const char *at, char *out, size_t out_bytes)
     return at + n + (at[n] == '|');
 }
 
+/* The last line that looks like an answer, among warnings of a site, which come on the same stream. NULL: there is none. */
+static const char *find_line(const char *says, bool (*is_answer)(const char *line))
+{
+    const char *found = NULL;
+    for (const char *line = says; *line != '\0'; line += *line == '\n') {
+        if (is_answer(line)) found = line;
+        line += strcspn(line, "\n");
+    }
+    return found;
+}
+
+static bool is_row(const char *line)
+{
+    size_t state = strspn(line, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+    return state > 0 && line[state] == '|';
+}
+
+/* "4711", "4711;cluster" */
+static bool is_job_id(const char *line)
+{
+    size_t digits = strspn(line, "0123456789");
+    return digits > 0 && strchr(";\n", line[digits]) != NULL; /* or the end */
+}
+
 enum reeve_slurm_answer reeve_slurm_find_job(uint64_t job_id, struct reeve_slurm_job *out)
 {
     char job[24], says[REEVE_SLURM_SAYS_BYTES];
@@ -40,8 +64,9 @@ enum reeve_slurm_answer reeve_slurm_find_job(uint64_t job_id, struct reeve_slurm
     memset(out, 0, sizeof(*out));
     int code = reeve_command_run(argv, DEADLINE_MS, says, sizeof(says));
     if (code != 0) return strstr(says, "Invalid job id") != NULL ? REEVE_SLURM_GONE : REEVE_SLURM_SILENT;
-    if (strchr(says, '|') == NULL) return REEVE_SLURM_GONE;
-    const char *at = take_field(says, out->state, sizeof(out->state));
+    const char *row = find_line(says, is_row);
+    if (row == NULL) return REEVE_SLURM_GONE;
+    const char *at = take_field(row, out->state, sizeof(out->state));
     at = take_field(at, out->reason, sizeof(out->reason));
     at = take_field(at, out->left, sizeof(out->left));
     (void)take_field(at, out->nodes, sizeof(out->nodes));
@@ -177,13 +202,9 @@ reeve_status reeve_slurm_submit(const char *script_path, uint64_t *job_id, struc
     const char *const argv[] = {"sbatch", "--parsable", script_path, NULL};
     int code = reeve_command_run(argv, DEADLINE_MS, says, sizeof(says));
     if (code == 0) {
-        /* The number may stand behind warnings, and before ";cluster". */
-        const char *last = says;
-        for (const char *at = says; (at = strchr(at, '\n')) != NULL && at[1] != '\0';)
-            last = ++at;
-        char *end = NULL;
-        *job_id = strtoull(last, &end, 10);
-        if (end != last && *job_id > 0) return REEVE_OK;
+        const char *number = find_line(says, is_job_id);
+        *job_id = number != NULL ? strtoull(number, NULL, 10) : 0;
+        if (*job_id > 0) return REEVE_OK;
     }
     reeve_slurm_one_line(says);
     return fail_refused(says, err);

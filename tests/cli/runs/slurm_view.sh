@@ -25,6 +25,22 @@ expect_text stderr 'belongs to no cluster'
 expect_exit 0 reeve status refused
 expect_text stdout '^refused: prepared'
 expect_text stdout '^to begin +sbatch refused/submit/train.sbatch'
+# A site's warnings stand around the answers, and are none.
+play sbatch <<'SCRIPT'
+echo "sbatch: warning: 3 jobs of yours wait" >&2
+echo 4711
+echo "sbatch: warning: see https://hpc.example" >&2
+SCRIPT
+play squeue <<'SCRIPT'
+echo "squeue: warning: maintenance on Monday|Tuesday" >&2
+echo "RUNNING|None|1:00:00|n[1-4]"
+echo "squeue: warning: again" >&2
+SCRIPT
+expect_exit 0 reeve submit job.yaml --run-dir taken
+expect_equal "number of the job" "$(cat stdout)" 4711
+expect_exit 0 reeve status taken
+expect_text stdout '^slurm +job 4711 RUNNING on n\[1-4\], 1:00:00 left$'
+play squeue <<<'echo "slurm_load_jobs error: Invalid job id specified" >&2; exit 1'
 play sbatch <<<'exit 1'
 
 echo 'NODE_FAIL|0:0|None|n[1-4]' >sacct.says
