@@ -54,13 +54,32 @@ static bool listed_sets(const char *list, const char *name, char *where, size_t 
     return found;
 }
 
+static const char *given(const char *variable)
+{
+    const char *value = getenv(variable);
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* As Open MPI finds it: where OPAL_SYSCONFDIR says; a folder below its prefix moves with OPAL_PREFIX, and /etc/openmpi, as
+ * distributions have it, stays. */
+static const char *find_site(char moved[REEVE_PATH_BYTES_MAX])
+{
+    static const char built[] = REEVE_BUILD_MPI_SITE;
+    const char *folder = given("OPAL_SYSCONFDIR"), *prefix = given("OPAL_PREFIX");
+    size_t n = strlen(REEVE_BUILD_MPI_PREFIX);
+    bool below = strncmp(built, REEVE_BUILD_MPI_PREFIX, n) == 0 && built[n] == '/';
+    if (folder != NULL) return folder;
+    if (prefix == NULL || !below ||
+        reeve_path_join(moved, REEVE_PATH_BYTES_MAX, prefix, built + n + 1, NULL) != REEVE_OK)
+        return built;
+    return moved;
+}
+
 bool reeve_mca_files_set(const char *name, char *where, size_t where_bytes)
 {
     char moved[REEVE_PATH_BYTES_MAX];
-    const char *list = getenv("OMPI_MCA_mca_base_param_files"), *prefix = getenv("OPAL_PREFIX"),
-               *site = REEVE_BUILD_MPI_SITE;
+    const char *list = getenv("OMPI_MCA_mca_base_param_files"), *site = find_site(moved);
     if (list == NULL) list = getenv("OMPI_MCA_mca_param_files");
-    if (prefix != NULL && reeve_path_join(moved, sizeof(moved), prefix, "etc", NULL) == REEVE_OK) site = moved;
     if (folder_sets(site, "openmpi-mca-params-override.conf", name, where, where_bytes)) return true;
     if (list != NULL) return listed_sets(list, name, where, where_bytes);
     return folder_sets(getenv("HOME"), ".openmpi/mca-params.conf", name, where, where_bytes) ||
