@@ -65,7 +65,9 @@ static void run_resumed(struct reeve_history *h, const struct reeve_event *ev)
         h->checkpoint_count--;
     while (h->refused_count > 0 && h->refused[h->refused_count - 1] > ev->step)
         h->refused_count--;
-    if (h->eval_step > ev->step) h->eval_tokens = h->eval_step = 0;
+    while (h->eval_count > 0 && h->evals[h->eval_count - 1].step > ev->step)
+        h->eval_count--;
+    h->eval = h->eval_count > 0 ? h->evals[h->eval_count - 1] : (struct reeve_history_eval){0};
     if (h->weights_step > ev->step) h->weights_step = 0;
 }
 
@@ -129,6 +131,14 @@ static reeve_status ckpt_commit(struct reeve_history *h, const struct reeve_even
     return st;
 }
 
+static reeve_status eval_committed(struct reeve_history *h, const struct reeve_event *ev, struct reeve_error *err)
+{
+    h->eval = (struct reeve_history_eval){ev->step, ev->a, ev->b};
+    reeve_status st = GROW(h, evals, eval_count, eval_room, err);
+    if (st == REEVE_OK) h->evals[h->eval_count++] = h->eval;
+    return st;
+}
+
 static void opening_ended(struct reeve_history *h, const struct reeve_event *ev)
 {
     struct reeve_opening *o = last_opening(h);
@@ -174,10 +184,7 @@ reeve_status reeve_history_event(void *arg, const struct reeve_event *ev, struct
         step_weights(h, ev);
         break;
     case REEVE_EVENT_EVAL_COMMITTED:
-        h->eval_step = ev->step;
-        h->eval_loss = ev->a;
-        h->eval_tokens = ev->b;
-        break;
+        return eval_committed(h, ev, err);
     case REEVE_EVENT_CKPT_COMMIT:
         return ckpt_commit(h, ev, err);
     case REEVE_EVENT_CKPT_FAILED:
@@ -232,8 +239,8 @@ double reeve_history_loss(const struct reeve_history *h, uint32_t sequence)
 
 double reeve_history_eval_loss(const struct reeve_history *h)
 {
-    if (h->eval_tokens == 0) return NAN;
-    return reeve_exact_loss_value((int64_t)h->eval_loss) / (double)h->eval_tokens;
+    if (h->eval.tokens == 0) return NAN;
+    return reeve_exact_loss_value((int64_t)h->eval.loss) / (double)h->eval.tokens;
 }
 
 const char *reeve_history_lost(const struct reeve_history *h, char text[REEVE_HISTORY_LOST_BYTES])
@@ -257,6 +264,7 @@ void reeve_history_destroy(struct reeve_history *h)
     free(h->openings);
     free(h->checkpoints);
     free(h->refused);
+    free(h->evals);
     free(h->workers);
     free(h->here);
     *h = (struct reeve_history){0};

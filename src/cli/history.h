@@ -28,6 +28,10 @@ struct reeve_history_checkpoint {
     uint32_t files;
 };
 
+struct reeve_history_eval {
+    uint64_t step, loss, tokens; /* loss: exact, of all tokens */
+};
+
 struct reeve_history {
     struct reeve_journal_info info;
     uint64_t run_id;
@@ -47,7 +51,9 @@ struct reeve_history {
     uint64_t *losses;      /* (step,) loss sums, exact, of steps 1.. on the surviving timeline */
     uint32_t loss_room;
     bool fast;                                  /* some step was reduced in fp32 */
-    uint64_t eval_step, eval_loss, eval_tokens; /* tokens 0: never evaluated */
+    struct reeve_history_eval *evals;           /* on the surviving timeline */
+    uint32_t eval_count, eval_room;
+    struct reeve_history_eval eval; /* the last of them; tokens 0: never evaluated */
     uint64_t weights_step;                      /* that weights_digest belongs to; 0: none on record */
     struct reeve_digest weights_digest;
     uint64_t checkpoints_failed, steps_aborted, workers_lost, dead_tasks, rolled_back_steps;

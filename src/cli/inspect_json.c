@@ -100,7 +100,7 @@ static void put_progress(json_t *o, const struct reeve_inspected *in)
     set_u64(o, "samples", samples);
     reeve_cli_json_set(o, "loss", reeve_cli_json_real(reeve_history_loss(h, in->job.data.sequence)));
     reeve_cli_json_set(o, "eval_loss", reeve_cli_json_real(reeve_history_eval_loss(h)));
-    set_u64(o, "eval_step", h->eval_step);
+    set_u64(o, "eval_step", h->eval.step);
     bool known = reeve_inspect_weights(in, &digest, &weights_step);
     reeve_cli_json_set(o, "weights_digest", known ? reeve_cli_json_digest(digest) : json_null());
     reeve_cli_json_set(o, "weights_step", known ? reeve_cli_json_u64(weights_step) : json_null());

@@ -70,7 +70,7 @@ static void print_progress(const struct reeve_inspected *i)
     (void)printf("samples      %s, epoch %" PRIu64 " (an epoch has %s)\n", reeve_cli_format_count(samples, a),
                  samples / epoch_samples, reeve_cli_format_count(epoch_samples, b));
     print_loss("loss", reeve_history_loss(h, i->job.data.sequence), h->step);
-    print_loss("held-out", reeve_history_eval_loss(h), h->eval_step);
+    print_loss("held-out", reeve_history_eval_loss(h), h->eval.step);
     print_weights(i);
     reeve_digest_hex(i->manifest->digest, hex);
     (void)printf("manifest     %s, %s, %u shards\n", hex, i->manifest->dataset, i->manifest->shard_count);

@@ -49,6 +49,12 @@ static void checkpoint(struct reeve_history *h, uint64_t step)
         (struct reeve_event){.kind = REEVE_EVENT_CKPT_COMMIT, .step = step, .a = 100 + step, .b = lsn - 1, .arg = 3});
 }
 
+static void evaluate(struct reeve_history *h, uint64_t step, uint64_t nats)
+{
+    add(h, (struct reeve_event){
+               .kind = REEVE_EVENT_EVAL_COMMITTED, .step = step, .a = 2 * nats << REEVE_LOSS_UNIT_BITS, .b = 2});
+}
+
 static void whole_run_is_told_in_order(void **state)
 {
     (void)state;
@@ -81,9 +87,12 @@ static void rollback_takes_back_what_it_undid(void **state)
     open_run(&h, 1, 2);
     commit(&h, 1, 5, 3.0, 0);
     checkpoint(&h, 5);
+    evaluate(&h, 4, 3);
     commit(&h, 6, 6, 9.0, REEVE_EVENT_FLAG_REFUSED);
     commit(&h, 7, 9, 2.0, 0);
     checkpoint(&h, 8);
+    evaluate(&h, 8, 2);
+    assert_int_equal(h.eval.step, 8);
     open_run(&h, 2, 5);
     add(&h, (struct reeve_event){.kind = REEVE_EVENT_RUN_RESUMED, .step = 5});
     assert_int_equal(h.step, 5);
@@ -92,6 +101,8 @@ static void rollback_takes_back_what_it_undid(void **state)
     assert_int_equal(h.checkpoints[0].digest64, 105);
     assert_int_equal(h.refused_count, 0);
     assert_int_equal(h.rolled_back_steps, 4);
+    assert_int_equal(h.eval.step, 4); /* which was true before, and is again */
+    assert_true(reeve_history_eval_loss(&h) == 3.0);
     assert_int_equal(h.weights_step, 0); /* that of step 8 is no longer true */
     assert_int_equal(h.openings[0].end, REEVE_OPENING_DIED);
     assert_int_equal(h.openings[1].end, REEVE_OPENING_OPEN);
