@@ -111,7 +111,7 @@ const struct reeve_verb reeve_verb_verify = {
     "its\n"
     "reader is told as malformed.\n"
     "\n"
-    "Exit codes: 0 sound; 65 damage; 66 no such run or file; 74 reading failed.\n"
+    "Exit codes: 0 sound; 65 damage; 66 no such run or file; 74 reading failed; 77 no permission to read.\n"
     "\n"
     "Examples:\n"
     "  reeve verify runs/quickstart\n"

@@ -76,7 +76,9 @@ static struct reeve_finding *guarded(struct reeve_verification *v, reeve_guard_w
         return f;
     }
     f->grade = REEVE_FINDING_DAMAGE;
-    (void)snprintf(f->follows, sizeof f->follows, "%s", follows);
+    bool closed = report.error.status == REEVE_INPUT_PERMISSION;
+    (void)snprintf(f->follows, sizeof f->follows, "%s",
+                   closed ? "nothing is known of it: look as the user whom it belongs to" : follows);
     return f;
 }
 
