@@ -129,6 +129,10 @@ int reeve_verb_operands(const struct reeve_verb *verb, int argc, char **argv, in
     int count = argc - optind;
     if (count < min) return reeve_verb_usage(verb, "%s is missing", *verb->args != '\0' ? verb->args : "an argument");
     if (count > max) return reeve_verb_usage(verb, "one argument too many: '%s'", argv[optind + max]);
+    for (int i = optind; i < argc; i++)
+        if (argv[i][0] == '\0')
+            return reeve_verb_usage(
+                verb, "an argument is empty (a variable of the shell that is not set?); expected %s", verb->args);
     return 0;
 }
 

@@ -50,7 +50,10 @@ static int parse(const struct reeve_verb *verb, int argc, char **argv, struct ru
         case OPT_STOP_AT: code = reeve_verb_number(verb, "--stop-at", value, 1, UINT64_MAX, &o->stop_at); break;
         case OPT_MAX_TIME: code = take_max_time(verb, value, &o->end_at_s); break;
         case REEVE_OPT_RUN_DIR_ID: o->run_dir = value; break;
-        case OPT_HOSTS: o->hosts = value; break;
+        case OPT_HOSTS:
+            if (*value == '\0') return reeve_verb_usage(verb, "--hosts: empty; expected hosts with commas between");
+            o->hosts = value;
+            break;
         case REEVE_OPT_SET_ID: code = reeve_verb_add(verb, "--set", value, &o->sets); break;
         case 'q': o->quiet = true; break;
         case REEVE_OPT_JSON_ID: o->json = true; break;

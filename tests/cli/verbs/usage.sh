@@ -22,6 +22,9 @@ wrong "option --json takes no value" status --json=yes
 wrong "JOB.* is missing" plan
 wrong "RUN is missing" inspect
 wrong "one argument too many: 'b'" audit a b
+wrong "an argument is empty .a variable of the shell that is not set" run ""
+wrong "an argument is empty" status ""
+wrong "--hosts: empty" run job.yaml --hosts ""
 wrong "unknown word 'lok'; did you mean 'lock'" manifest lok shards.yaml
 wrong "unknown word 'frobnicate'; expected lock, check or show" manifest frobnicate shards.yaml
 wrong "--jobs 0: expected a whole number from 1" manifest lock shards.yaml --jobs 0
