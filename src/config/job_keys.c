@@ -93,7 +93,8 @@ static const struct reeve_key keys[] = {
 
     U32("checkpoint", "every", checkpoint.every, 0, UINT32_MAX, "100", "steps",
         "between checkpoints; 0: only at the end and when stopped"),
-    U32("checkpoint", "keep", checkpoint.keep, 1, 64, "3", "checkpoints", "kept; older ones are removed"),
+    U32("checkpoint", "keep", checkpoint.keep, 1, REEVE_CHECKPOINTS_MAX, "3", "checkpoints",
+        "kept; older ones are removed"),
 
     U32("resources", "workers", resources.workers, 1, 65536, "2", "processes",
         "that compute; `reeve run -n` overrides it"),

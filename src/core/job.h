@@ -12,6 +12,7 @@
 #define REEVE_JOB_PROMPT_BYTES 256
 #define REEVE_JOB_SHELL_BYTES 256
 #define REEVE_JOB_WORD_BYTES 64 /* of a word of Slurm's: a partition, an account, a time */
+#define REEVE_CHECKPOINTS_MAX 64u /* that may be kept; no more are on record (core/master.h) */
 
 enum reeve_reduce { REEVE_REDUCE_EXACT = 0, REEVE_REDUCE_FAST = 1 };
 enum reeve_precision { REEVE_PRECISION_AUTO = 0, REEVE_PRECISION_BF16 = 1, REEVE_PRECISION_FP32 = 2 };

@@ -148,8 +148,8 @@ static reeve_status apply_ckpt_commit(reeve_master *m, const struct reeve_event 
     if (ev->step > m->step) return master_refuse(ev, err, "a checkpoint of a step that was not committed");
     while (m->checkpoint_count > 0 && m->checkpoints[m->checkpoint_count - 1].step >= ev->step)
         m->checkpoint_count--;
-    if (m->checkpoint_count == MASTER_CHECKPOINTS_MAX) {
-        memmove(m->checkpoints, m->checkpoints + 1, sizeof(m->checkpoints[0]) * (MASTER_CHECKPOINTS_MAX - 1));
+    if (m->checkpoint_count == REEVE_CHECKPOINTS_MAX) {
+        memmove(m->checkpoints, m->checkpoints + 1, sizeof(m->checkpoints[0]) * (REEVE_CHECKPOINTS_MAX - 1));
         m->checkpoint_count--;
     }
     m->checkpoints[m->checkpoint_count++] = (struct reeve_master_checkpoint){ev->step, ev->a, ev->b};

@@ -3,9 +3,9 @@
 #ifndef REEVE_CORE_MASTER_STATE_H
 #define REEVE_CORE_MASTER_STATE_H
 
+#include "core/job.h"
 #include "core/master.h"
 
-#define MASTER_CHECKPOINTS_MAX 64u /* on record; no more can be kept (checkpoint.keep) */
 #define MASTER_ABORTS_MAX 3u /* of one step for sums that do not agree */
 #define MASTER_CKPT_FAILURES_MAX 3u
 #define MASTER_PRIORITY_NOW 1000000      /* staging that an open step waits for */
@@ -93,7 +93,7 @@ struct reeve_master {
         reeve_status failed; /* why a part could not be written; OK: all are there so far */
         uint64_t weights[2];
     } ckpt;
-    struct reeve_master_checkpoint checkpoints[MASTER_CHECKPOINTS_MAX]; /* oldest first */
+    struct reeve_master_checkpoint checkpoints[REEVE_CHECKPOINTS_MAX]; /* oldest first */
     uint32_t checkpoint_count;
     uint64_t checkpoints_skipped;
     uint32_t list_added, list_started; /* tasks of config.tasks, in its order */

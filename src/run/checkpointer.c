@@ -7,8 +7,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-
-#define KEEP_MAX 64u
+#include "core/job.h"
 
 enum job_kind { JOB_NONE = 0, JOB_COMMIT, JOB_RETAIN };
 
@@ -26,7 +25,7 @@ struct reeve_checkpointer {
     uint64_t queue_words[4]; /* the snapshot: what the queue was at the cut */
     uint64_t digest64;
     struct reeve_error error;
-    struct reeve_master_checkpoint retained[KEEP_MAX];
+    struct reeve_master_checkpoint retained[REEVE_CHECKPOINTS_MAX];
     uint32_t retained_count;
 };
 
@@ -58,7 +57,7 @@ static void run_retain(reeve_checkpointer *c, const struct reeve_master_checkpoi
                   (unsigned long long)list[0].step, err.text);
         return;
     }
-    uint64_t keep[KEEP_MAX];
+    uint64_t keep[REEVE_CHECKPOINTS_MAX];
     uint32_t n = count < c->keep ? count : c->keep;
     for (uint32_t i = 0; i < n; i++)
         keep[i] = list[i].step;
@@ -75,7 +74,7 @@ static void *checkpointer_main(void *arg)
             pthread_cond_wait(&c->wake, &c->lock);
         bool commit = c->commit_waiting;
         bool retain = c->retain_waiting && !commit;
-        struct reeve_master_checkpoint list[KEEP_MAX];
+        struct reeve_master_checkpoint list[REEVE_CHECKPOINTS_MAX];
         uint32_t count = c->retained_count;
         if (retain) {
             memcpy(list, c->retained, sizeof(list));
@@ -95,7 +94,7 @@ reeve_status reeve_checkpointer_create(const char *run_dir, uint32_t keep, uint3
     reeve_checkpointer *c = calloc(1, sizeof(*c));
     if (c == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "checkpointer: out of memory");
     c->run_dir = run_dir;
-    c->keep = keep < 1 ? 1 : (keep > KEEP_MAX ? KEEP_MAX : keep);
+    c->keep = keep < 1 ? 1 : (keep > REEVE_CHECKPOINTS_MAX ? REEVE_CHECKPOINTS_MAX : keep);
     c->parts_max = workers_max;
     c->parts = calloc(workers_max, sizeof(*c->parts));
     pthread_mutex_init(&c->lock, NULL);
@@ -174,7 +173,7 @@ void reeve_checkpointer_retain(reeve_checkpointer *c, const struct reeve_master_
 {
     if (count == 0) return;
     pthread_mutex_lock(&c->lock);
-    c->retained_count = count < KEEP_MAX ? count : KEEP_MAX;
+    c->retained_count = count < REEVE_CHECKPOINTS_MAX ? count : REEVE_CHECKPOINTS_MAX;
     memcpy(c->retained, checkpoints, sizeof(*checkpoints) * c->retained_count);
     c->retain_waiting = true;
     pthread_cond_signal(&c->wake);

@@ -60,8 +60,8 @@ reeve_status master_loop_take_checkpoint_end(reeve_master_loop *l, reeve_time_ns
  * successor by now, which does not know of the new one and counts on the older. */
 reeve_status master_loop_retain(reeve_master_loop *l, struct reeve_error *err)
 {
-    struct reeve_master_checkpoint list[64];
-    uint32_t n = reeve_master_checkpoints(l->master, list, 64);
+    struct reeve_master_checkpoint list[REEVE_CHECKPOINTS_MAX];
+    uint32_t n = reeve_master_checkpoints(l->master, list, REEVE_CHECKPOINTS_MAX);
     l->retain_due = false;
     reeve_status st = l->config.owner != NULL ? reeve_owner_refresh(l->config.owner, err) : REEVE_OK;
     if (st == REEVE_OK) reeve_checkpointer_retain(l->checkpointer, list, n);

@@ -12,7 +12,6 @@
 #include "store/checkpoint.h"
 
 #define CUTS_MAX 4096u
-#define CHECKPOINTS_MAX 64u
 #define LEASE_TERM_NS (60 * REEVE_SECOND_NS) /* renewed by any word of the holder; heartbeats come every second */
 
 struct cut {
@@ -113,8 +112,8 @@ static reeve_status choose_checkpoint(const char *run_dir, const struct recovery
                                       const struct reeve_manifest *manifest, bool succeeds, struct reeve_recovered *out,
                                       struct reeve_error *err)
 {
-    struct reeve_master_checkpoint list[CHECKPOINTS_MAX];
-    uint32_t count = reeve_master_checkpoints(out->master, list, CHECKPOINTS_MAX);
+    struct reeve_master_checkpoint list[REEVE_CHECKPOINTS_MAX];
+    uint32_t count = reeve_master_checkpoints(out->master, list, REEVE_CHECKPOINTS_MAX);
     struct reeve_error why = {0};
     for (uint32_t i = 0; i < count; i++) {
         if (check_index(run_dir, r, manifest, &list[i], out, &why) == REEVE_OK) return REEVE_OK;
