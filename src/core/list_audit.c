@@ -8,14 +8,40 @@
 
 #include "base/error.h"
 
+#define NONE UINT32_MAX
+#define HELD_LISTS 65536u /* of leases, by worker; a power of two */
+
+/* Neighbours in the list of what the workers of one number, modulo HELD_LISTS, hold. */
+struct held {
+    uint32_t next, prev;
+};
+
 struct reeve_list_audit {
     const struct reeve_task_list *list; /* borrowed */
     struct reeve_task_record *records;  /* (task_count,) owned */
-    uint32_t *path, *next;              /* (task_count,) owned; of settle() */
+    struct held *held;                  /* (task_count,) owned; of those LEASED */
+    uint32_t *held_first;               /* (HELD_LISTS,) owned; a task, or NONE */
+    uint32_t *first_follower;           /* (task_count + 1,) owned; those that wait for task i to end well are */
+    uint32_t *followers;                /* (after_count,) owned; followers[first_follower[i]] up to those of i + 1 */
+    uint32_t *path;                     /* (task_count,) owned; of take_along() */
     uint64_t lsn, run_id;
     uint32_t epoch, runs, added, started;
     struct reeve_list_audit_result result;
 };
+
+/* The list, read the other way round. Dependencies that hold however a task ends are of no interest here. */
+static void find_followers(reeve_list_audit *a)
+{
+    const struct reeve_task_list *l = a->list;
+    uint32_t *end = a->first_follower + 1; /* where the followers of each end so far: at first, where they begin */
+    for (uint32_t i = 0; i < l->after_count; i++)
+        if ((l->afters[i] & REEVE_TASK_AFTER_ANY) == 0 && l->afters[i] + 1 < l->task_count) end[l->afters[i] + 1]++;
+    for (uint32_t i = 1; i < l->task_count; i++)
+        end[i] += end[i - 1];
+    for (uint32_t task = 0; task < l->task_count; task++)
+        for (uint32_t i = l->entries[task].first_after; i < l->entries[task + 1].first_after; i++)
+            if ((l->afters[i] & REEVE_TASK_AFTER_ANY) == 0) a->followers[end[l->afters[i]]++] = task;
+}
 
 reeve_status reeve_list_audit_create(const struct reeve_task_list *l, reeve_list_audit **out, struct reeve_error *err)
 {
@@ -23,15 +49,21 @@ reeve_status reeve_list_audit_create(const struct reeve_task_list *l, reeve_list
     if (a != NULL) {
         a->list = l;
         a->records = calloc(l->task_count, sizeof(*a->records));
+        a->held = calloc(l->task_count, sizeof(*a->held));
+        a->held_first = calloc(HELD_LISTS, sizeof(*a->held_first));
+        a->first_follower = calloc((size_t)l->task_count + 1, sizeof(*a->first_follower));
+        a->followers = calloc((size_t)l->after_count + 1, sizeof(*a->followers));
         a->path = calloc(l->task_count, sizeof(*a->path));
-        a->next = calloc(l->task_count, sizeof(*a->next));
     }
-    if (a == NULL || a->records == NULL || a->path == NULL || a->next == NULL) {
+    if (a == NULL || !a->records || !a->held || !a->held_first || !a->first_follower || !a->followers || !a->path) {
         reeve_list_audit_destroy(a);
         return reeve_fail(err, REEVE_JOB_NO_MEMORY, "audit of %u tasks: out of memory", l->task_count);
     }
     for (uint32_t i = 0; i < l->task_count; i++)
         a->records[i].state = REEVE_STATE_BLOCKED;
+    for (uint32_t i = 0; i < HELD_LISTS; i++)
+        a->held_first[i] = NONE;
+    find_followers(a);
     *out = a;
     return REEVE_OK;
 }
@@ -39,8 +71,11 @@ reeve_status reeve_list_audit_create(const struct reeve_task_list *l, reeve_list
 void reeve_list_audit_destroy(reeve_list_audit *a)
 {
     if (a == NULL) return;
-    free(a->next);
     free(a->path);
+    free(a->followers);
+    free(a->first_follower);
+    free(a->held_first);
+    free(a->held);
     free(a->records);
     free(a);
 }
@@ -64,6 +99,59 @@ static bool has_ended(const struct reeve_task_record *r)
     return r->state == REEVE_STATE_DONE || r->state == REEVE_STATE_DEAD || r->state == REEVE_STATE_CANCELLED;
 }
 
+/* ---- who holds what ---- */
+
+static void hold(reeve_list_audit *a, uint32_t task, uint32_t worker)
+{
+    uint32_t *first = &a->held_first[worker % HELD_LISTS];
+    a->held[task] = (struct held){.next = *first, .prev = NONE};
+    if (*first != NONE) a->held[*first].prev = task;
+    *first = task;
+    a->records[task].state = REEVE_STATE_LEASED;
+    a->records[task].worker = worker;
+}
+
+/* To another state than LEASED. */
+static void move(reeve_list_audit *a, uint32_t task, enum reeve_task_state state)
+{
+    struct reeve_task_record *r = &a->records[task];
+    const struct held *h = &a->held[task];
+    if (r->state == REEVE_STATE_LEASED) {
+        if (h->prev != NONE) a->held[h->prev].next = h->next;
+        else a->held_first[r->worker % HELD_LISTS] = h->next;
+        if (h->next != NONE) a->held[h->next].prev = h->prev;
+    }
+    r->state = (uint8_t)state;
+}
+
+/* Of one of the lists: what this worker held; 0: what anybody held. */
+static void release(reeve_list_audit *a, uint32_t list, uint32_t worker)
+{
+    for (uint32_t next, task = a->held_first[list]; task != NONE; task = next) {
+        next = a->held[task].next;
+        if (worker != 0 && a->records[task].worker != worker) continue;
+        move(a, task, REEVE_STATE_READY);
+        a->records[task].released++;
+    }
+}
+
+/* What waits for this task to end well never runs, nor does what waits for that. */
+static void take_along(reeve_list_audit *a, uint32_t task)
+{
+    uint32_t depth = 0;
+    a->path[depth++] = task;
+    while (depth > 0) { /* each task is put there once at most: when it dies */
+        uint32_t dead = a->path[--depth];
+        for (uint32_t i = a->first_follower[dead]; i < a->first_follower[dead + 1]; i++) {
+            uint32_t follower = a->followers[i];
+            if (a->records[follower].state != REEVE_STATE_BLOCKED) continue;
+            a->records[follower].state = REEVE_STATE_DEAD;
+            a->records[follower].by_dependency = true;
+            a->path[depth++] = follower;
+        }
+    }
+}
+
 /* ---- what may not happen ---- */
 
 /* Everything that this task waits for has ended as it should. */
@@ -74,9 +162,7 @@ static void check_dependencies(reeve_list_audit *a, const struct reeve_event *ev
         uint32_t before = l->afters[i] & ~REEVE_TASK_AFTER_ANY;
         const struct reeve_task_record *r = &a->records[before];
         bool any = (l->afters[i] & REEVE_TASK_AFTER_ANY) != 0;
-        /* One that is dead because of a third was never begun, and has no record of its own: after_any goes on then. */
-        bool under_way = r->state == REEVE_STATE_LEASED || r->state == REEVE_STATE_READY;
-        if (r->state == REEVE_STATE_DONE || (any && !under_way)) continue;
+        if (r->state == REEVE_STATE_DONE || (any && has_ended(r))) continue;
         violate(a, ev, "task %s begun before %s, which it waits for, had ended", reeve_task_list_name(l, ev->task),
                 reeve_task_list_name(l, before));
     }
@@ -94,9 +180,9 @@ static void apply_leased(reeve_list_audit *a, const struct reeve_event *ev)
         violate(a, ev, "task %s: attempt %u follows attempt %u", name, ev->attempt, r->attempt);
     if (ev->arg != ev->task) violate(a, ev, "task %s lent as task %u", name, ev->arg);
     check_dependencies(a, ev);
-    r->state = REEVE_STATE_LEASED;
+    move(a, ev->task, REEVE_STATE_READY);
+    hold(a, ev->task, ev->worker);
     r->attempt = ev->attempt;
-    r->worker = ev->worker;
 }
 
 /* DONE, FAILED, RELEASED, DEAD of an attempt: only under the lease that is current. False: it is not. */
@@ -109,15 +195,24 @@ static bool check_lease(reeve_list_audit *a, const struct reeve_event *ev)
     return false;
 }
 
+/* What has ended stays as it is: a task that was done is not put aside or cancelled later. */
+static bool check_not_ended(reeve_list_audit *a, const struct reeve_event *ev)
+{
+    if (!has_ended(&a->records[ev->task])) return true;
+    violate(a, ev, "task %s had ended already", reeve_task_list_name(a->list, ev->task));
+    return false;
+}
+
 static void apply_ended(reeve_list_audit *a, const struct reeve_event *ev)
 {
     struct reeve_task_record *r = &a->records[ev->task];
     bool never_begun = ev->kind == REEVE_EVENT_TASK_DEAD && ev->worker == 0; /* put aside by the master */
     if (ev->kind == REEVE_EVENT_TASK_DONE && ++r->done > 1)
         violate(a, ev, "task %s done %u times", reeve_task_list_name(a->list, ev->task), r->done);
+    if (never_begun && !check_not_ended(a, ev)) return;
     if (!never_begun && !check_lease(a, ev)) return;
     if (ev->kind == REEVE_EVENT_TASK_RELEASED) {
-        r->state = REEVE_STATE_READY;
+        move(a, ev->task, REEVE_STATE_READY);
         r->released++;
         return;
     }
@@ -126,23 +221,20 @@ static void apply_ended(reeve_list_audit *a, const struct reeve_event *ev)
         r->ended_ns = ev->step;
     }
     if (ev->kind == REEVE_EVENT_TASK_DONE) {
-        r->state = REEVE_STATE_DONE;
+        move(a, ev->task, REEVE_STATE_DONE);
         return;
     }
     r->failures += !never_begun;
     r->reason = ev->arg;
-    r->state = ev->kind == REEVE_EVENT_TASK_DEAD ? REEVE_STATE_DEAD : REEVE_STATE_READY;
+    move(a, ev->task, ev->kind == REEVE_EVENT_TASK_DEAD ? REEVE_STATE_DEAD : REEVE_STATE_READY);
+    if (r->state == REEVE_STATE_DEAD) take_along(a, ev->task);
 }
 
-/* Whoever held something is gone. */
-static void release(reeve_list_audit *a, uint32_t worker)
+static void apply_cancelled(reeve_list_audit *a, const struct reeve_event *ev)
 {
-    for (uint32_t i = 0; i < a->list->task_count; i++) {
-        struct reeve_task_record *r = &a->records[i];
-        if (r->state != REEVE_STATE_LEASED || (worker != 0 && r->worker != worker)) continue;
-        r->state = REEVE_STATE_READY;
-        r->released++;
-    }
+    if (!check_not_ended(a, ev)) return;
+    move(a, ev->task, REEVE_STATE_CANCELLED);
+    take_along(a, ev->task);
 }
 
 static void apply_run_opened(reeve_list_audit *a, const struct reeve_event *ev)
@@ -151,7 +243,8 @@ static void apply_run_opened(reeve_list_audit *a, const struct reeve_event *ev)
         violate(a, ev, "another run, or a membership epoch that does not grow");
     a->run_id = ev->a;
     a->result.restarts = a->runs++;
-    release(a, 0);
+    for (uint32_t i = 0; i < HELD_LISTS; i++)
+        release(a, i, 0); /* whoever held something is gone */
 }
 
 static void apply_range(reeve_list_audit *a, const struct reeve_event *ev, uint32_t *reached)
@@ -176,7 +269,7 @@ void reeve_list_audit_event(reeve_list_audit *a, const struct reeve_event *ev)
     switch (ev->kind) {
     case REEVE_EVENT_RUN_OPENED: apply_run_opened(a, ev); break;
     case REEVE_EVENT_WORKER_LOST:
-    case REEVE_EVENT_WORKER_CLEARED: release(a, ev->worker); break;
+    case REEVE_EVENT_WORKER_CLEARED: release(a, ev->worker % HELD_LISTS, ev->worker); break;
     case REEVE_EVENT_TASKS_ADDED: apply_range(a, ev, &a->added); break;
     case REEVE_EVENT_TASKS_STARTED: apply_range(a, ev, &a->started); break;
     case REEVE_EVENT_TASK_LEASED: apply_leased(a, ev); break;
@@ -184,7 +277,7 @@ void reeve_list_audit_event(reeve_list_audit *a, const struct reeve_event *ev)
     case REEVE_EVENT_TASK_FAILED:
     case REEVE_EVENT_TASK_RELEASED:
     case REEVE_EVENT_TASK_DEAD: apply_ended(a, ev); break;
-    case REEVE_EVENT_TASK_CANCELLED: a->records[ev->task].state = REEVE_STATE_CANCELLED; break;
+    case REEVE_EVENT_TASK_CANCELLED: apply_cancelled(a, ev); break;
     case REEVE_EVENT_WORKER_JOINED:
     case REEVE_EVENT_WORKER_REPLACED:
     case REEVE_EVENT_REGROUPED: /* what is not confirmed afterwards is released, on record */
@@ -198,43 +291,13 @@ void reeve_list_audit_event(reeve_list_audit *a, const struct reeve_event *ev)
 
 /* ---- the end ---- */
 
-/* What a task is that was never begun, once all that it waits for is settled: dead with one of them, blocked, or ready. */
-static void settle_one(reeve_list_audit *a, uint32_t task)
+/* Was it never begun because it waits for something? */
+static bool waits(const reeve_list_audit *a, uint32_t task)
 {
     const struct reeve_task_list *l = a->list;
-    struct reeve_task_record *r = &a->records[task];
-    if (r->state != REEVE_STATE_BLOCKED) return;
-    bool waits = false;
-    for (uint32_t i = l->entries[task].first_after; i < l->entries[task + 1].first_after; i++) {
-        const struct reeve_task_record *before = &a->records[l->afters[i] & ~REEVE_TASK_AFTER_ANY];
-        bool any = (l->afters[i] & REEVE_TASK_AFTER_ANY) != 0;
-        if (!has_ended(before)) waits = true;
-        else if (before->state != REEVE_STATE_DONE && !any) r->by_dependency = true;
-    }
-    if (r->by_dependency) r->state = REEVE_STATE_DEAD;
-    else if (!waits) r->state = REEVE_STATE_READY;
-}
-
-/* Each after those that it waits for, without recursion. `next` is 0 for what was not looked at yet. */
-static void settle(reeve_list_audit *a, uint32_t root)
-{
-    uint32_t depth = 0;
-    const struct reeve_task_list *l = a->list;
-    if (a->next[root] != 0) return;
-    a->path[depth++] = root;
-    while (depth > 0) {
-        uint32_t task = a->path[depth - 1];
-        uint32_t at = l->entries[task].first_after + a->next[task];
-        if (at >= l->entries[task + 1].first_after) {
-            settle_one(a, task);
-            a->next[task] = UINT32_MAX - l->entries[task].first_after; /* whatever is added, it is behind the last */
-            depth--;
-            continue;
-        }
-        a->next[task]++;
-        uint32_t before = l->afters[at] & ~REEVE_TASK_AFTER_ANY;
-        if (a->next[before] == 0) a->path[depth++] = before;
-    }
+    for (uint32_t i = l->entries[task].first_after; i < l->entries[task + 1].first_after; i++)
+        if (!has_ended(&a->records[l->afters[i] & ~REEVE_TASK_AFTER_ANY])) return true;
+    return false;
 }
 
 void reeve_list_audit_finish(reeve_list_audit *a, struct reeve_list_audit_result *out)
@@ -242,7 +305,7 @@ void reeve_list_audit_finish(reeve_list_audit *a, struct reeve_list_audit_result
     struct reeve_list_audit_result *r = &a->result;
     r->tasks = a->list->task_count;
     for (uint32_t i = 0; i < r->tasks; i++)
-        settle(a, i);
+        if (a->records[i].state == REEVE_STATE_BLOCKED && !waits(a, i)) a->records[i].state = REEVE_STATE_READY;
     bool twice = false;
     for (uint32_t i = 0; i < r->tasks; i++) {
         const struct reeve_task_record *t = &a->records[i];

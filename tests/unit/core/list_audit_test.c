@@ -87,7 +87,7 @@ static void audit_of_a_good_story_says_what_became_of_each(void **state)
 static void audit_finds_every_broken_rule(void **state)
 { /* Goal: it can fail. Method: one change to the good story each. */
     struct reeve_list_audit_result r;
-    for (int change = 0; change < 12; change++) {
+    for (int change = 0; change < 15; change++) {
         struct story s = good_story();
         switch (change) {
         case 0: tell(&s, REEVE_EVENT_TASK_DONE, 0, 2, 2); break;           /* done again */
@@ -102,6 +102,12 @@ static void audit_finds_every_broken_rule(void **state)
         case 9: tell(&s, REEVE_EVENT_STEP_OPENED, 0, 0, 0); break;         /* of a training */
         case 10: tell(&s, REEVE_EVENT_TASK_LEASED, 2, 1, 2); break;        /* after it was done */
         case 11: tell(&s, REEVE_EVENT_RUN_OPENED, 0, 0, 0)->a = 10; break; /* another run */
+        case 12: /* before what it waits for was begun, however that would have ended */
+            s.count = 8;
+            tell(&s, REEVE_EVENT_TASK_LEASED, 2, 2, 1);
+            break;
+        case 13: tell(&s, REEVE_EVENT_TASK_DEAD, 2, 0, 1); break;      /* put aside after it was done */
+        case 14: tell(&s, REEVE_EVENT_TASK_CANCELLED, 0, 0, 0); break; /* cancelled after it was done */
         }
         audit(&s, &r, NULL);
         if (r.violations == 0 || r.exactly_once) fail_msg("change %d was not found", change);
@@ -109,11 +115,53 @@ static void audit_finds_every_broken_rule(void **state)
     }
 }
 
+static void audit_lets_a_task_go_on_behind_one_that_can_never_run(void **state)
+{ /* Goal: t1 is dead by t0 and has no record of its own; what waits for its end, well or not, may begin. */
+    struct story s = {.count = 0};
+    struct reeve_list_audit_result r;
+    struct reeve_task_record t[5];
+    tell(&s, REEVE_EVENT_RUN_OPENED, 0, 0, 0)->a = 9;
+    tell(&s, REEVE_EVENT_TASK_LEASED, 0, 1, 1);
+    tell(&s, REEVE_EVENT_TASK_DEAD, 0, 1, 1);
+    tell(&s, REEVE_EVENT_TASK_LEASED, 2, 1, 1);
+    tell(&s, REEVE_EVENT_TASK_DONE, 2, 1, 1);
+    audit(&s, &r, t);
+    if (r.violations > 0) fail_msg("%s", r.first_violation);
+    assert_true(t[1].state == REEVE_STATE_DEAD && t[1].by_dependency);
+    assert_true(t[3].state == REEVE_STATE_DEAD && t[3].by_dependency); /* dead by one that is dead by another */
+    assert_int_equal(r.dead, 3);
+    assert_int_equal(r.done, 1);
+    assert_int_equal(r.ready, 1);
+}
+
+static void audit_takes_back_what_a_lost_worker_held_and_no_more(void **state)
+{ /* Method: three workers whose leases are kept in one list, one of whom is lost from its middle. */
+    struct story s = {.count = 0};
+    struct reeve_list_audit_result r;
+    struct reeve_task_record t[5];
+    tell(&s, REEVE_EVENT_RUN_OPENED, 0, 0, 0)->a = 9;
+    tell(&s, REEVE_EVENT_TASK_LEASED, 4, 7, 1);
+    tell(&s, REEVE_EVENT_TASK_LEASED, 0, 7 + 65536, 1);
+    tell(&s, REEVE_EVENT_WORKER_LOST, 0, 7 + 65536, 0);
+    tell(&s, REEVE_EVENT_TASK_LEASED, 0, 7 + 2 * 65536, 2);
+    tell(&s, REEVE_EVENT_WORKER_LOST, 0, 7, 0);
+    tell(&s, REEVE_EVENT_TASK_DONE, 0, 7 + 2 * 65536, 2);
+    audit(&s, &r, t);
+    if (r.violations > 0) fail_msg("%s", r.first_violation);
+    assert_int_equal(t[0].released, 1);
+    assert_int_equal(t[0].state, REEVE_STATE_DONE);
+    assert_int_equal(t[4].released, 1);
+    assert_int_equal(t[4].state, REEVE_STATE_READY);
+    assert_int_equal(r.leased, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(audit_of_a_good_story_says_what_became_of_each),
         cmocka_unit_test(audit_finds_every_broken_rule),
+        cmocka_unit_test(audit_lets_a_task_go_on_behind_one_that_can_never_run),
+        cmocka_unit_test(audit_takes_back_what_a_lost_worker_held_and_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
