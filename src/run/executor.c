@@ -23,6 +23,8 @@
 #define SLOTS_MAX 64u
 #define GIVE_BACK_NS (100 * REEVE_MILLISECOND_NS) /* what waits so long behind what runs, somebody else can have */
 #define BLIND_POLL_NS REEVE_MILLISECOND_NS        /* between looks, where the kernel has no pidfd */
+#define LOOK_NS REEVE_SECOND_NS                   /* at the times of those that run, however far off */
+#define ABSENCE_NS (2 * REEVE_SECOND_NS)          /* a sleep that lasts longer: this process did not run */
 #define SHUT_DOWN_NS REEVE_SECOND_NS
 
 enum ending { BY_ITSELF = 0, BY_LIMIT, BY_STOP };
@@ -306,6 +308,18 @@ static int milliseconds_until(reeve_time_ns at_ns, reeve_time_ns now_ns)
     return ms < 3600000 ? (int)ms : 3600000;
 }
 
+/* What a job is suspended for (scontrol suspend) is no time of its commands. */
+static void allow_for_absence(reeve_executor *x, reeve_time_ns away_ns)
+{
+    if (away_ns <= ABSENCE_NS) return;
+    for (uint32_t i = 0; i < x->slot_count; i++) {
+        struct slot *s = &x->slots[i];
+        if (!s->running) continue;
+        if (s->limit_at_ns != INT64_MAX) s->limit_at_ns += away_ns;
+        if (s->kill_at_ns != INT64_MAX) s->kill_at_ns += away_ns;
+    }
+}
+
 static void sleep_until(reeve_executor *x, reeve_time_ns at_ns, reeve_time_ns now_ns)
 {
     struct pollfd fds[SLOTS_MAX + 1];
@@ -319,7 +333,9 @@ static void sleep_until(reeve_executor *x, reeve_time_ns at_ns, reeve_time_ns no
         if (s->limit_at_ns < at_ns) at_ns = s->limit_at_ns;
         if (s->kill_at_ns < at_ns) at_ns = s->kill_at_ns;
     }
+    if (at_ns != INT64_MAX && at_ns > now_ns + LOOK_NS) at_ns = now_ns + LOOK_NS;
     (void)poll(fds, n, milliseconds_until(at_ns, now_ns));
+    allow_for_absence(x, reeve_clock_now() - now_ns);
     uint64_t count;
     if ((fds[0].revents & POLLIN) != 0 && read(x->wake_fd, &count, sizeof(count)) < 0) return; /* taken already */
 }
