@@ -165,6 +165,23 @@ bool reeve_allocation_turn(struct reeve_allocation *a, reeve_time_ns now_ns)
     return a->end_wall_ns != before_ns;
 }
 
+static bool is_asking(const struct reeve_allocation *a)
+{
+    return a->child != 0 && a->answer >= 0;
+}
+
+void reeve_allocation_ask_anew(struct reeve_allocation *a, reeve_time_ns since_ns, reeve_time_ns now_ns)
+{
+    if (is_asking(a) && a->asked_ns >= since_ns) return;
+    if (is_asking(a)) end_question(a);
+    a->next_ns = now_ns;
+}
+
+bool reeve_allocation_has_asked(const struct reeve_allocation *a, reeve_time_ns since_ns)
+{
+    return a->asked_ns >= since_ns && !is_asking(a);
+}
+
 void reeve_allocation_fini(struct reeve_allocation *a)
 {
     if (a->child == 0) return;

@@ -26,6 +26,10 @@ void reeve_allocation_init(struct reeve_allocation *a, reeve_time_ns now_ns);
 void reeve_allocation_fini(struct reeve_allocation *a);
 /* Ask squeue when it is time, and take its answer when it is there. Returns true if the end is another one now. */
 bool reeve_allocation_turn(struct reeve_allocation *a, reeve_time_ns now_ns);
+/* What was asked before since_ns is old: ask anew at the next turn. */
+void reeve_allocation_ask_anew(struct reeve_allocation *a, reeve_time_ns since_ns, reeve_time_ns now_ns);
+/* Has a question that was put at since_ns or later been answered, or come to nothing? */
+bool reeve_allocation_has_asked(const struct reeve_allocation *a, reeve_time_ns since_ns);
 
 /* A moment as Slurm prints it with SLURM_TIME_FORMAT=%s: seconds since 1970 -> *end_wall_ns; words for "never" and "not
  * known" -> INT64_MAX. False: no answer that makes sense; *end_wall_ns is untouched. */

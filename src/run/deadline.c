@@ -6,6 +6,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#define ABSENCE_NS (10 * REEVE_SECOND_NS) /* longer between two turns: the job may have been suspended */
+#define DOUBT_NS (10 * REEVE_SECOND_NS)
+
 /* The two clocks are joined anew whenever the end changes, so that a wall clock that is set costs nothing but once. */
 static void set_end(struct reeve_deadline *d, reeve_time_ns now_ns)
 {
@@ -17,7 +20,7 @@ static void set_end(struct reeve_deadline *d, reeve_time_ns now_ns)
 
 void reeve_deadline_init(struct reeve_deadline *d, int64_t end_wall_ns, reeve_time_ns now_ns)
 {
-    *d = (struct reeve_deadline){.own_wall_ns = end_wall_ns};
+    *d = (struct reeve_deadline){.own_wall_ns = end_wall_ns, .turned_ns = now_ns};
     reeve_allocation_init(&d->allocation, now_ns);
     reeve_time_limit_init(&d->limit, now_ns);
     set_end(d, now_ns);
@@ -45,8 +48,31 @@ void reeve_deadline_event(struct reeve_deadline *d, const struct reeve_event *ev
     }
 }
 
+/* The job's end has passed, as far as is known. But Slurm gives a job that it suspends the time back: where turns have not come
+ * for a while its end may be another one now, and that is asked for before all ends. */
+static bool is_in_doubt(struct reeve_deadline *d, reeve_time_ns now_ns)
+{
+    bool is_own = d->own_wall_ns <= d->allocation.end_wall_ns;
+    if (d->absent_ns == 0 || d->allocation.job_id == 0 || is_own) return false;
+    if (d->doubt_until_ns == 0) {
+        d->doubt_until_ns = now_ns + DOUBT_NS;
+        reeve_allocation_ask_anew(&d->allocation, d->absent_ns, now_ns);
+    }
+    return now_ns < d->doubt_until_ns;
+}
+
+static void note_turn(struct reeve_deadline *d, reeve_time_ns now_ns)
+{
+    if (now_ns - d->turned_ns > ABSENCE_NS) {
+        d->absent_ns = now_ns;
+        d->doubt_until_ns = 0;
+    }
+    d->turned_ns = now_ns;
+}
+
 bool reeve_deadline_turn(struct reeve_deadline *d, reeve_time_ns now_ns)
 {
+    note_turn(d, now_ns);
     if (reeve_allocation_turn(&d->allocation, now_ns)) {
         set_end(d, now_ns);
         if (d->limit.end_ns == REEVE_TIME_NEVER) reeve_log(REEVE_LOG_INFO, "this job has no time limit");
@@ -54,7 +80,8 @@ bool reeve_deadline_turn(struct reeve_deadline *d, reeve_time_ns now_ns)
             reeve_log(REEVE_LOG_INFO, "the time of this job ends in %lld s",
                       (long long)((d->limit.end_ns - now_ns) / REEVE_SECOND_NS));
     }
-    if (now_ns < reeve_time_limit_due(&d->limit)) return false;
+    if (reeve_allocation_has_asked(&d->allocation, d->absent_ns)) d->absent_ns = 0;
+    if (now_ns < reeve_time_limit_due(&d->limit) || is_in_doubt(d, now_ns)) return false;
     if (d->cause == REEVE_CAUSE_NONE) d->cause = REEVE_CAUSE_TIME_LIMIT;
     return true;
 }

@@ -15,7 +15,10 @@ struct reeve_deadline {
     int64_t own_wall_ns;     /* --max-time as a moment; INT64_MAX: none */
     reeve_time_ns saving_ns; /* since when a checkpoint is being written */
     bool evaluated;          /* since the last step */
-    enum reeve_cause cause;  /* why it was asked to stop; the first reason counts */
+    reeve_time_ns turned_ns;
+    reeve_time_ns absent_ns; /* when turns came again after a gap, until the job's end was asked for since; 0: no gap */
+    reeve_time_ns doubt_until_ns; /* so long the answer is waited for; 0: not yet */
+    enum reeve_cause cause;       /* why it was asked to stop; the first reason counts */
 };
 
 /* end_wall_ns: of --max-time; INT64_MAX: none. */

@@ -258,6 +258,53 @@ static void nobody_waits_for_a_squeue_that_no_signal_ends(void **state)
     assert_int_equal(kill(child, 0), -1);
 }
 
+/* An hour in which no turn came, and then turns for so long at most: does the run stop? */
+static bool stops_after_an_hour(struct reeve_deadline *d, reeve_time_ns now_ns, int seconds)
+{
+    reeve_time_ns hour_ns = 3600 * REEVE_SECOND_NS, end_ns = now_ns + seconds * REEVE_SECOND_NS;
+    bool stops = reeve_deadline_turn(d, now_ns + hour_ns);
+    assert_false(stops); /* it may have been suspended */
+    while (!stops && now_ns < end_ns && !(d->absent_ns == 0 && d->allocation.child == 0)) {
+        (void)usleep(1000);
+        now_ns += 20 * REEVE_MILLISECOND_NS;
+        stops = reeve_deadline_turn(d, now_ns + hour_ns);
+    }
+    return stops;
+}
+
+static void a_job_that_was_suspended_asks_before_it_stops(void **state)
+{ /* Goal: Slurm gives a suspended job its time back. Method: an hour without a turn, of a job that had 1000 s; squeue knows of
+     another end, or of none, or says nothing. */
+    static const struct {
+        const char *says;
+        bool stops;
+    } cases[] = {{"echo 17 %lld", false},
+                 {"echo 17 NONE; : %lld", false},
+                 {"exit 1; : %lld", true},
+                 {"sleep 1000; : %lld", true}};
+    char text[32], body[64];
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        long long wall_s = (long long)(reeve_clock_wall_ns() / REEVE_SECOND_NS);
+        (void)forget(state);
+        (void)snprintf(text, sizeof(text), "%lld", wall_s + 1000);
+        batch_job(text);
+        (void)snprintf(body, sizeof(body), "echo 17 %lld", wall_s + 1000);
+        play_squeue(body);
+        struct reeve_deadline d;
+        reeve_time_ns now = reeve_clock_now();
+        reeve_deadline_init(&d, INT64_MAX, now);
+        turn_until_answered(&d);
+        (void)snprintf(body, sizeof(body), cases[i].says, wall_s + 9000);
+        play_squeue(body);
+        assert_true(stops_after_an_hour(&d, reeve_clock_now(), 20) == cases[i].stops);
+        reeve_deadline_fini(&d);
+        reeve_deadline_init(&d, reeve_clock_wall_ns() + 500 * REEVE_SECOND_NS,
+                            now); /* --max-time: nobody gives that back */
+        assert_true(reeve_deadline_turn(&d, now + 3600 * REEVE_SECOND_NS));
+        reeve_deadline_fini(&d);
+    }
+}
+
 static void the_earlier_of_two_ends_counts(void **state)
 {
     char text[32];
@@ -313,6 +360,7 @@ int main(void)
         cmocka_unit_test_setup(in_an_array_only_this_task_is_heard, forget),
         cmocka_unit_test_setup(a_silent_or_missing_squeue_changes_nothing, forget),
         cmocka_unit_test_setup(nobody_waits_for_a_squeue_that_no_signal_ends, forget),
+        cmocka_unit_test_setup(a_job_that_was_suspended_asks_before_it_stops, forget),
         cmocka_unit_test_setup(the_earlier_of_two_ends_counts, forget),
         cmocka_unit_test_setup(a_signal_is_told_apart_by_who_can_have_sent_it, forget),
         cmocka_unit_test_setup(the_first_reason_counts, forget),
