@@ -1,5 +1,6 @@
 /* What the machine and the current folder give: processor, cores, memory, shared memory, user, disk. */
 #include "cli/doctor.h"
+#include "cli/launch_mpirun.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -127,10 +128,10 @@ static void probe_user(struct reeve_doctor *d)
         (void)reeve_doctor_add(d, "user", REEVE_DOCTOR_GOOD, "uid %u", (unsigned)geteuid());
         return;
     }
-    bool allowed = getenv("OMPI_ALLOW_RUN_AS_ROOT") != NULL && getenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM") != NULL;
+    bool allowed = !reeve_launch_refuses_root();
     struct reeve_doctor_finding *f =
         reeve_doctor_add(d, "user", allowed ? REEVE_DOCTOR_GOOD : REEVE_DOCTOR_BAD,
-                         "root, OMPI_ALLOW_RUN_AS_ROOT is %s", allowed ? "set" : "not set");
+                         "root, OMPI_ALLOW_RUN_AS_ROOT is %s", allowed ? "1" : "not 1");
     if (!allowed)
         reeve_doctor_follows(f, "mpirun refuses to run as root: use another user, or, in a container, "
                                 "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1");

@@ -2,9 +2,13 @@
 #ifndef REEVE_CLI_LAUNCH_MPIRUN_H
 #define REEVE_CLI_LAUNCH_MPIRUN_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "cli/launch.h"
+
+/* Open MPI starts nothing for root unless told twice, each time with "1"; that is the user's word to give, not ours. */
+bool reeve_launch_refuses_root(void);
 
 /* Can this placement be launched from here? 0, or an exit code after a message. */
 int reeve_launch_check(const struct reeve_placement *placement);
