@@ -78,8 +78,12 @@ static reeve_status worker_came(struct reeve_history *h, const struct reeve_even
     if (st != REEVE_OK) return st;
     h->here[h->here_count++] = ev->worker;
     uint32_t at = 0;
-    while (at < h->workers_seen && h->workers[at] < ev->worker)
-        at++;
+    for (uint32_t left = h->workers_seen; left > 0;) {
+        uint32_t half = left / 2;
+        bool behind = h->workers[at + half] < ev->worker;
+        at = behind ? at + half + 1 : at;
+        left = behind ? left - half - 1 : half;
+    }
     if (at < h->workers_seen && h->workers[at] == ev->worker) return REEVE_OK;
     st = GROW(h, workers, workers_seen, workers_room, err);
     if (st != REEVE_OK) return st;
