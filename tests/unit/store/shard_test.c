@@ -525,6 +525,38 @@ static void staging_onto_a_full_disk_fails_and_leaves_nothing(void **state)
     reeve_manifest_destroy(m);
 }
 
+static void staging_that_is_killed_leaves_nothing(void **state)
+{ /* Goal: a cache folder outlives many workers, and does not fill up with what they were copying when they died.
+   * Method: the kernel kills a process in the middle of a copy, at a limit on the size of files. */
+    struct fixture *f = *state;
+    struct reeve_manifest *m = manifest_of_text(f, 3000000);
+    char dir[512];
+    int fd = open(f->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        reeve_manifest_destroy(m);
+        print_message("skipped: the file system of %s has no files without a name\n", f->dir);
+        skip();
+    }
+    (void)close(fd);
+    cache_dir_of(f, dir);
+    pid_t pid = fork_child();
+    if (pid == 0) {
+        struct reeve_error err;
+        struct rlimit limit = {1500000, 1500000}, no_core = {0, 0};
+        reeve_shard_cache *c;
+        (void)signal(SIGXFSZ, SIG_DFL);
+        CHILD_CHECK(setrlimit(RLIMIT_CORE, &no_core) == 0 && setrlimit(RLIMIT_FSIZE, &limit) == 0);
+        CHILD_CHECK(reeve_shard_cache_create(m, dir, 2, &c, &err) == REEVE_OK);
+        (void)reeve_shard_stage(c, (reeve_shard_id){0}, &err);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ);
+    assert_int_equal(entries_in(dir), 0);
+    reeve_manifest_destroy(m);
+}
+
 static void shard_staged_by_several_at_once_is_one_good_copy(void **state)
 { /* Method: six processes stage the same shard into one folder. */
     struct fixture *f = *state;
@@ -574,6 +606,7 @@ int main(void)
         TEST(staged_copy_that_is_damaged_is_replaced),
         TEST(staging_a_changed_shard_leaves_no_copy),
         TEST(staging_onto_a_full_disk_fails_and_leaves_nothing),
+        TEST(staging_that_is_killed_leaves_nothing),
         TEST(shard_staged_by_several_at_once_is_one_good_copy),
     };
     return cmocka_run_group_tests_name("shard", tests, NULL, NULL);
