@@ -295,6 +295,7 @@ static reeve_status apply_volatile(reeve_master *m, const struct reeve_event *ev
     case REEVE_EVENT_WORKER_REJOINED:
         w->rejoined = true;
         w->bare = false;
+        if (ev->worker < m->settle_from) m->settle_from = ev->worker;
         m->reload |= ev->arg != 0;
         break;
     case REEVE_EVENT_WORKER_BARE: w->bare = true; break;
@@ -302,6 +303,7 @@ static reeve_status apply_volatile(reeve_master *m, const struct reeve_event *ev
     case REEVE_EVENT_WORKER_SETTLED:
         w->settled = true;
         m->rejoining--;
+        m->settle_from = ev->worker + 1; /* they settle in the order of their numbers */
         break;
     case REEVE_EVENT_TASK_WOKEN: (void)reeve_queue_wake(m->queue, (reeve_task_id){ev->task}); break;
     case REEVE_EVENT_LEASE_RENEWED:

@@ -68,6 +68,7 @@ reeve_status master_apply_regrouped(reeve_master *m, const struct reeve_event *e
     m->epoch = ev->arg;
     m->term = ev->epoch;
     m->rejoining = 0;
+    m->settle_from = 1;
     m->sharing = false;
     for (uint32_t w = 1; w <= m->config.workers_max; w++) {
         struct master_worker *at = &m->workers[w];

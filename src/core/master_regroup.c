@@ -147,7 +147,7 @@ static bool settle(const reeve_master *m, uint32_t worker, struct reeve_decision
 
 void master_decide_settling(const reeve_master *m, struct reeve_decision *d)
 {
-    for (uint32_t w = 1; w <= m->expected; w++)
+    for (uint32_t w = m->settle_from; w <= m->expected; w++)
         if (settle(m, w, d)) return;
     master_decide_state(m, d);
 }

@@ -55,6 +55,7 @@ struct reeve_master {
     uint32_t restarts, runs;
     uint32_t expected, joined, gone; /* joined: or lost before they could; gone: or lost */
     uint32_t rejoining;              /* workers that have not yet settled what they hold after a regrouping */
+    uint32_t settle_from;            /* none before this one is to settle */
     bool sharing;                             /* one of them was told to bring its state to those who are new */
     bool reload; /* one of them holds weights of another step: all go back to a checkpoint */
     uint32_t hungry_head, hungry_tail;
