@@ -81,12 +81,13 @@ void compute_checkpoint_join(reeve_compute *c)
     c->stage.started = false;
 }
 
-/* The tensors of this part, where the workload has them. */
+/* The tensors of this part, where the workload has them. How many there are may change where it was opened anew. */
 static reeve_status list_part(reeve_compute *c, uint32_t part, uint32_t parts, struct reeve_error *err)
 {
     struct compute_stage *s = &c->stage;
     uint32_t *part_of = calloc(c->tensor_count, sizeof(*part_of));
-    if (s->tensors == NULL) s->tensors = calloc(c->tensor_count, sizeof(*s->tensors));
+    free(s->tensors);
+    s->tensors = calloc(c->tensor_count, sizeof(*s->tensors));
     if (part_of == NULL || s->tensors == NULL) {
         free(part_of);
         return reeve_fail(err, REEVE_JOB_NO_MEMORY, "checkpoint: out of memory");
