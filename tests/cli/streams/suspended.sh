@@ -15,7 +15,7 @@ for workers in ("1", "2"):
     said = b""
     def read(seconds=0.05):
         global said
-        while select.select([terminal], [], [], seconds)[0]:
+        while time.time() < end and select.select([terminal], [], [], seconds)[0]:
             said += os.read(terminal, 65536)
     def step():
         try: return json.load(open(f"run-{workers}/status.json"))["step"]
@@ -34,7 +34,7 @@ for workers in ("1", "2"):
     for suspend in (b"\x1a", b"bg\r"):
         type_in(suspend)
         until("it is not suspended", lambda: b"PROMPT" in said)
-        read(0.3)
+        read(1) # what was drawn before, and is on its way through mpirun
         said, seen = b"", step()
         until("it does not train on", lambda: step() > seen + 2)
         if b"step " in said: sys.exit(f"{workers} workers: drawn over the prompt after {suspend!r}: {said!r}")
