@@ -196,7 +196,8 @@ static _Noreturn void become_launcher(const struct arguments *a, pid_t parent, c
     (void)setsid();
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) _exit(REEVE_EXIT_INTERNAL);
-    (void)snprintf(columns, sizeof(columns), "%u", reeve_progress_columns(STDOUT_FILENO));
+    /* mpirun 5 keeps what a rank prints until its line ends: a line that is drawn again and again would never be seen. */
+    (void)snprintf(columns, sizeof(columns), "%u", REEVE_BUILD_ULFM ? 0 : reeve_progress_columns(STDOUT_FILENO));
     (void)setenv("REEVE_PROGRESS_COLUMNS", columns, 1); /* mpirun's pipes hide the terminal from the ranks */
     (void)snprintf(self, sizeof(self), "%ld", (long)parent);
     (void)setenv("REEVE_PROGRESS_OF", self, 1); /* while it is suspended, the terminal is somebody else's */

@@ -34,13 +34,16 @@ static size_t control_bytes(uint32_t members)
 }
 
 /* All of it at once: a full /dev/shm is an error here, and would be SIGBUS later. Older kernels undo it for any signal, and
- * those of a profiler come faster than it gets through: none comes meanwhile. Returns an error number. */
+ * those of a profiler come faster than it gets through: they wait. Only a stop cannot. Returns an error number. */
 static int take_all(int fd, size_t bytes)
 {
     sigset_t all, before;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = posix_fallocate(fd, 0, (off_t)bytes);
+    int rc;
+    do {
+        rc = posix_fallocate(fd, 0, (off_t)bytes);
+    } while (rc == EINTR);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return rc;
 }

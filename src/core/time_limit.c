@@ -49,6 +49,11 @@ void reeve_time_limit_step(struct reeve_time_limit *t, reeve_time_ns now_ns, boo
     else if (took_ns > t->evaluation_ns) t->evaluation_ns = took_ns;
 }
 
+void reeve_time_limit_pass_over(struct reeve_time_limit *t, reeve_time_ns away_ns)
+{
+    if (t->committed_ns > 0) t->committed_ns += away_ns;
+}
+
 void reeve_time_limit_checkpoint(struct reeve_time_limit *t, reeve_time_ns took_ns)
 {
     if (took_ns > t->checkpoint_ns) t->checkpoint_ns = took_ns;

@@ -38,6 +38,8 @@ void reeve_time_limit_set_end(struct reeve_time_limit *t, reeve_time_ns end_ns);
 void reeve_time_limit_set_drain(struct reeve_time_limit *t, reeve_time_ns drain_ns);
 /* A step was committed; evaluated: the held-out loss was taken since the step before. */
 void reeve_time_limit_step(struct reeve_time_limit *t, reeve_time_ns now_ns, bool evaluated);
+/* So long nothing was done (the job was suspended): it is no part of the step under way. */
+void reeve_time_limit_pass_over(struct reeve_time_limit *t, reeve_time_ns away_ns);
 /* A checkpoint was begun and committed within took_ns. */
 void reeve_time_limit_checkpoint(struct reeve_time_limit *t, reeve_time_ns took_ns);
 

@@ -31,8 +31,22 @@ void reeve_deadline_fini(struct reeve_deadline *d)
     reeve_allocation_fini(&d->allocation);
 }
 
+/* After a gap: the job may have been suspended, and what was under way did not take that long. */
+static void note_turn(struct reeve_deadline *d, reeve_time_ns now_ns)
+{
+    reeve_time_ns away_ns = now_ns - d->turned_ns;
+    if (away_ns > ABSENCE_NS) {
+        d->absent_ns = now_ns;
+        d->doubt_until_ns = 0;
+        if (d->saving_ns > 0) d->saving_ns += away_ns;
+        reeve_time_limit_pass_over(&d->limit, away_ns);
+    }
+    d->turned_ns = now_ns;
+}
+
 void reeve_deadline_event(struct reeve_deadline *d, const struct reeve_event *ev, reeve_time_ns now_ns)
 {
+    note_turn(d, now_ns);
     switch (ev->kind) {
     case REEVE_EVENT_STEP_COMMITTED:
         reeve_time_limit_step(&d->limit, now_ns, d->evaluated);
@@ -59,15 +73,6 @@ static bool is_in_doubt(struct reeve_deadline *d, reeve_time_ns now_ns)
         reeve_allocation_ask_anew(&d->allocation, d->absent_ns, now_ns);
     }
     return now_ns < d->doubt_until_ns;
-}
-
-static void note_turn(struct reeve_deadline *d, reeve_time_ns now_ns)
-{
-    if (now_ns - d->turned_ns > ABSENCE_NS) {
-        d->absent_ns = now_ns;
-        d->doubt_until_ns = 0;
-    }
-    d->turned_ns = now_ns;
 }
 
 bool reeve_deadline_turn(struct reeve_deadline *d, reeve_time_ns now_ns)

@@ -24,7 +24,7 @@
 #define GIVE_BACK_NS (100 * REEVE_MILLISECOND_NS) /* what waits so long behind what runs, somebody else can have */
 #define BLIND_POLL_NS REEVE_MILLISECOND_NS        /* between looks, where the kernel has no pidfd */
 #define LOOK_NS REEVE_SECOND_NS                   /* at the times of those that run, however far off */
-#define ABSENCE_NS (2 * REEVE_SECOND_NS)          /* a sleep that lasts longer: this process did not run */
+#define ABSENCE_NS (10 * REEVE_SECOND_NS)         /* longer between two looks: this process did not run */
 #define SHUT_DOWN_NS REEVE_SECOND_NS
 
 enum ending { BY_ITSELF = 0, BY_LIMIT, BY_STOP };
@@ -63,6 +63,7 @@ struct reeve_executor {
     uint32_t answer_head, answer_count, unanswered;
     bool stopping, winding;
     reeve_time_ns drain_until_ns;
+    reeve_time_ns looked_ns; /* of its thread: when it last saw what time it is */
 };
 
 /* ---- rings ---- */
@@ -302,16 +303,20 @@ static void fill_slots(reeve_executor *x)
 
 static int milliseconds_until(reeve_time_ns at_ns, reeve_time_ns now_ns)
 {
-    if (at_ns == INT64_MAX) return -1;
     if (at_ns <= now_ns) return 0;
     reeve_time_ns ms = (at_ns - now_ns + REEVE_MILLISECOND_NS - 1) / REEVE_MILLISECOND_NS;
-    return ms < 3600000 ? (int)ms : 3600000;
+    return (int)ms; /* of LOOK_NS at most */
 }
 
 /* What a job is suspended for (scontrol suspend) is no time of its commands. */
-static void allow_for_absence(reeve_executor *x, reeve_time_ns away_ns)
+static void allow_for_absence(reeve_executor *x, reeve_time_ns now_ns)
 {
+    reeve_time_ns away_ns = now_ns - x->looked_ns;
+    x->looked_ns = now_ns;
     if (away_ns <= ABSENCE_NS) return;
+    pthread_mutex_lock(&x->lock);
+    x->drain_until_ns += away_ns; /* means nothing where nobody is to stop */
+    pthread_mutex_unlock(&x->lock);
     for (uint32_t i = 0; i < x->slot_count; i++) {
         struct slot *s = &x->slots[i];
         if (!s->running) continue;
@@ -333,9 +338,8 @@ static void sleep_until(reeve_executor *x, reeve_time_ns at_ns, reeve_time_ns no
         if (s->limit_at_ns < at_ns) at_ns = s->limit_at_ns;
         if (s->kill_at_ns < at_ns) at_ns = s->kill_at_ns;
     }
-    if (at_ns != INT64_MAX && at_ns > now_ns + LOOK_NS) at_ns = now_ns + LOOK_NS;
+    if (at_ns > now_ns + LOOK_NS) at_ns = now_ns + LOOK_NS;
     (void)poll(fds, n, milliseconds_until(at_ns, now_ns));
-    allow_for_absence(x, reeve_clock_now() - now_ns);
     uint64_t count;
     if ((fds[0].revents & POLLIN) != 0 && read(x->wake_fd, &count, sizeof(count)) < 0) return; /* taken already */
 }
@@ -352,7 +356,10 @@ static void reap(reeve_executor *x)
 static void *executor_main(void *arg)
 {
     reeve_executor *x = arg;
+    x->looked_ns = reeve_clock_now();
     for (;;) {
+        reeve_time_ns now_ns = reeve_clock_now();
+        allow_for_absence(x, now_ns);
         pthread_mutex_lock(&x->lock);
         bool stopping = x->stopping, winding = x->winding, waiting = x->lease_count > 0;
         reeve_time_ns drain_until_ns = x->drain_until_ns;
@@ -360,7 +367,7 @@ static void *executor_main(void *arg)
         if (stopping) break;
         if (winding) give_back_waiting(x);
         else if (waiting) fill_slots(x);
-        reeve_time_ns now_ns = reeve_clock_now(), at_ns = winding ? drain_until_ns : INT64_MAX;
+        reeve_time_ns at_ns = winding ? drain_until_ns : INT64_MAX;
         watch_times(x, winding && now_ns >= drain_until_ns, now_ns);
         if (winding && now_ns >= drain_until_ns) at_ns = INT64_MAX;
         if (!winding && waiting && x->running == x->slot_count) {

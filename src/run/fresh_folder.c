@@ -4,9 +4,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
+#include "base/path.h"
 
 /* A name that begins with one of these is ours: files are written as NAME.tmp-PID first. */
 static const char *const own_names[] = {"manifest.h5",   "tasks.h5",    "journal",    "checkpoint",   "log",
@@ -23,8 +26,12 @@ static bool is_own(const char *name)
 /* "new/..": a folder that is not there, and one that has been there all along as soon as "new" is made. */
 static bool leads_back(const char *path)
 {
-    for (const char *at = path; (at = strstr(at, "..")) != NULL; at += 2)
-        if ((at == path || at[-1] == '/') && (at[2] == '/' || at[2] == '\0')) return true;
+    char before[REEVE_PATH_BYTES_MAX];
+    for (const char *at = path; (at = strstr(at, "..")) != NULL; at += 2) {
+        if (at == path || at[-1] != '/' || (at[2] != '/' && at[2] != '\0')) continue;
+        int n = snprintf(before, sizeof(before), "%.*s", (int)(at - path), path);
+        if (n < (int)sizeof(before) && access(before, F_OK) != 0 && errno == ENOENT) return true;
+    }
     return false;
 }
 

@@ -91,11 +91,12 @@ static reeve_status give_name(struct staging *s, const char *copy, struct reeve_
         descriptor_path(s->fd, found);
         if (linkat(AT_FDCWD, found, AT_FDCWD, copy, AT_SYMLINK_FOLLOW) == 0) return REEVE_OK;
         if (errno != EEXIST) return reeve_fail(err, reeve_status_from_errno_write(errno), "stage: name %s: %m", copy);
-        reeve_status st = temporary_name(copy, s->path, err);
-        if (st != REEVE_OK) return st;
-        if (linkat(AT_FDCWD, found, AT_FDCWD, s->path, AT_SYMLINK_FOLLOW) != 0)
-            return reeve_fail(err, reeve_status_from_errno_write(errno), "stage: name %s: %m", s->path);
-        s->named = true;
+        do { /* EEXIST: of a process with our pid, killed, or in another container */
+            reeve_status st = temporary_name(copy, s->path, err);
+            if (st != REEVE_OK) return st;
+            s->named = linkat(AT_FDCWD, found, AT_FDCWD, s->path, AT_SYMLINK_FOLLOW) == 0;
+        } while (!s->named && errno == EEXIST);
+        if (!s->named) return reeve_fail(err, reeve_status_from_errno_write(errno), "stage: name %s: %m", s->path);
     }
     if (rename(s->path, copy) == 0) return REEVE_OK;
     return reeve_fail(err, reeve_status_from_errno_write(errno), "stage: rename to %s: %m", copy);

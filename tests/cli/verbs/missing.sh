@@ -44,6 +44,10 @@ told 65 'mine.*is no run' status mine
 (cd mine && make_text)
 told 73 'mine is no run, and holds other files' run mine/job.yaml --run-dir mine
 told 73 'new/\.\.: goes back \(\.\.\) from a folder that is not there' run mine/job.yaml --run-dir mine/new/..
+mkdir beside
+(cd beside && make_text)
+expect_exit 75 reeve run beside/job.yaml -n 1 --run-dir mine/../beyond --stop-at 1 # back from one that is there
+rm -r beside beyond
 [ ! -e mine/new ] || fail "a folder was made on the way to one that is refused"
 rm mine/thesis.txt mine/shards.yaml
 told 65 'mine.*is no run' status mine

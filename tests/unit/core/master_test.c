@@ -131,7 +131,7 @@ static void master_stops_at_a_step_boundary_with_a_checkpoint_and_goes_on_from_i
     sim_end(s);
 }
 
-/* Goal: Ctrl-C while a run starts ends it at once, since no worker is left that nobody tells of the end. Method: the stop
+/* Goal: Ctrl-C while a run starts leaves no worker that nobody tells of the end. Method: the stop
  * is there before the first word of any of them. */
 static void master_tells_workers_of_a_stop_that_was_asked_before_they_came(void **state)
 {
