@@ -1,7 +1,7 @@
 # The programs that measure recoveries work, tiny: what they say is read, never whether it was fast.
 # shellcheck source=tests/fault/chaos_job.sh
 . "$REEVE_SOURCE/tests/fault/chaos_job.sh"
-make_chaos_job 300
+make_chaos_job 1500 # so that enough of it is left after the strike
 PATH=$REEVE_BIN:$PATH
 within 120 "$REEVE_SOURCE/benchmarks/recovery_times.py" --kills 1 --per-job 1 --workers 2 --json kills.json . >stdout 2>stderr ||
     { cat stdout stderr; fail "recovery_times.py"; }
