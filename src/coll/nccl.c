@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "base/absence.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/idle.h"
@@ -25,7 +26,6 @@
 #define CREATE_NS (60 * REEVE_SECOND_NS)
 #define SUM_NS (60 * REEVE_SECOND_NS)
 #define ABORT_NS (10 * REEVE_SECOND_NS)
-#define ABSENCE_NS (2 * REEVE_SECOND_NS) /* longer between two looks: this process did not run */
 #define CHUNK_BYTES ((size_t)64 << 20)
 #define POLL_SLEEP_NS 500000 /* the longest, while members come together */
 #define FIRST_ROUND 1u       /* of connecting: create's; that of sum s is FIRST_ROUND + s */
@@ -103,12 +103,10 @@ static reeve_status reap(struct coll *c, struct reeve_error *err)
     return REEVE_OK;
 }
 
-/* Where a job is suspended as a whole, the others stood still as well. */
 static reeve_status check_deadline(struct coll *c, struct reeve_error *err)
 {
     reeve_time_ns now_ns = reeve_clock_now();
-    if (now_ns - c->looked_ns > ABSENCE_NS) c->moved_ns = now_ns;
-    c->looked_ns = now_ns;
+    if (reeve_absence(&c->looked_ns, now_ns, REEVE_ABSENCE_NS) > 0) c->moved_ns = now_ns;
     if (now_ns - c->moved_ns < c->config.sum_ns) return REEVE_OK;
     size_t chunks = c->count / c->chunk + (c->count % c->chunk != 0);
     return reeve_fail(err, c->alone ? REEVE_JOB_DEVICE : comm_failure_status(),

@@ -3,11 +3,11 @@
 
 #include <string.h>
 
+#include "base/absence.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "coll/border.h"
 
-#define ABSENCE_NS (2 * REEVE_SECOND_NS) /* longer between two looks: this process did not run */
 
 /* ---- cards ---- */
 
@@ -116,12 +116,10 @@ static const char *stage_text(enum connect_stage stage)
     }
 }
 
-/* Where a job is suspended as a whole, the others stood still as well. */
 static reeve_status check_deadline(struct connect *c, struct reeve_error *err)
 {
     reeve_time_ns now_ns = reeve_clock_now();
-    if (now_ns - c->looked_ns > ABSENCE_NS) c->deadline_ns = now_ns + c->limit_ns;
-    c->looked_ns = now_ns;
+    c->deadline_ns += reeve_absence(&c->looked_ns, now_ns, REEVE_ABSENCE_NS);
     if (now_ns < c->deadline_ns) return REEVE_OK;
     reeve_status st = comm_failure_status() == REEVE_WORKER_LOST ? REEVE_WORKER_LOST : REEVE_JOB_DEADLINE;
     return reeve_fail(err, st, "sum over GPUs: %s within %lld ms (NCCL_DEBUG=INFO tells what it waits for)",

@@ -3,11 +3,11 @@
 
 #include <string.h>
 
+#include "base/absence.h"
 #include "base/clock.h"
 
 #define STEPS_OF_PATIENCE 20 /* of the median step: a slow one is no hang */
 #define LONGER_WORK 10       /* times that while it starts, evaluates or saves */
-#define ABSENCE_NS (5 * REEVE_SECOND_NS)
 
 void reeve_stall_init(struct reeve_stall *s, reeve_time_ns floor_ns)
 {
@@ -39,12 +39,9 @@ static void measure(struct reeve_stall *s, uint64_t step, reeve_time_ns now_ns)
 
 void reeve_stall_look(struct reeve_stall *s, const struct reeve_stall_mark *mark, reeve_time_ns now_ns)
 {
-    reeve_time_ns gap = now_ns - s->looked_ns;
-    s->looked_ns = now_ns;
-    if (gap > ABSENCE_NS) {
-        s->moved_ns += gap;
-        if (s->stepped_ns != 0) s->stepped_ns += gap;
-    }
+    reeve_time_ns away_ns = reeve_absence(&s->looked_ns, now_ns, REEVE_ABSENCE_NS);
+    s->moved_ns += away_ns;
+    if (s->stepped_ns != 0) s->stepped_ns += away_ns;
     if (same(mark, &s->mark)) return;
     measure(s, mark->step, now_ns);
     s->moved_ns = now_ns;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/absence.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "net/mpi_error.h"
@@ -14,7 +15,6 @@
 
 #define DEAF_PEER_NS (10 * REEVE_SECOND_NS)
 #define DESTROY_NS REEVE_SECOND_NS
-#define ABSENCE_NS (2 * REEVE_SECOND_NS) /* longer between two looks: this process did not run, as perhaps none did */
 
 /* ---- slots ---- */
 
@@ -92,13 +92,13 @@ static reeve_status move_along(struct mpi_transport *t, struct reeve_error *err)
 
 static reeve_status wait_for_room(struct mpi_transport *t, uint32_t rank, struct reeve_error *err)
 {
-    reeve_time_ns deadline_ns = 0, looked_ns = 0;
+    if (t->unsent_count[rank] < UNSENT_PER_PEER_MAX) return REEVE_OK;
+    reeve_time_ns looked_ns = reeve_clock_now(), deadline_ns = looked_ns + DEAF_PEER_NS;
     while (t->unsent_count[rank] >= UNSENT_PER_PEER_MAX) {
         reeve_status st = move_along(t, err);
         if (st != REEVE_OK) return st;
         reeve_time_ns now_ns = reeve_clock_now();
-        if (deadline_ns == 0 || now_ns - looked_ns > ABSENCE_NS) deadline_ns = now_ns + DEAF_PEER_NS;
-        looked_ns = now_ns;
+        deadline_ns += reeve_absence(&looked_ns, now_ns, REEVE_ABSENCE_NS);
         if (now_ns >= deadline_ns)
             return reeve_fail(err, REEVE_WORKER_LOST, "rank %u holds %u messages and has taken none for %d s", rank,
                               UNSENT_PER_PEER_MAX, (int)(DEAF_PEER_NS / REEVE_SECOND_NS));

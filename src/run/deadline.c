@@ -3,10 +3,10 @@
 
 #include <signal.h>
 
+#include "base/absence.h"
 #include "base/clock.h"
 #include "base/log.h"
 
-#define ABSENCE_NS (10 * REEVE_SECOND_NS) /* longer between two turns: the job may have been suspended */
 #define DOUBT_NS (10 * REEVE_SECOND_NS)
 
 /* The two clocks are joined anew whenever the end changes, so that a wall clock that is set costs nothing but once. */
@@ -34,14 +34,12 @@ void reeve_deadline_fini(struct reeve_deadline *d)
 /* After a gap: the job may have been suspended, and what was under way did not take that long. */
 static void note_turn(struct reeve_deadline *d, reeve_time_ns now_ns)
 {
-    reeve_time_ns away_ns = now_ns - d->turned_ns;
-    if (away_ns > ABSENCE_NS) {
-        d->absent_ns = now_ns;
-        d->doubt_until_ns = 0;
-        if (d->saving_ns > 0) d->saving_ns += away_ns;
-        reeve_time_limit_pass_over(&d->limit, away_ns);
-    }
-    d->turned_ns = now_ns;
+    reeve_time_ns away_ns = reeve_absence(&d->turned_ns, now_ns, REEVE_SUSPENSION_NS);
+    if (away_ns == 0) return;
+    d->absent_ns = now_ns;
+    d->doubt_until_ns = 0;
+    if (d->saving_ns > 0) d->saving_ns += away_ns;
+    reeve_time_limit_pass_over(&d->limit, away_ns);
 }
 
 void reeve_deadline_event(struct reeve_deadline *d, const struct reeve_event *ev, reeve_time_ns now_ns)

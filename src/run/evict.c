@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/absence.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 
 #define NOTICE_NS (5 * REEVE_SECOND_NS)  /* that MPI has to miss a process that was ended */
-#define ABSENCE_NS (3 * REEVE_SECOND_NS) /* longer between two looks: this process stood still as well */
 
 reeve_status reeve_evictor_init(struct reeve_evictor *e, const struct reeve_owner_process *processes, uint32_t count,
                                 struct reeve_error *err)
@@ -134,13 +134,13 @@ void reeve_evictor_eye_fini(struct reeve_evictor_eye *eye)
 
 void reeve_evictor_eye_look(struct reeve_evictor_eye *eye, reeve_time_ns now_ns)
 {
-    bool absent = now_ns - eye->looked_ns > ABSENCE_NS;
-    eye->looked_ns = now_ns;
+    reeve_time_ns away_ns = reeve_absence(&eye->looked_ns, now_ns, REEVE_ABSENCE_NS);
     for (uint32_t m = 0; m < eye->count; m++) {
         if (!eye->awaited[m] || m == eye->self) continue;
         bool stopped = reeve_owner_process_look(&eye->processes[m]) == REEVE_OWNER_PROCESS_STOPPED;
         if (!stopped) eye->since_ns[m] = 0;
-        else if (eye->since_ns[m] == 0 || absent) eye->since_ns[m] = now_ns;
+        else if (eye->since_ns[m] == 0) eye->since_ns[m] = now_ns;
+        else eye->since_ns[m] += away_ns;
         bool ended =
             stopped && now_ns - eye->since_ns[m] >= eye->patience_ns && reeve_owner_process_end(&eye->processes[m]);
         if (ended)

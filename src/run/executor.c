@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/absence.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "run/command.h"
@@ -24,7 +25,6 @@
 #define GIVE_BACK_NS (100 * REEVE_MILLISECOND_NS) /* what waits so long behind what runs, somebody else can have */
 #define BLIND_POLL_NS REEVE_MILLISECOND_NS        /* between looks, where the kernel has no pidfd */
 #define LOOK_NS REEVE_SECOND_NS                   /* at the times of those that run, however far off */
-#define ABSENCE_NS (10 * REEVE_SECOND_NS)         /* longer between two looks: this process did not run */
 #define SHUT_DOWN_NS REEVE_SECOND_NS
 
 enum ending { BY_ITSELF = 0, BY_LIMIT, BY_STOP };
@@ -311,9 +311,8 @@ static int milliseconds_until(reeve_time_ns at_ns, reeve_time_ns now_ns)
 /* What a job is suspended for (scontrol suspend) is no time of its commands. */
 static void allow_for_absence(reeve_executor *x, reeve_time_ns now_ns)
 {
-    reeve_time_ns away_ns = now_ns - x->looked_ns;
-    x->looked_ns = now_ns;
-    if (away_ns <= ABSENCE_NS) return;
+    reeve_time_ns away_ns = reeve_absence(&x->looked_ns, now_ns, REEVE_SUSPENSION_NS);
+    if (away_ns == 0) return;
     pthread_mutex_lock(&x->lock);
     x->drain_until_ns += away_ns; /* means nothing where nobody is to stop */
     pthread_mutex_unlock(&x->lock);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/absence.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -12,7 +13,6 @@
 #define MESSAGES_PER_TURN_MAX 256
 #define TICKS_PER_TURN_MAX 4096
 #define HEARTBEAT_NS REEVE_SECOND_NS
-#define ABSENCE_NS (2 * REEVE_SECOND_NS) /* longer between two turns: this process did not run */
 
 /* ---- sending ---- */
 
@@ -206,11 +206,9 @@ static reeve_status tick_all(reeve_master_loop *l, reeve_time_ns now_ns, bool *p
     return REEVE_OK;
 }
 
-/* Turns come many times a second. After a gap (the whole job was suspended, say) nobody else can be blamed for it. */
 static void note_presence(reeve_master_loop *l, reeve_time_ns now_ns)
 {
-    if (now_ns - l->turn_ns > ABSENCE_NS) l->present_ns = now_ns;
-    l->turn_ns = now_ns;
+    if (reeve_absence(&l->turn_ns, now_ns, REEVE_ABSENCE_NS) > 0) l->present_ns = now_ns;
 }
 
 static void say_we_live(reeve_master_loop *l, reeve_time_ns now_ns)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/absence.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/idle.h"
@@ -24,7 +25,6 @@
 #include "store/owner.h"
 
 #define REFRESH_NS (10 * REEVE_SECOND_NS)
-#define ABSENCE_NS (2 * REEVE_SECOND_NS) /* a master that did not run for longer may have been given up meanwhile */
 #define IDLE_SLEEP_NS 500000             /* the longest sleep when there is nothing to do */
 #define REDUCING_SLEEP_NS 20000          /* and while others wait for this rank's part of a sum */
 #define MASTER_PATIENCE_NS (30 * REEVE_SECOND_NS)
@@ -147,9 +147,8 @@ static reeve_status master_init(struct master_part *m, const struct reeve_rank_c
 static reeve_status master_turn(struct master_part *m, reeve_time_ns now_ns, bool *progress, bool *ended,
                                 struct reeve_error *err)
 {
-    bool was_absent = now_ns - m->turned_ns > ABSENCE_NS;
-    m->turned_ns = now_ns;
-    if (was_absent || now_ns - m->refreshed_ns >= REFRESH_NS) {
+    bool was_away = reeve_absence(&m->turned_ns, now_ns, REEVE_ABSENCE_NS) > 0; /* it may have been given up meanwhile */
+    if (was_away || now_ns - m->refreshed_ns >= REFRESH_NS) {
         m->refreshed_ns = now_ns;
         reeve_status st = reeve_owner_refresh(m->owner, err);
         if (st != REEVE_OK) return st;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/absence.h"
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/error.h"
@@ -17,7 +18,6 @@
 #include "run/worker_sum.h"
 
 #define HEARTBEAT_NS REEVE_SECOND_NS
-#define ABSENCE_NS (2 * REEVE_SECOND_NS) /* longer between two turns: this process did not run */
 #define MESSAGES_PER_TURN_MAX 64
 
 struct reeve_worker {
@@ -382,8 +382,7 @@ reeve_status reeve_worker_turn(reeve_worker *w, reeve_time_ns now_ns, bool *prog
                                struct reeve_error *err)
 {
     *ended = false;
-    if (now_ns - w->turn_ns > ABSENCE_NS) w->heard_ns = w->present_ns = now_ns; /* it was this process that was away */
-    w->turn_ns = now_ns;
+    if (reeve_absence(&w->turn_ns, now_ns, REEVE_ABSENCE_NS) > 0) w->heard_ns = w->present_ns = now_ns;
     reeve_status st = w->greeted ? REEVE_OK : say_hello(w, now_ns, err);
     if (st == REEVE_OK) st = take_messages(w, now_ns, progress, err);
     if (st == REEVE_OK) st = move_reduce(w, now_ns, progress, err);

@@ -222,6 +222,42 @@ static void block_wake_signal(void)
     RIG_CHECK(sigprocmask(SIG_BLOCK, &wake, NULL) == 0);
 }
 
+/* Rank 1 returns when it has been woken; rank 0 at once, with the process to wake; others at once, with 0. */
+static pid_t let_rank_1_stay_away(reeve_transport *t)
+{
+    unsigned char bytes[REEVE_MESSAGE_BYTES_MAX];
+    struct reeve_error err = {.text = ""};
+    uint32_t peer = UINT32_MAX;
+    pid_t away = 0;
+    block_wake_signal();
+    if (rig.rank == 1) {
+        pid_t own = getpid();
+        RIG_OK(t->ops->send(t, 0, &own, sizeof(own), &err), err);
+        RIG_OK(t->ops->flush(t, reeve_clock_now() + RIG_WAIT_NS, &err), err);
+        stay_away();
+    } else if (rig.rank == 0) {
+        RIG_CHECK(wait_for_message(t, &peer, bytes) == sizeof(away) && peer == 1);
+        memcpy(&away, bytes, sizeof(away));
+    }
+    return away;
+}
+
+/* What this process sees of time, in place of the C library's: the clock may be ahead, as after a suspension. */
+static volatile time_t ahead_s;
+
+int clock_gettime(clockid_t id, struct timespec *out)
+{
+    int rc = (int)syscall(SYS_clock_gettime, id, out);
+    out->tv_sec += ahead_s;
+    return rc;
+}
+
+static void every_ms(int ms, void (*handler)(int))
+{
+    const struct itimerval often = {{ms / 1000, ms % 1000 * 1000}, {ms / 1000, ms % 1000 * 1000}};
+    RIG_CHECK(signal(SIGALRM, handler) != SIG_ERR && setitimer(ITIMER_REAL, &often, NULL) == 0);
+}
+
 static void transport_flush_ends_at_its_deadline(void)
 {
     static unsigned char bytes[REEVE_MESSAGE_BYTES_MAX];
@@ -229,24 +265,17 @@ static void transport_flush_ends_at_its_deadline(void)
     reeve_transport *t = transport_create();
     struct reeve_error err = {.text = ""};
     uint32_t peer = UINT32_MAX;
-    block_wake_signal();
+    pid_t away = let_rank_1_stay_away(t);
     if (rig.rank == 1) {
-        pid_t own = getpid();
-        RIG_OK(t->ops->send(t, 0, &own, sizeof(own), &err), err);
-        RIG_OK(t->ops->flush(t, reeve_clock_now() + RIG_WAIT_NS, &err), err);
-        stay_away();
         for (int i = 0; i < LONG_MESSAGES; i++)
             RIG_CHECK(wait_for_message(t, &peer, bytes) == sizeof(bytes) && peer == 0 && bytes[5] == (unsigned char)i);
     } else if (rig.rank == 0) {
-        pid_t other = 0;
-        RIG_CHECK(wait_for_message(t, &peer, bytes) == sizeof(other) && peer == 1);
-        memcpy(&other, bytes, sizeof(other));
         for (int i = 0; i < LONG_MESSAGES; i++) {
             memset(bytes, i, sizeof(bytes));
             RIG_OK(t->ops->send(t, 1, bytes, sizeof(bytes), &err), err);
         }
         RIG_CHECK(t->ops->flush(t, reeve_clock_now() + 50 * REEVE_MILLISECOND_NS, &err) == REEVE_JOB_DEADLINE);
-        RIG_CHECK(kill(other, SIGUSR1) == 0);
+        RIG_CHECK(kill(away, SIGUSR1) == 0);
         RIG_OK(t->ops->flush(t, reeve_clock_now() + RIG_WAIT_NS, &err), err);
     }
     transport_end(t);
@@ -256,7 +285,6 @@ static void transport_flush_ends_at_its_deadline(void)
 static struct {
     pid_t peer;
     volatile sig_atomic_t sent, sent_before, ticks;
-    volatile time_t lasted_s;
 } suspended;
 
 /* Each 100 ms: is the send at hand the one of the last time? */
@@ -265,16 +293,8 @@ static void suspend_if_sending(int number)
     (void)number;
     suspended.ticks += suspended.sent == suspended.sent_before;
     suspended.sent_before = suspended.sent;
-    if (suspended.ticks == 1) suspended.lasted_s = 11;
+    if (suspended.ticks == 1) ahead_s = 11;
     if (suspended.ticks == 2) (void)kill(suspended.peer, SIGUSR1);
-}
-
-/* In place of the C library's: what this process sees of time. */
-int clock_gettime(clockid_t id, struct timespec *out)
-{
-    int rc = (int)syscall(SYS_clock_gettime, id, out);
-    out->tv_sec += suspended.lasted_s;
-    return rc;
 }
 
 /* Goal: a peer is not called lost for the time in which the whole job stood still. Method: the clock goes on by more than a
@@ -285,21 +305,15 @@ static void transport_blames_no_peer_for_a_suspended_job(void)
     reeve_transport *t = transport_create();
     struct reeve_error err = {.text = ""};
     uint32_t peer = UINT32_MAX;
-    block_wake_signal();
+    suspended.peer = let_rank_1_stay_away(t);
     if (rig.rank == 1) {
-        pid_t own = getpid();
-        RIG_OK(t->ops->send(t, 0, &own, sizeof(own), &err), err);
-        RIG_OK(t->ops->flush(t, reeve_clock_now() + RIG_WAIT_NS, &err), err);
-        stay_away();
         while (wait_for_message(t, &peer, bytes) != 1) {}
     } else if (rig.rank == 0) {
-        RIG_CHECK(wait_for_message(t, &peer, bytes) == sizeof(suspended.peer) && peer == 1);
-        memcpy(&suspended.peer, bytes, sizeof(suspended.peer));
-        const struct itimerval often = {{0, 100000}, {0, 100000}}, never = {{0, 0}, {0, 0}};
-        RIG_CHECK(signal(SIGALRM, suspend_if_sending) != SIG_ERR && setitimer(ITIMER_REAL, &often, NULL) == 0);
-        for (suspended.sent = 1; suspended.sent < 1000000 && suspended.lasted_s == 0; suspended.sent++)
+        every_ms(100, suspend_if_sending);
+        for (suspended.sent = 1; suspended.sent < 1000000 && ahead_s == 0; suspended.sent++)
             RIG_OK(t->ops->send(t, 1, bytes, sizeof(bytes), &err), err);
-        RIG_CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0 && suspended.lasted_s > 0);
+        every_ms(0, SIG_IGN);
+        RIG_CHECK(ahead_s > 0);
         if (suspended.ticks < 2) /* it was this process that stood still, between two sends */
             RIG_CHECK(kill(suspended.peer, SIGUSR1) == 0);
         RIG_OK(t->ops->send(t, 1, "x", 1, &err), err);
@@ -308,33 +322,35 @@ static void transport_blames_no_peer_for_a_suspended_job(void)
     transport_end(t);
 }
 
-/* Goal: a peer that takes nothing is given up, and it alone. Method: far more messages than may wait for one. */
+static void swap_out(int number)
+{
+    (void)number;
+    ahead_s += 3;
+}
+
+/* Goal: a peer that takes nothing is given up, and it alone, also by a process that is swapped out time and again. Method: far
+ * more messages than may wait for one, while the clock leaps by 3 s each second. */
 static void transport_gives_up_a_peer_that_takes_nothing(void)
 {
     static unsigned char bytes[REEVE_MESSAGE_BYTES_MAX];
     reeve_transport *t = transport_create();
     struct reeve_error err = {.text = ""};
     uint32_t peer = UINT32_MAX;
-    block_wake_signal();
+    pid_t away = let_rank_1_stay_away(t);
     if (rig.rank == 1) {
-        pid_t own = getpid();
-        RIG_OK(t->ops->send(t, 0, &own, sizeof(own), &err), err);
-        RIG_OK(t->ops->flush(t, reeve_clock_now() + RIG_WAIT_NS, &err), err);
-        stay_away();
         while (wait_for_message(t, &peer, bytes) != 1) {}
     } else if (rig.rank == 0) {
-        pid_t other = 0;
-        RIG_CHECK(wait_for_message(t, &peer, bytes) == sizeof(other) && peer == 1);
-        memcpy(&other, bytes, sizeof(other));
         reeve_status st = REEVE_OK;
         int sent = 0;
+        every_ms(1000, swap_out);
         while (st == REEVE_OK && sent < 100000) {
             st = t->ops->send(t, 1, bytes, sizeof(bytes), &err);
             sent++;
         }
+        every_ms(0, SIG_IGN);
         RIG_CHECK(st == REEVE_WORKER_LOST && sent > 1000);
         for (uint32_t p = 2; p < rig.size; p++) RIG_OK(t->ops->send(t, p, "on", 2, &err), err);
-        RIG_CHECK(kill(other, SIGUSR1) == 0);
+        RIG_CHECK(kill(away, SIGUSR1) == 0);
         RIG_OK(t->ops->flush(t, reeve_clock_now() + RIG_WAIT_NS, &err), err);
         RIG_OK(t->ops->send(t, 1, "x", 1, &err), err); /* it was only late: it may be spoken to again */
     } else {
