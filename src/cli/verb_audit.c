@@ -36,15 +36,26 @@ static int print_json(const struct reeve_audit_result *r, const struct reeve_job
     return printed != 0 ? printed : code;
 }
 
+static void print_exactly_once(const struct reeve_audit_result *r)
+{
+    char all[32], entered[32], refused[32];
+    (void)printf("%sEXACTLY ONCE%s: each of the %s samples of %" PRIu64 " steps ",
+                 reeve_cli_style(stdout, REEVE_STYLE_GOOD), reeve_cli_style(stdout, REEVE_STYLE_PLAIN),
+                 reeve_cli_format_count(r->samples_committed, all), r->steps);
+    if (r->samples_refused == 0) {
+        (void)printf("entered the model once, and no other.\n");
+        return;
+    }
+    (void)printf("is accounted for once, and no other: %s entered the model, %s were refused.\n",
+                 reeve_cli_format_count(r->samples_committed - r->samples_refused, entered),
+                 reeve_cli_format_count(r->samples_refused, refused));
+}
+
 static void print_verdict(const struct reeve_audit_result *r)
 {
     const char *plain = reeve_cli_style(stdout, REEVE_STYLE_PLAIN);
-    char count[32];
     if (r->exactly_once) {
-        (void)printf("%sEXACTLY ONCE%s: each of the %s samples of %" PRIu64
-                     " steps entered the model once, and no other.\n",
-                     reeve_cli_style(stdout, REEVE_STYLE_GOOD), plain,
-                     reeve_cli_format_count(r->samples_committed, count), r->steps);
+        print_exactly_once(r);
         return;
     }
     (void)printf("%sNOT EXACTLY ONCE%s: %" PRIu64 " samples missing, %" PRIu64 " more than once, %" PRIu64
@@ -101,11 +112,16 @@ const struct reeve_verb reeve_verb_audit = {
     "audit",
     "RUN",
     "prove from a run's files that every sample, or task, was used exactly once",
-    "Folds the journal over the plan: every micro-batch of every step must have been computed under a lease that was in\n"
-    "force, and have entered the sum of its step once, over all restarts of the run. Steps that were rolled back count on\n"
-    "the timeline that survived only. Reads job.yaml, manifest.h5 and journal/ of the run for the verdict; starts.jsonl\n"
-    "adds where each start ran, in which job, and why it ended. May be used while the run goes on. Of a run of workload\n"
-    "exec: every task that is done counted once, under the lease in force, and nothing began before what it waits for; a\n"
+    "Folds the journal over the plan: every micro-batch of every step must have been computed under a lease that was "
+    "in\n"
+    "force, and have entered the sum of its step once, over all restarts of the run. Steps that were rolled back count "
+    "on\n"
+    "the timeline that survived only. Reads job.yaml, manifest.h5 and journal/ of the run for the verdict; "
+    "starts.jsonl\n"
+    "adds where each start ran, in which job, and why it ended. May be used while the run goes on. Of a run of "
+    "workload\n"
+    "exec: every task that is done counted once, under the lease in force, and nothing began before what it waits for; "
+    "a\n"
     "command may have begun more often than that.\n"
     "\n"
     "Exit codes: 0 exactly once; 65 not so, or the journal is damaged; 66 no such run.\n"

@@ -1,7 +1,8 @@
 /* The master: the only place that decides who does what, and when steps, evaluations and checkpoints begin and end.
  *
  *   decide(const master, input, now) -> decision {events, frames, effect}    thinks, changes nothing
- *   apply(master, event)                                                     the only mutator, live and at replay alike
+ *   apply(master, event)                                                     the only mutator, live and at replay alike,
+ *                                                         but for reject_checkpoint(), before a run is opened
  *
  * The caller's turn is always decide -> append -> apply -> sync -> send. Pure: no I/O, no clock, no threads, no
  * allocation after create(). Invariant: the state is a fold over the events, so replaying the durable ones gives the

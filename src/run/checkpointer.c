@@ -22,7 +22,7 @@ struct reeve_checkpointer {
     struct reeve_checkpoint_meta meta;
     struct reeve_checkpoint_part *parts; /* (parts_max,) owned */
     uint32_t part_count, parts_max;
-    uint64_t queue_words[4]; /* the snapshot: what the queue was at the cut */
+    uint64_t queue_words[4]; /* /queue/snapshot: where the queue was at the cut; what it was is in the journal */
     uint64_t digest64;
     struct reeve_error error;
     struct reeve_master_checkpoint retained[REEVE_CHECKPOINTS_MAX];

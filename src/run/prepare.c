@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -174,14 +175,23 @@ static reeve_status check_training(struct reeve_prepared *p, struct reeve_error 
     return st == REEVE_OK ? compare_manifest(p, err) : st;
 }
 
+/* Where the cosine ends was fixed when the run began, unless the job names another step than its last for it. */
+static void keep_decay(struct reeve_prepared *p, const struct reeve_job *stored)
+{
+    if (p->job.optimizer.decay_steps != p->job.train.steps || stored->optimizer.decay_steps == p->job.train.steps)
+        return;
+    p->job.optimizer.decay_steps = stored->optimizer.decay_steps;
+    reeve_log(REEVE_LOG_INFO,
+              "optimizer.decay_steps stays %" PRIu64 ", as when the run began: after that step the rate is min_lr",
+              stored->optimizer.decay_steps);
+}
+
 static reeve_status check_existing(struct reeve_prepared *p, const char *job_path, const char *job_yaml,
                                    struct reeve_error *err)
 {
     struct reeve_job stored;
     reeve_status st = reeve_job_read(job_yaml, NULL, 0, &stored, err);
-    /* Where the cosine ends was fixed when the run began, unless the job names another step for it. */
-    if (st == REEVE_OK && p->job.optimizer.decay_steps == p->job.train.steps)
-        p->job.optimizer.decay_steps = stored.optimizer.decay_steps;
+    if (st == REEVE_OK) keep_decay(p, &stored);
     if (st == REEVE_OK) st = compare_identity(p, &stored, err);
     if (st == REEVE_OK)
         st = reeve_job_is_list(&p->job) ? reeve_prepare_tasks_open(p, job_path, err) : check_training(p, err);

@@ -39,6 +39,9 @@ for workers in 1 2; do
 done
 rm -r gradient-nan-2
 ends gradient-nan 65 'step 7 was refused: its gradient holds NaN' 2 --set train.reduce=fast
+# What was refused is accounted for, but never said to have entered the model.
+expect_exit 0 reeve audit gradient-nan-2
+expect_text stdout '^EXACTLY ONCE: .* is accounted for once, and no other: [1-9][0-9,]* entered the model, [1-9][0-9,]* were refused'
 # A loss that is not finite is none: not the sum of the others.
 ends evaluate-nan 0 'step 12: the held-out loss is not finite' 2
 expect_no_text run.out 'held-out loss [0-9]'

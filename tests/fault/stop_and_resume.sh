@@ -36,6 +36,10 @@ must_run 0 2 run-b --set train.steps=30
 expect_text run.out 'it has done 40 steps \(train.steps asks for 30\)'
 expect_text run.out 'raise train.steps beyond 40'
 expect_text run-b/job.yaml '^ *steps: 40 '
+# Given more steps: the cosine ends where it ended, and that is told.
+must_run 0 2 run-b --set train.steps=41
+expect_text run.out 'optimizer.decay_steps stays 40, as when the run began'
+expect_text run-b/job.yaml 'decay_steps: 40'
 
 # Signals, in the middle of a run with more steps than can be done; where it ends is decided after the last of them.
 sed -i 's/steps: 40/steps: 100000000/; s/every: 10,/every: 500,/; s/eval_every: 20/eval_every: 0/' job.yaml
