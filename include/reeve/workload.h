@@ -37,6 +37,15 @@ struct reeve_tensor {
     float *data;                        /* borrowed from the workload; written by restore */
 };
 
+/* How many elements it has. Takes the shape at its word. */
+static inline uint64_t reeve_tensor_elements(const struct reeve_tensor *t)
+{
+    uint64_t n = 1;
+    for (uint32_t d = 0; d < t->rank; d++)
+        n *= t->shape[d];
+    return n;
+}
+
 /* The samples of one micro-batch (or of one evaluation batch, where sample_count may be smaller).
  * tokens is (B = sample_count, T + 1 = sequence + 1) row-major: inputs are [b][0..T), targets [b][1..T+1). Each token
  * is < vocab: the runtime has checked it. */

@@ -29,14 +29,6 @@ struct reeve_adamw {
     double *block_sums; /* owned */
 };
 
-static uint64_t elements(const struct reeve_tensor *t)
-{
-    uint64_t n = 1;
-    for (uint32_t i = 0; i < t->rank; i++)
-        n *= t->shape[i];
-    return n;
-}
-
 static uint64_t padded(uint64_t n)
 {
     return (n + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
@@ -68,7 +60,7 @@ uint64_t reeve_adamw_floats(const struct reeve_tensor *model, uint32_t count)
 {
     uint64_t floats = 0;
     for (uint32_t i = 0; i < count; i++)
-        floats += 2 * padded(elements(&model[i]));
+        floats += 2 * padded(reeve_tensor_elements(&model[i]));
     return floats;
 }
 
@@ -87,7 +79,7 @@ static reeve_status name_moments(reeve_adamw *a, struct reeve_error *err)
                                   a->model[i].name);
             t->group = REEVE_TENSOR_OPTIMIZER;
             t->data = at;
-            at += padded(elements(t));
+            at += padded(reeve_tensor_elements(t));
         }
     return REEVE_OK;
 }
@@ -104,7 +96,7 @@ reeve_status reeve_adamw_create(const struct reeve_adamw_config *config, const s
     a->count = count;
     a->threads = threads;
     for (uint32_t i = 0; i < count; i++)
-        a->param_count += elements(&model[i]);
+        a->param_count += reeve_tensor_elements(&model[i]);
     a->moment_floats = reeve_adamw_floats(model, count);
     a->tensors = calloc(2 * (size_t)count, sizeof(*a->tensors));
     a->block_sums = calloc(reeve_grad_norm_blocks(a->param_count), sizeof(*a->block_sums));
@@ -223,7 +215,7 @@ static void update_tensor(const reeve_adamw *a, uint32_t index, const float *gra
 {
     const struct reeve_tensor *t = &a->model[index];
     float *m = a->tensors[index].data, *v = a->tensors[a->count + index].data;
-    uint64_t n = elements(t);
+    uint64_t n = reeve_tensor_elements(t);
     if (t->rank < 2) u.keep = 1.0f;
 #pragma omp parallel for schedule(static) num_threads(a->threads) if (n > UPDATE_CHUNK)
     for (uint64_t at = 0; at < n; at += UPDATE_CHUNK)
@@ -263,7 +255,7 @@ reeve_status reeve_adamw_step(reeve_adamw *a, const float *grad, uint64_t step, 
     if (st != REEVE_OK) return st;
     for (uint32_t i = 0; i < a->count; i++) {
         update_tensor(a, i, grad, u);
-        grad += elements(&a->model[i]);
+        grad += reeve_tensor_elements(&a->model[i]);
     }
     return REEVE_OK;
 }

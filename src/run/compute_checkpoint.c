@@ -9,14 +9,6 @@
 #include "run/compute_state.h"
 #include "store/checkpoint.h"
 
-static uint64_t element_count(const struct reeve_tensor *t)
-{
-    uint64_t n = 1;
-    for (uint32_t r = 0; r < t->rank; r++)
-        n *= t->shape[r];
-    return n;
-}
-
 static void answer_part_failed(reeve_compute *c, const struct reeve_frame *command, const struct reeve_error *err)
 {
     struct reeve_frame f = {.kind = REEVE_FRAME_CKPT_PART_FAILED,
@@ -106,7 +98,7 @@ static reeve_status copy_part(reeve_compute *c, struct reeve_error *err)
     struct compute_stage *s = &c->stage;
     uint64_t elements = 0;
     for (uint32_t i = 0; i < s->count; i++)
-        elements += element_count(&s->tensors[i]);
+        elements += reeve_tensor_elements(&s->tensors[i]);
     if (elements * sizeof(float) > s->bytes_max) {
         free(s->bytes);
         s->bytes_max = elements * sizeof(float);
@@ -119,7 +111,7 @@ static reeve_status copy_part(reeve_compute *c, struct reeve_error *err)
     }
     float *at = s->bytes;
     for (uint32_t i = 0; i < s->count; i++) {
-        uint64_t n = element_count(&s->tensors[i]);
+        uint64_t n = reeve_tensor_elements(&s->tensors[i]);
         memcpy(at, s->tensors[i].data, n * sizeof(float));
         s->tensors[i].data = at;
         at += n;

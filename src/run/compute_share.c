@@ -9,10 +9,7 @@
 
 static size_t tensor_bytes(const struct reeve_tensor *t)
 {
-    size_t n = sizeof(float);
-    for (uint32_t r = 0; r < t->rank; r++)
-        n *= t->shape[r];
-    return n;
+    return sizeof(float) * (size_t)reeve_tensor_elements(t);
 }
 
 size_t reeve_compute_state_bytes(const reeve_compute *c)

@@ -42,11 +42,8 @@ void reeve_checkpoint_assign(const struct reeve_tensor *tensors, uint32_t tensor
     struct weight *order = malloc((tensor_count + (size_t)1) * sizeof(*order));
     uint64_t *load = calloc(part_count, sizeof(*load));
     REEVE_ASSERT(order != NULL && load != NULL); /* some kilobytes, beside a model: nothing would go on without them */
-    for (uint32_t i = 0; i < tensor_count; i++) {
-        order[i] = (struct weight){.bytes = sizeof(float), .tensor = i};
-        for (uint32_t d = 0; d < tensors[i].rank && d < REEVE_TENSOR_RANK_MAX; d++)
-            order[i].bytes *= tensors[i].shape[d];
-    }
+    for (uint32_t i = 0; i < tensor_count; i++)
+        order[i] = (struct weight){.bytes = sizeof(float) * reeve_tensor_elements(&tensors[i]), .tensor = i};
     qsort(order, tensor_count, sizeof(*order), heavier_first);
     for (uint32_t i = 0; i < tensor_count; i++) {
         uint32_t lightest = 0;
@@ -89,13 +86,10 @@ struct reeve_digest reeve_weights_digest(const struct reeve_tensor *tensors, uin
     const struct reeve_tensor *t = next_by_name(tensors, tensor_count, NULL);
     for (; t != NULL; t = next_by_name(tensors, tensor_count, t->name)) {
         struct link link = {.before = sum, .rank = t->rank};
-        uint64_t bytes = sizeof(float);
         (void)snprintf(link.name, sizeof(link.name), "%.*s", REEVE_TENSOR_NAME_BYTES - 1, t->name);
-        for (uint32_t d = 0; d < t->rank && d < REEVE_TENSOR_RANK_MAX; d++) {
+        for (uint32_t d = 0; d < t->rank && d < REEVE_TENSOR_RANK_MAX; d++)
             link.shape[d] = t->shape[d];
-            bytes *= t->shape[d];
-        }
-        link.bytes = reeve_digest_of(t->data, (size_t)bytes);
+        link.bytes = reeve_digest_of(t->data, sizeof(float) * (size_t)reeve_tensor_elements(t));
         sum = reeve_digest_of(&link, sizeof(link));
     }
     return sum;

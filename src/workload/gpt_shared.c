@@ -12,9 +12,7 @@ reeve_status gpt_state_check(const struct reeve_tensor *tensors, uint32_t count,
     for (uint32_t i = 0; i < count; i++) {
         const struct reeve_tensor *t = &tensors[i];
         bool squares = strncmp(t->name, "exp_avg_sq.", 11) == 0 && t->group == REEVE_TENSOR_OPTIMIZER;
-        uint64_t n = 1;
-        for (uint32_t d = 0; d < t->rank; d++)
-            n *= t->shape[d];
+        uint64_t n = reeve_tensor_elements(t);
         for (uint64_t e = 0; e < n; e++)
             if (!isfinite(t->data[e]) || (squares && t->data[e] < 0.0f))
                 return reeve_fail(err, REEVE_STORE_CORRUPT,

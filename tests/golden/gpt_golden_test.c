@@ -43,18 +43,10 @@ static uint32_t mix(uint32_t stream, uint32_t index)
     return x ^ (x >> 15);
 }
 
-static uint64_t elements(const struct reeve_tensor *t)
-{
-    uint64_t n = 1;
-    for (uint32_t i = 0; i < t->rank; i++)
-        n *= t->shape[i];
-    return n;
-}
-
 static void fill_parameters(const struct reeve_tensor *list, uint32_t count)
 {
     for (uint32_t i = 0; i < count && list[i].group == REEVE_TENSOR_MODEL; i++)
-        for (uint32_t e = 0; e < elements(&list[i]); e++) {
+        for (uint32_t e = 0; e < reeve_tensor_elements(&list[i]); e++) {
             float value = (float)(mix(PARAM_STREAM + i, e) >> 8) / 8388608.0f - 1.0f;
             if (list[i].rank == 2) list[i].data[e] = 0.25f * value;
             else if (strstr(list[i].name, ".bias") != NULL) list[i].data[e] = 0.125f * value;
@@ -134,7 +126,7 @@ static void every_gradient_tensor_agrees_with_pytorch(void **state)
         for (uint32_t i = 0; i < g->tensor_count; i++) {
             double wrong = 0.0, size = 0.0;
             assert_string_equal(list[i].name, g->tensors[i].name);
-            assert_int_equal(elements(&list[i]), g->tensors[i].elements);
+            assert_int_equal(reeve_tensor_elements(&list[i]), g->tensors[i].elements);
             for (uint64_t e = 0; e < g->tensors[i].elements; e++, at++) {
                 wrong += pow((double)grad[at] - (double)g->grad[at], 2);
                 size += pow((double)grad[at], 2);
@@ -172,7 +164,7 @@ static void twenty_steps_of_loss_agree_with_pytorch(void **state)
         double sum = 0.0;
         reeve_workload_find("gpt")->tensors(self, &list, &count);
         for (uint32_t i = 0; i < g->tensor_count; i++)
-            for (uint64_t e = 0; e < elements(&list[i]); e++)
+            for (uint64_t e = 0; e < reeve_tensor_elements(&list[i]); e++)
                 sum += pow((double)list[i].data[e], 2);
         expect_near(g->name, "norm of the parameters", sqrt(sum), g->param_norm, 1e-4);
         free(grad);

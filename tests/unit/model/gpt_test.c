@@ -19,14 +19,6 @@ struct fixture {
     int32_t *tokens;
 };
 
-static uint64_t elements(const struct reeve_tensor *t)
-{
-    uint64_t n = 1;
-    for (uint32_t i = 0; i < t->rank; i++)
-        n *= t->shape[i];
-    return n;
-}
-
 static reeve_gpt *create(const struct reeve_gpt_shape *shape, uint64_t seed, uint32_t threads)
 {
     struct reeve_error err = {0};
@@ -45,7 +37,7 @@ static struct fixture make(struct reeve_gpt_shape shape, uint32_t threads)
     f.params = calloc(f.P, sizeof(double));
     f.tokens = calloc(shape.batch * (shape.sequence + 1), sizeof(int32_t));
     for (uint64_t i = 0, at = 0; i < count; i++)
-        for (uint64_t e = 0; e < elements(&list[i]); e++) {
+        for (uint64_t e = 0; e < reeve_tensor_elements(&list[i]); e++) {
             int is_norm = strstr(list[i].name, "ln_") != NULL && strstr(list[i].name, "weight") != NULL;
             list[i].data[e] = (is_norm ? 1.0f : 0.0f) + fresh_float(0.5f);
             f.params[at++] = list[i].data[e];
@@ -102,14 +94,14 @@ static void gradient_agrees_with_finite_differences(void **state)
         assert_int_equal(reeve_gpt_gradient(f.g, f.tokens, B, T, grad, &loss, NULL, NULL, &err), REEVE_OK);
         assert_true(is_intact(grad, f.P));
         uint64_t at = 0;
-        for (uint32_t i = 0; i < count; at += elements(&list[i]), i++) {
+        for (uint32_t i = 0; i < count; at += reeve_tensor_elements(&list[i]), i++) {
             double size = 1e-5;
-            for (uint64_t e = 0; e < elements(&list[i]); e++) {
+            for (uint64_t e = 0; e < reeve_tensor_elements(&list[i]); e++) {
                 assert_true(isfinite(grad[at + e]));
                 size = fabsf(grad[at + e]) > size ? fabsf(grad[at + e]) : size;
             }
             for (int k = 0; k < 6; k++) {
-                uint64_t p = at + fresh_u64() % elements(&list[i]);
+                uint64_t p = at + fresh_u64() % reeve_tensor_elements(&list[i]);
                 double keep = f.params[p], h = 1e-5;
                 f.params[p] = keep + h;
                 double slope = naive_gpt_loss(&f.shape, f.params, f.tokens, B, T);
@@ -136,7 +128,7 @@ static void initial_values_are_those_of_gpt2_and_come_from_the_seed_alone(void *
                               *z = reeve_gpt_tensors(c, &count);
     assert_int_equal(count, 2 + 2 * 12 + 2);
     for (uint32_t i = 0; i < count; i++) {
-        uint64_t n = elements(&x[i]);
+        uint64_t n = reeve_tensor_elements(&x[i]);
         double square = 0.0;
         for (uint64_t e = 0; e < n; e++)
             square += (double)x[i].data[e] * x[i].data[e] / (double)n;
@@ -149,7 +141,8 @@ static void initial_values_are_those_of_gpt2_and_come_from_the_seed_alone(void *
         if (x[i].rank == 2) assert_memory_not_equal(x[i].data, z[i].data, n * sizeof(float));
     }
     for (uint32_t i = 2; i < 2 + 12; i++) /* the layers begin with other numbers, each tensor with its own */
-        if (x[i].rank == 2) assert_memory_not_equal(x[i].data, x[i + 12].data, elements(&x[i]) * sizeof(float));
+        if (x[i].rank == 2)
+            assert_memory_not_equal(x[i].data, x[i + 12].data, reeve_tensor_elements(&x[i]) * sizeof(float));
     reeve_gpt_destroy(a), reeve_gpt_destroy(b), reeve_gpt_destroy(c);
 }
 
