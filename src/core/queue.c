@@ -96,7 +96,7 @@ reeve_status reeve_queue_pick(const reeve_queue *q, reeve_worker_id worker, uint
         uint32_t at = h < 2 ? reeve_heap_first(groups[h], q->tasks, queue_ready_before) : queue_ready_first(q);
         if (at != REEVE_HEAP_NONE && q->tasks[at].avoid == worker.v && !alone)
             at = h < 2 ? reeve_heap_second(groups[h], q->group_links, q->tasks, queue_ready_before, 32)
-                       : queue_ready_second(q);
+                       : queue_ready_other(q, worker.v);
         if (at == REEVE_HEAP_NONE || (q->tasks[at].avoid == worker.v && !alone)) continue;
         /* Affine tasks were looked at first, so an equal priority keeps them. */
         if (best == REEVE_HEAP_NONE || q->tasks[at].priority > q->tasks[best].priority) best = at;

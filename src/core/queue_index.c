@@ -7,6 +7,7 @@
 #include "base/pages.h"
 
 #define NONE REEVE_HEAP_NONE
+#define AVOIDED_LOOK_MAX 64u
 
 bool queue_ready_before(const void *tasks, uint32_t a, uint32_t b)
 {
@@ -41,15 +42,33 @@ uint32_t queue_ready_first(const reeve_queue *q)
     return earlier(q, listed_first(q, ready_levels_first(&q->levels)), heap_first(&q->ready));
 }
 
-uint32_t queue_ready_second(const reeve_queue *q)
+/* The next two look at so many tasks and no more: a worker that failed at more of them in a row has its own trouble. */
+static uint32_t listed_other(const reeve_queue *q, uint32_t worker)
 {
-    uint32_t level = ready_levels_first(&q->levels), listed = listed_first(q, level);
-    uint32_t first = earlier(q, listed, heap_first(&q->ready));
-    if (first == NONE) return NONE;
-    if (first != listed) return earlier(q, listed, reeve_rank_heap_second(&q->ready));
-    uint32_t next = q->tasks[first].next;
-    if (next == NONE) next = listed_first(q, ready_levels_below(&q->levels, level));
-    return earlier(q, next, heap_first(&q->ready));
+    uint32_t looked = 0;
+    for (uint32_t level = ready_levels_first(&q->levels); level != READY_LEVEL_NONE;
+         level = ready_levels_below(&q->levels, level))
+        for (uint32_t at = listed_first(q, level); at != NONE; at = q->tasks[at].next) {
+            if (q->tasks[at].avoid != worker) return at;
+            if (++looked == AVOIDED_LOOK_MAX) return NONE;
+        }
+    return NONE;
+}
+
+/* The top of the heap: not in order, but nothing below comes before all of it. */
+static uint32_t heap_other(const reeve_queue *q, uint32_t worker)
+{
+    uint32_t best = NONE;
+    for (uint32_t i = 0; i < q->ready.count && i < AVOIDED_LOOK_MAX; i++) {
+        uint32_t id = reeve_rank_item(q->ready.ranks[i]);
+        if (q->tasks[id].avoid != worker) best = earlier(q, best, id);
+    }
+    return best;
+}
+
+uint32_t queue_ready_other(const reeve_queue *q, uint32_t worker)
+{
+    return earlier(q, listed_other(q, worker), heap_other(q, worker));
 }
 
 /* What is first now will be asked for next, and among a million tasks it is in no cache: fetch it meanwhile. */

@@ -40,9 +40,10 @@ struct reeve_queue {
 };
 
 bool queue_ready_before(const void *tasks, uint32_t a, uint32_t b);
-uint32_t queue_ready_first(const reeve_queue *q);  /* REEVE_HEAP_NONE: none is ready (with hard affinity apart) */
-uint32_t queue_ready_second(const reeve_queue *q); /* the one after it */
-void queue_leave(reeve_queue *q, uint32_t id);     /* out of all indices; state FREE in counts */
+uint32_t queue_ready_first(const reeve_queue *q); /* REEVE_HEAP_NONE: none is ready (with hard affinity apart) */
+/* The first that did not fail at this worker, of those that are looked at: O(1). */
+uint32_t queue_ready_other(const reeve_queue *q, uint32_t worker);
+void queue_leave(reeve_queue *q, uint32_t id); /* out of all indices; state FREE in counts */
 void queue_enter(reeve_queue *q, uint32_t id, enum reeve_task_state state); /* into those of `state` */
 void queue_move(reeve_queue *q, uint32_t id,
                 enum reeve_task_state state); /* leave and enter; holder is kept by LEASED, COMPUTED */

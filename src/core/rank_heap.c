@@ -100,11 +100,6 @@ bool reeve_rank_heap_first(const struct reeve_rank_heap *h, struct reeve_rank *o
     return h->count > 0;
 }
 
-uint32_t reeve_rank_heap_second(const struct reeve_rank_heap *h)
-{
-    return h->count > 1 ? reeve_rank_item(h->ranks[first_child(h, 1)]) : REEVE_RANK_NONE;
-}
-
 bool reeve_rank_heap_check(const struct reeve_rank_heap *h, const void *context,
                            bool (*right)(const void *context, struct reeve_rank rank))
 {

@@ -21,7 +21,6 @@ void reeve_rank_heap_fini(struct reeve_rank_heap *h);
 void reeve_rank_heap_insert(struct reeve_rank_heap *h, struct reeve_rank rank);
 void reeve_rank_heap_remove(struct reeve_rank_heap *h, uint32_t item);               /* it is in h (asserted) */
 bool reeve_rank_heap_first(const struct reeve_rank_heap *h, struct reeve_rank *out); /* false: it is empty */
-uint32_t reeve_rank_heap_second(const struct reeve_rank_heap *h); /* the item after it; RANK_NONE: there is none */
 
 /* Proves the invariants by looking at everything, and asks `right` for each rank. False: something is wrong. */
 bool reeve_rank_heap_check(const struct reeve_rank_heap *h, const void *context,

@@ -184,23 +184,24 @@ static void pace_task_that_others_may_refuse_is_never_left(void **state)
     end(&s);
 }
 
-/* The fast worker may have neither of the first two tasks, which failed with it, and is shown no other; the slow one, which
+/* The fast worker may have none of the first hundred tasks, which failed with it, and is shown no other; the slow one, which
  * has a task of its own in front of it, leaves that to the fast one. */
 static void pace_slow_worker_takes_what_nobody_else_is_given(void **state)
 {
     (void)state;
     static struct step s;
-    begin(&s, 2, 3);
+    begin(&s, 2, 101);
     s.master.joined = 2;
     s.master.hungry_head = 2;
     s.workers[2].hungry_next = 1;
-    add_tasks(&s, 2);
-    for (uint32_t i = 0; i < 2; i++) {
+    add_tasks(&s, 100);
+    for (uint32_t i = 0; i < 100; i++)
         assert_int_equal(reeve_queue_lease(s.master.queue, (reeve_task_id){i}, (reeve_worker_id){1}, 1, 9), REEVE_OK);
+    for (uint32_t i = 0; i < 100; i++) {
         assert_int_equal(reeve_queue_fail(s.master.queue, (reeve_task_id){i}, (reeve_worker_id){1}, 1, 1), REEVE_OK);
         assert_int_equal(reeve_queue_wake(s.master.queue, (reeve_task_id){i}), REEVE_OK);
     }
-    struct reeve_task_spec own = {.kind = REEVE_TASK_GRADIENT, .affinity = REEVE_AFFINITY_SOFT, .group = 2, .key = 2};
+    struct reeve_task_spec own = {.kind = REEVE_TASK_GRADIENT, .affinity = REEVE_AFFINITY_SOFT, .group = 2, .key = 100};
     reeve_task_id id;
     assert_int_equal(reeve_queue_add(s.master.queue, &own, &id), REEVE_OK);
     reeve_queue_start(s.master.queue, id);

@@ -160,6 +160,26 @@ static void queue_retries_elsewhere_unless_there_is_nobody_else(void **state)
     reeve_queue_destroy(q);
 }
 
+static void queue_gives_a_worker_the_next_task_behind_all_that_failed_there(void **state)
+{ /* Method: worker 1 fails at three tasks, which come first again; the others may be busy for hours. Then no task is left
+   * but these, and it waits. */
+    (void)state;
+    reeve_queue *q = fx_queue(8);
+    for (uint64_t k = 0; k < 5; k++)
+        fx_add(q, k, 0, 0, 0);
+    for (int i = 0; i < 3; i++) {
+        reeve_task_id id = fx_lease(q, 1);
+        assert_int_equal(reeve_queue_fail(q, id, W(1), 1, 500), REEVE_OK);
+        assert_int_equal(reeve_queue_wake(q, id), REEVE_OK);
+    }
+    assert_int_equal(key_of(q, fx_lease(q, 1)), 3);
+    assert_int_equal(key_of(q, fx_lease(q, 1)), 4);
+    reeve_task_id got;
+    assert_int_equal(reeve_queue_pick(q, W(1), 0, false, &got), REEVE_TASK_NONE_READY);
+    assert_int_equal(key_of(q, fx_lease(q, 2)), 0);
+    reeve_queue_destroy(q);
+}
+
 static reeve_task_id fx_blocked(reeve_queue *q, reeve_task_id before, bool any)
 {
     struct reeve_task_spec spec = {.kind = REEVE_TASK_STAGE};
@@ -259,6 +279,19 @@ static void random_transition(reeve_queue *q, uint64_t seed, uint64_t i)
     }
 }
 
+static bool is_for_any_but(const struct reeve_task *t, uint32_t worker)
+{
+    return t != NULL && t->state == REEVE_STATE_READY && t->affinity != REEVE_AFFINITY_HARD && t->avoid != worker;
+}
+
+/* Is there a task that worker may have, at which it did not fail? */
+static bool naive_has_other(const reeve_queue *q, uint32_t worker)
+{
+    for (uint32_t i = 0; i < reeve_queue_capacity(q); i++)
+        if (is_for_any_but(reeve_queue_task(q, (reeve_task_id){i}), worker)) return true;
+    return false;
+}
+
 /* The fast picks' naive twin: look at every task. 0 is the worker's own group, 1 its node's, 2 all. */
 static uint32_t naive_pick(const reeve_queue *q, uint32_t worker, uint32_t node)
 {
@@ -300,8 +333,8 @@ static uint32_t naive_due(const reeve_queue *q)
 }
 
 static void queue_picks_what_a_search_through_all_tasks_finds(void **state)
-{ /* Method: a random walk; after each transition every worker picks both ways. Nobody avoids a task: that is bounded. The
-   * next task that is due likewise. */
+{ /* Method: a random walk; after each transition every worker picks both ways, with nobody beside it. Where there are
+   * others it gets nothing at which it failed, and something if there is any. The next task that is due likewise. */
     (void)state;
     uint64_t seed = (uint64_t)time(NULL);
     print_message("seed %llu\n", (unsigned long long)seed);
@@ -313,6 +346,9 @@ static void queue_picks_what_a_search_through_all_tasks_finds(void **state)
             reeve_status st = reeve_queue_pick(q, W(worker), worker % 4, true, &id);
             assert_int_equal(id.v, naive_pick(q, worker, worker % 4));
             assert_int_equal(st, id.v == UINT32_MAX ? REEVE_TASK_NONE_READY : REEVE_OK);
+            st = reeve_queue_pick(q, W(worker), worker % 4, false, &id);
+            if (st == REEVE_OK) assert_int_not_equal(reeve_queue_task(q, id)->avoid, worker);
+            else assert_false(naive_has_other(q, worker));
         }
         reeve_task_id due = {UINT32_MAX};
         bool any = reeve_queue_due(q, INT64_MAX, &due);
@@ -377,6 +413,7 @@ int main(void)
         cmocka_unit_test(queue_charges_the_oldest_lease_though_it_was_renewed),
         cmocka_unit_test(queue_prefers_affinity_within_a_priority_and_obeys_hard_affinity),
         cmocka_unit_test(queue_retries_elsewhere_unless_there_is_nobody_else),
+        cmocka_unit_test(queue_gives_a_worker_the_next_task_behind_all_that_failed_there),
         cmocka_unit_test(queue_releases_dependents_by_how_their_predecessor_ended),
         cmocka_unit_test(queue_refuses_what_is_beyond_its_limits_without_harm),
         cmocka_unit_test(queue_picks_what_a_search_through_all_tasks_finds),
