@@ -14,10 +14,8 @@ static reeve_status create_queue(reeve_master *m, struct reeve_error *err)
 {
     const struct reeve_master_config *c = &m->config;
     if (c->tasks != NULL) {
-        const struct reeve_queue_limits list = {.tasks_max = c->tasks->task_count,
-                                                .edges_max = c->tasks->after_count,
-                                                .workers_max = c->workers_max,
-                                                .nodes_max = c->workers_max};
+        const struct reeve_queue_limits list = {
+            .tasks_max = c->tasks->task_count, .edges_max = c->tasks->after_count, .workers_max = c->workers_max};
         return reeve_queue_create(&list, &m->queue, err);
     }
     uint64_t step_samples = (uint64_t)m->open_max * c->micro_batch;
@@ -32,7 +30,6 @@ static reeve_status create_queue(reeve_master *m, struct reeve_error *err)
         .tasks_max = (uint32_t)tasks,
         .edges_max = (uint32_t)step_samples,
         .workers_max = c->workers_max,
-        .nodes_max = c->workers_max,
     };
     return reeve_queue_create(&limits, &m->queue, err);
 }
@@ -68,11 +65,10 @@ reeve_status reeve_master_create(const struct reeve_master_config *config, reeve
     m->sample_task = m->poisoned = UINT32_MAX;
     size_t workers = (size_t)config->workers_max + 1;
     m->workers = calloc(workers, sizeof(*m->workers));
-    m->nodes = calloc(workers, sizeof(*m->nodes));
     m->parts = calloc(workers, sizeof(*m->parts));
     m->part_there = calloc(workers, sizeof(*m->part_there));
     reeve_status st = REEVE_OK;
-    if (!m->workers || !m->nodes || !m->parts || !m->part_there)
+    if (!m->workers || !m->parts || !m->part_there)
         st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "master for %u workers: out of memory", config->workers_max);
     if (st == REEVE_OK && config->tasks == NULL) st = create_training(m, err);
     if (st == REEVE_OK) st = create_queue(m, err);
@@ -94,7 +90,6 @@ void reeve_master_destroy(reeve_master *m)
     free(m->shard_task);
     free(m->part_there);
     free(m->parts);
-    free(m->nodes);
     free(m->workers);
     free(m);
 }

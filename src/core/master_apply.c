@@ -54,14 +54,6 @@ void master_rotate_hungry(reeve_master *m, uint32_t worker)
     master_update_hungry(m, worker);
 }
 
-static uint32_t node_of(reeve_master *m, uint64_t host)
-{
-    for (uint32_t n = 0; n < m->node_count; n++)
-        if (m->nodes[n] == host) return n;
-    m->nodes[m->node_count] = host;
-    return m->node_count++;
-}
-
 uint32_t master_first_credit(const reeve_master *m)
 {
     return m->config.tasks != NULL ? m->config.slots : m->config.credits;
@@ -74,7 +66,6 @@ static reeve_status apply_worker_joined(reeve_master *m, const struct reeve_even
     w->state = WORKER_JOINED;
     w->credit = master_first_credit(m);
     w->rejoined = w->settled = true; /* it holds nothing yet */
-    w->node = node_of(m, ev->a);
     m->joined++;
     master_update_hungry(m, ev->worker);
     return REEVE_OK;
@@ -111,7 +102,7 @@ static reeve_status apply_run_opened(reeve_master *m, const struct reeve_event *
     if (m->config.tasks != NULL) master_list_reopen(m);
     else drop_all_tasks(m);
     memset(m->workers, 0, sizeof(*m->workers) * ((size_t)m->config.workers_max + 1));
-    m->node_count = m->joined = m->gone = m->rejoining = 0;
+    m->joined = m->gone = m->rejoining = 0;
     m->hungry_head = m->hungry_tail = 0;
     m->pace_sum = m->pace_count = 0;
     m->expected = ev->arg;

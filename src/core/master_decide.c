@@ -167,7 +167,7 @@ bool master_pick(const reeve_master *m, uint32_t *worker, reeve_task_id *id)
     uint32_t w = m->hungry_head, n = 0, slow = 0;
     reeve_task_id at, slow_id = {0};
     for (; w != 0 && n < PICK_LOOK_MAX; n++, w = m->workers[w].hungry_next) {
-        if (reeve_queue_pick(m->queue, (reeve_worker_id){w}, m->workers[w].node, alone, &at) != REEVE_OK) continue;
+        if (reeve_queue_pick(m->queue, (reeve_worker_id){w}, 0, alone, &at) != REEVE_OK) continue;
         if (!master_pace_leaves(m, w, reeve_queue_task(m->queue, at))) {
             *worker = w;
             *id = at;

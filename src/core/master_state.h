@@ -19,9 +19,8 @@ enum master_worker_state { WORKER_ABSENT = 0, WORKER_JOINED, WORKER_GONE, WORKER
 struct master_worker {
     uint8_t state;
     bool ready, restore_failed, reduced, weighed;
-    bool tainted, rejoined, settled; /* since the last regrouping: master_regroup.c */
-    bool bare;                       /* it is new, and waits for the state: master_replace.c */
-    uint32_t node;
+    bool tainted, rejoined, settled;   /* since the last regrouping: master_regroup.c */
+    bool bare;                         /* it is new, and waits for the state: master_replace.c */
     uint32_t leased;                   /* tasks it holds leases on */
     uint32_t credit;                   /* leases that it may hold */
     uint32_t hungry_next, hungry_prev; /* list of workers with spare credit */
@@ -37,27 +36,25 @@ struct reeve_master {
     reeve_plan *plan;                  /* borrowed */
     reeve_queue *queue;                /* owned */
     struct master_worker *workers;     /* (workers_max + 1,) owned */
-    uint64_t *nodes;                   /* (workers_max,) owned; host digests */
-    uint32_t node_count;
-    uint32_t *shard_task;            /* (shard_count,) owned; a task, STAGED or UNKNOWN */
-    uint32_t *shard_holder;          /* (shard_count,) owned; worker that staged it */
-    uint32_t *open_tasks;            /* (open_max,) owned; of the open step or evaluation */
-    struct reeve_sample *samples;    /* (micro_batch,) owned */
-    struct reeve_master_part *parts; /* (workers_max,) owned */
-    uint8_t *part_there;             /* (workers_max,) owned */
+    uint32_t *shard_task;              /* (shard_count,) owned; a task, STAGED or UNKNOWN */
+    uint32_t *shard_holder;            /* (shard_count,) owned; worker that staged it */
+    uint32_t *open_tasks;              /* (open_max,) owned; of the open step or evaluation */
+    struct reeve_sample *samples;      /* (micro_batch,) owned */
+    struct reeve_master_part *parts;   /* (workers_max,) owned */
+    uint8_t *part_there;               /* (workers_max,) owned */
     uint32_t open_max, micro_batches, eval_batches;
 
     enum reeve_master_phase phase;
-    uint32_t epoch; /* membership epoch: grows with each launch and each regrouping; every frame carries it */
-    uint32_t term;  /* epoch of the journal's last opening: one master's records have one */
+    uint32_t epoch;        /* membership epoch: grows with each launch and each regrouping; every frame carries it */
+    uint32_t term;         /* epoch of the journal's last opening: one master's records have one */
     uint32_t opened_epoch; /* of the journal, when this launch began */
     uint32_t first_epoch;  /* of the members, when this launch began */
     uint32_t restarts, runs;
     uint32_t expected, joined, gone; /* joined: or lost before they could; gone: or lost */
     uint32_t rejoining;              /* workers that have not yet settled what they hold after a regrouping */
     uint32_t settle_from;            /* none before this one is to settle */
-    bool sharing;                             /* one of them was told to bring its state to those who are new */
-    bool reload; /* one of them holds weights of another step: all go back to a checkpoint */
+    bool sharing;                    /* one of them was told to bring its state to those who are new */
+    bool reload;                     /* one of them holds weights of another step: all go back to a checkpoint */
     uint32_t hungry_head, hungry_tail;
     uint64_t pace_sum; /* of pace_count workers */
     uint32_t pace_count;
