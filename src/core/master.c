@@ -9,7 +9,9 @@
 #include "base/error.h"
 #include "core/master_state.h"
 
-/* Tasks that can exist at once: an open step or evaluation, the staging for it and for the step after, one sample. */
+/* Tasks that can exist at once: an open step or evaluation, the staging for it and for the step after, one sample. A micro-batch
+ * waits for up to as many shards as it has samples; the batches of an evaluation, which are in the order of the manifest, wait for
+ * a shard each, and once more for each shard. The plan bounds the tasks, what a lock may be the shards. */
 static reeve_status create_queue(reeve_master *m, struct reeve_error *err)
 {
     const struct reeve_master_config *c = &m->config;
@@ -18,17 +20,15 @@ static reeve_status create_queue(reeve_master *m, struct reeve_error *err)
             .tasks_max = c->tasks->task_count, .edges_max = c->tasks->after_count, .workers_max = c->workers_max};
         return reeve_queue_create(&list, &m->queue, err);
     }
-    uint64_t step_samples = (uint64_t)m->open_max * c->micro_batch;
-    uint64_t staging = step_samples + c->global_batch;
+    uint64_t staging = (uint64_t)m->open_max * c->micro_batch + c->global_batch;
     if (staging > c->manifest->shard_count) staging = c->manifest->shard_count;
     uint64_t tasks = m->open_max + staging + 16;
-    if (tasks >= UINT32_MAX || step_samples >= UINT32_MAX)
-        return reeve_fail(err, REEVE_INPUT_INVALID,
-                          "%llu tasks in one step or evaluation are too many; raise train.micro_batch",
-                          (unsigned long long)tasks);
+    uint64_t edges = (uint64_t)m->eval_batches + c->manifest->shard_count;
+    if (edges < c->global_batch) edges = c->global_batch;
+    REEVE_ASSERT(tasks < UINT32_MAX && edges < UINT32_MAX);
     struct reeve_queue_limits limits = {
         .tasks_max = (uint32_t)tasks,
-        .edges_max = (uint32_t)step_samples,
+        .edges_max = (uint32_t)edges,
         .workers_max = c->workers_max,
     };
     return reeve_queue_create(&limits, &m->queue, err);

@@ -126,11 +126,12 @@ static reeve_status count_samples(reeve_plan *p, struct reeve_error *err)
 static reeve_status check_heldout(const reeve_plan *p, struct reeve_error *err)
 {
     uint64_t heldout = reeve_plan_heldout_samples(p);
-    if (heldout / p->config.micro_batch >= UINT32_MAX)
-        return reeve_fail(err, REEVE_INPUT_INVALID,
-                          "data.holdout: %" PRIu64 " samples are held out, too many for one evaluation; lower it",
-                          heldout);
-    return REEVE_OK;
+    uint64_t batches = heldout / p->config.micro_batch + (heldout % p->config.micro_batch != 0);
+    if (batches <= REEVE_PLAN_MICRO_BATCHES_MAX) return REEVE_OK;
+    return reeve_fail(err, REEVE_INPUT_INVALID,
+                      "data.holdout: %" PRIu64 " samples are held out, %" PRIu64 " tasks of an evaluation; expected at "
+                      "most %u, so lower it, or choose a larger train.micro_batch",
+                      heldout, batches, REEVE_PLAN_MICRO_BATCHES_MAX);
 }
 
 /* Where to look for a visit: the shards between two entries of the guide, mostly one or two, instead of all of them.

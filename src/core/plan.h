@@ -19,7 +19,7 @@
 
 enum reeve_shuffle { REEVE_SHUFFLE_NONE = 0, REEVE_SHUFFLE_BLOCK = 1, REEVE_SHUFFLE_GLOBAL = 2 };
 
-#define REEVE_PLAN_MICRO_BATCHES_MAX ((uint32_t)1 << 24) /* tasks of a step; the exact sum's bound */
+#define REEVE_PLAN_MICRO_BATCHES_MAX ((uint32_t)1 << 24) /* tasks of a step or an evaluation; the exact sum's bound */
 
 struct reeve_plan_config {
     uint64_t seed;

@@ -391,6 +391,13 @@ static void plan_refuses_values_out_of_range_and_names_them(void **state)
     refused(m, (struct reeve_plan_config){.block_shards = 1, .sequence = 64, .global_batch = 1, .micro_batch = 1,
                                           .holdout_ppm = 500000}, "data.holdout");
     reeve_manifest_destroy(m);
+    uint64_t many[1] = {((uint64_t)1 << 25) + 3}; /* held out: 2^24 + 1 of them, one task more than there may be */
+    m = fx_manifest(1, many, NULL);
+    c = (struct reeve_plan_config){
+        .block_shards = 1, .sequence = 1, .global_batch = 1, .micro_batch = 1, .holdout_ppm = 500000};
+    refused(m, c, "larger train.micro_batch");
+    c.global_batch = c.micro_batch = 2, reeve_plan_destroy(fx_plan(m, &c));
+    reeve_manifest_destroy(m);
 }
 
 int main(void)
