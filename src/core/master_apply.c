@@ -120,9 +120,24 @@ static reeve_status apply_run_opened(reeve_master *m, const struct reeve_event *
     return REEVE_OK;
 }
 
+/* What nobody has begun to stage was for steps that will come again later: it would be in the way of those that come now.
+ * (Nothing is given out while weights are loaded, and what was before has been answered.) */
+static void drop_waiting_staging(reeve_master *m)
+{
+    for (uint32_t i = 0; i < reeve_queue_capacity(m->queue); i++) {
+        const struct reeve_task *t = reeve_queue_task(m->queue, (reeve_task_id){i});
+        if (t == NULL || t->kind != REEVE_TASK_STAGE || t->state == REEVE_STATE_LEASED) continue;
+        m->shard_task[t->key] = MASTER_SHARD_UNKNOWN;
+        (void)reeve_queue_cancel(m->queue, (reeve_task_id){i});
+        reeve_queue_retire(m->queue, (reeve_task_id){i});
+    }
+}
+
 static reeve_status apply_run_resumed(reeve_master *m, const struct reeve_event *ev, struct reeve_error *err)
 {
     if (ev->step > m->step) return master_refuse(ev, err, "resumed after a step that was never committed");
+    if (m->open_step != 0) return master_refuse(ev, err, "resumed while a step is open");
+    drop_waiting_staging(m);
     m->step = ev->step;
     while (m->checkpoint_count > 0 && m->checkpoints[m->checkpoint_count - 1].step > ev->step)
         m->checkpoint_count--;

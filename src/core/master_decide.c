@@ -304,7 +304,7 @@ static void decide_tick(const reeve_master *m, reeve_time_ns now_ns, struct reev
     }
     if (m->phase == REEVE_PHASE_DRAIN && master_active_workers(m) == 0)
         master_add_event(d, REEVE_EVENT_PHASE)->arg = REEVE_PHASE_ENDED;
-    if (d->event_count == 0 && m->phase < REEVE_PHASE_DRAIN) decide_lease(m, now_ns, d);
+    if (d->event_count == 0 && m->phase > REEVE_PHASE_LOAD && m->phase < REEVE_PHASE_DRAIN) decide_lease(m, now_ns, d);
 }
 
 static void decide_ckpt_done(const reeve_master *m, const struct reeve_master_input *in, struct reeve_decision *d)
