@@ -40,10 +40,6 @@ static reeve_status add_compute_task(reeve_master *m, uint8_t kind, uint64_t ste
     reeve_status st = reeve_queue_add(m->queue, &spec, out);
     for (uint32_t i = 0; i < samples && st == REEVE_OK; i++) {
         uint32_t shard = m->samples[i].shard.v;
-        bool seen = false;
-        for (uint32_t j = 0; j < i && !seen; j++)
-            seen = m->samples[j].shard.v == shard;
-        if (seen) continue;
         st = add_stage(m, shard, true);
         if (st == REEVE_OK && m->shard_task[shard] != MASTER_SHARD_STAGED)
             st = reeve_queue_after(m->queue, *out, (reeve_task_id){m->shard_task[shard]}, false);

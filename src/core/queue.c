@@ -70,6 +70,8 @@ reeve_status reeve_queue_after(reeve_queue *q, reeve_task_id task, reeve_task_id
         if (!any) t->waits_for = REEVE_HEAP_NONE; /* start() will find it can never run */
         return REEVE_OK;
     }
+    const struct queue_edge *last = b->first_edge != REEVE_HEAP_NONE ? &q->edges[b->first_edge] : NULL;
+    if (last != NULL && last->task == task.v && last->any == any) return REEVE_OK;
     if (q->free_edge == REEVE_HEAP_NONE) return REEVE_JOB_NO_MEMORY;
     uint32_t e = q->free_edge;
     q->free_edge = q->edges[e].next;

@@ -39,6 +39,7 @@ void reeve_queue_destroy(reeve_queue *q);
 reeve_status reeve_queue_add(reeve_queue *q, const struct reeve_task_spec *spec, reeve_task_id *out);
 /* `task` waits until `before` has ended: with success, or (any) however. Both added, `task` not started.
  * INPUT_INVALID: a cycle is impossible this way, but before == task is refused. JOB_NO_MEMORY: edges_max reached.
+ * Said twice, with nobody else between who waits for `before`, it counts once.
  * If `before` is dead already and !any, `task` will be dead when it is started. */
 reeve_status reeve_queue_after(reeve_queue *q, reeve_task_id task, reeve_task_id before, bool any);
 /* All dependencies are named: READY, DELAYED (not_before), BLOCKED, or DEAD (a dependency is). */
