@@ -186,6 +186,12 @@ static void keep_decay(struct reeve_prepared *p, const struct reeve_job *stored)
               stored->optimizer.decay_steps);
 }
 
+static reeve_status check_list(struct reeve_prepared *p, const char *job_path, bool *moved, struct reeve_error *err)
+{
+    reeve_status st = reeve_prepare_tasks_open(p, err);
+    return st == REEVE_OK ? reeve_prepare_tasks_compare(p, job_path, moved, err) : st;
+}
+
 static reeve_status check_existing(struct reeve_prepared *p, const char *job_path, const char *job_yaml,
                                    struct reeve_error *err)
 {
@@ -193,12 +199,14 @@ static reeve_status check_existing(struct reeve_prepared *p, const char *job_pat
     reeve_status st = reeve_job_read(job_yaml, NULL, 0, &stored, err);
     if (st == REEVE_OK) keep_decay(p, &stored);
     if (st == REEVE_OK) st = compare_identity(p, &stored, err);
-    if (st == REEVE_OK)
-        st = reeve_job_is_list(&p->job) ? reeve_prepare_tasks_open(p, job_path, err) : check_training(p, err);
+    bool moved = false;
+    if (st == REEVE_OK) st = reeve_job_is_list(&p->job) ? check_list(p, job_path, &moved, err) : check_training(p, err);
     if (st == REEVE_OK) st = look_for_end(p, err);
-    bool changed = memcmp(&stored, &p->job, sizeof(stored)) != 0;
     /* Where nothing is left to do, what is on record stays what was done. */
-    return st == REEVE_OK && changed && !p->complete ? write_job(p, err) : st;
+    if (st != REEVE_OK || p->complete) return st;
+    if (moved) st = reeve_prepare_tasks_lock(p, err);
+    bool changed = memcmp(&stored, &p->job, sizeof(stored)) != 0;
+    return st == REEVE_OK && changed ? write_job(p, err) : st;
 }
 
 /* ---- a fresh folder ---- */
@@ -308,7 +316,7 @@ reeve_status reeve_prepare_open(const char *run_dir, struct reeve_prepared *out,
     if (st == REEVE_OK) st = reeve_job_read(path, NULL, 0, &out->job, err);
     if (st == REEVE_OK) st = reeve_library_file_check(&out->job, out->library, err);
     if (st == REEVE_OK && reeve_job_is_list(&out->job)) {
-        st = reeve_prepare_tasks_open(out, NULL, err);
+        st = reeve_prepare_tasks_open(out, err);
     } else if (st == REEVE_OK) {
         st = in_run(out, "manifest.h5", path, err);
         if (st == REEVE_OK) st = reeve_lock_read(path, &out->manifest, err);

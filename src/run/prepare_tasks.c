@@ -49,20 +49,24 @@ static reeve_status fail_changed(const struct reeve_prepared *p, const struct re
                       remedy);
 }
 
-reeve_status reeve_prepare_tasks_open(struct reeve_prepared *p, const char *job_path, struct reeve_error *err)
+reeve_status reeve_prepare_tasks_open(struct reeve_prepared *p, struct reeve_error *err)
 {
     char path[REEVE_PATH_BYTES_MAX];
     reeve_status st = lock_path(p, path, err);
-    if (st == REEVE_OK) st = reeve_tasks_lock_read(path, &p->tasks, err);
-    if (st != REEVE_OK || job_path == NULL) return st;
+    return st == REEVE_OK ? reeve_tasks_lock_read(path, &p->tasks, err) : st;
+}
+
+reeve_status reeve_prepare_tasks_compare(struct reeve_prepared *p, const char *job_path, bool *moved,
+                                         struct reeve_error *err)
+{
     struct reeve_task_list *now = NULL;
-    st = reeve_tasks_read(job_path, &p->job, &now, err);
+    reeve_status st = reeve_tasks_read(job_path, &p->job, &now, err);
     if (st == REEVE_OK && !reeve_digest_equal(now->digest, p->tasks->digest)) st = fail_changed(p, now, err);
-    bool moved = st == REEVE_OK && strcmp(now->folder, p->tasks->folder) != 0;
-    if (moved) { /* where commands start is no part of what they are */
-        reeve_task_list_destroy(p->tasks);
+    if (st == REEVE_OK && strcmp(now->folder, p->tasks->folder) != 0) { /* which is no part of what they are */
+        struct reeve_task_list *before = p->tasks;
         p->tasks = now;
-        return reeve_tasks_lock_write(path, p->tasks, err);
+        now = before;
+        *moved = true;
     }
     reeve_task_list_destroy(now);
     return st;

@@ -21,6 +21,13 @@ exec_job <<<'  list.txt'
 expect_exit 0 reeve plan job.yaml
 expect_text stdout "2 tasks"
 expect_exit 3 reeve run job.yaml -n 1 --run-dir run --set faults.attempts_max=1
+# What is complete stays as it was done: other settings change nothing on record.
+mkdir before elsewhere
+cp run/tasks.h5 run/job.yaml before
+expect_exit 3 reeve run job.yaml -n 1 --run-dir run --set faults.attempts_max=1 --set exec.folder=elsewhere
+for name in tasks.h5 job.yaml; do
+    cmp "before/$name" "run/$name" || fail "another exec.folder changed $name of a complete run"
+done
 printf 'true\ntrue\n' >list.txt
 expect_exit 65 reeve run job.yaml -n 1 --run-dir run --set faults.attempts_max=1
 expect_text stderr 'task line.2 is `true` now, but .* was begun with `false`: change it back, or choose another --run-dir'
