@@ -191,13 +191,28 @@ static reeve_status disk_error(struct reeve_error *err, const char *what, const 
     return reeve_fail(err, reeve_status_from_errno_write(errno), "%s %s: %m", what, path);
 }
 
+/* O_EXCL decides whose a name is: on another host, or in another container, a process may have our number. */
+int reeve_temporary_open(const char *path, char name[REEVE_PATH_BYTES_MAX])
+{
+    int fd = -1;
+    for (unsigned n = 0; fd < 0; n++) {
+        int length = snprintf(name, REEVE_PATH_BYTES_MAX, "%s.tmp-%ld-%u", path, (long)getpid(), n);
+        if (length < 0 || length >= REEVE_PATH_BYTES_MAX) {
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd < 0 && errno != EEXIST) return -1;
+    }
+    return fd;
+}
+
 reeve_status reeve_file_replace(const char *path, const void *bytes, size_t n, bool durable, struct reeve_error *err)
 {
     char temporary[REEVE_PATH_BYTES_MAX];
-    int length = snprintf(temporary, sizeof(temporary), "%s.tmp-%ld", path, (long)getpid());
-    if (length < 0 || (size_t)length >= sizeof(temporary))
+    int fd = reeve_temporary_open(path, temporary);
+    if (fd < 0 && errno == ENAMETOOLONG)
         return reeve_fail(err, REEVE_INPUT_INVALID, "write %.100s...: path too long", path);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) return disk_error(err, "create", temporary);
     reeve_status st = reeve_pwrite_all(fd, bytes, n, 0, temporary, err);
     if (st == REEVE_OK && durable && fsync(fd) != 0) st = disk_error(err, "fsync", temporary);

@@ -25,7 +25,11 @@ reeve_status reeve_remove_tree(const char *path, struct reeve_error *err);   /* 
  * INPUT_MISSING, INPUT_PERMISSION, INPUT_INVALID (too large, or a folder), STORE_READ. *text is the caller's to free. */
 reeve_status reeve_file_read(const char *path, size_t bytes_max, char **text, size_t *bytes, struct reeve_error *err);
 
-/* Write to "<path>.tmp-<pid>", fsync, rename, fsync the folder: readers see the old or the new, never a mixture. */
+/* A new file beside `path`, "<path>.tmp-<pid>-<n>", that nobody else has open, to be written and renamed. -1: errno;
+ * ENAMETOOLONG also where the name does not fit into `name`. What a killed process left of one is garbage. */
+int reeve_temporary_open(const char *path, char name[REEVE_PATH_BYTES_MAX]);
+
+/* Write to such a file, fsync, rename, fsync the folder: readers see the old or the new, never a mixture. */
 reeve_status reeve_file_replace(const char *path, const void *bytes, size_t n, bool durable, struct reeve_error *err);
 
 /* pread/pwrite all n bytes, going on after EINTR and short counts. */

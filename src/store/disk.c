@@ -98,10 +98,9 @@ static reeve_status give_name(const char *tmp, const char *path, struct reeve_er
     return reeve_disk_fail(err, errno, "rename to", path, 0);
 }
 
-reeve_status reeve_disk_create_unnamed(const char *path, const void *bytes, size_t n, struct reeve_error *err)
+/* The file that was just made, at its beginning; closes it. Not left there if that fails. */
+static reeve_status write_new(int fd, const char *path, const void *bytes, size_t n, struct reeve_error *err)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) return reeve_disk_fail(err, errno, "create", path, n);
     reeve_status st = reeve_disk_write(fd, bytes, n, 0, path, err);
     if (st == REEVE_OK && fsync(fd) != 0) st = reeve_disk_fail(err, errno, "sync", path, 0);
     if (close(fd) != 0 && st == REEVE_OK) st = reeve_disk_fail(err, errno, "close", path, 0);
@@ -109,15 +108,21 @@ reeve_status reeve_disk_create_unnamed(const char *path, const void *bytes, size
     return st;
 }
 
+reeve_status reeve_disk_create_unnamed(const char *path, const void *bytes, size_t n, struct reeve_error *err)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    return fd >= 0 ? write_new(fd, path, bytes, n, err) : reeve_disk_fail(err, errno, "create", path, n);
+}
+
 reeve_status reeve_disk_create(const char *path, const void *bytes, size_t n, struct reeve_error *err)
 {
     char tmp[REEVE_PATH_BYTES_MAX], dir[REEVE_PATH_BYTES_MAX];
-    int length = snprintf(tmp, sizeof(tmp), "%s.tmp-%ld", path, (long)getpid());
-    if (length < 0 || (size_t)length >= sizeof(tmp))
+    int fd = reeve_temporary_open(path, tmp);
+    if (fd < 0 && errno == ENAMETOOLONG)
         return reeve_fail(err, REEVE_INPUT_INVALID, "create %s: the path is too long", path);
+    if (fd < 0) return reeve_disk_fail(err, errno, "create", tmp, n);
     reeve_path_dirname(path, dir, sizeof(dir));
-    (void)unlink(tmp); /* of a process of the same number, long dead */
-    reeve_status st = reeve_disk_create_unnamed(tmp, bytes, n, err);
+    reeve_status st = write_new(fd, tmp, bytes, n, err);
     if (st != REEVE_OK) return st;
     st = give_name(tmp, path, err);
     if (st != REEVE_OK) {

@@ -97,8 +97,31 @@ static void file_replace_leaves_the_old_one_when_it_fails(void **state)
     assert_int_equal(stat("folder", &st), 0);
     assert_true(S_ISDIR(st.st_mode));
     char left[64];
-    (void)snprintf(left, sizeof(left), "folder.tmp-%ld", (long)getpid());
+    (void)snprintf(left, sizeof(left), "folder.tmp-%ld-0", (long)getpid());
     assert_false(reeve_path_exists(left));
+}
+
+/* Goal: a process in another container, or on another host, that has our number and replaces the same file just now,
+ * writes it whole. Method: its temporary file is there, half written. */
+static void file_replace_leaves_the_temporary_file_of_a_process_with_its_number(void **state)
+{
+    char name[REEVE_PATH_BYTES_MAX];
+    struct reeve_error err;
+    char *text = NULL;
+    size_t bytes = 0;
+    int theirs = reeve_temporary_open("both", name);
+    assert_true(theirs >= 0);
+    assert_int_equal(write(theirs, "their", 5), 5);
+    assert_int_equal(reeve_file_replace("both", "ours", 4, false, &err), REEVE_OK);
+    assert_int_equal(write(theirs, "s", 1), 1);
+    assert_int_equal(close(theirs), 0);
+    assert_int_equal(reeve_file_read("both", 100, &text, &bytes, &err), REEVE_OK);
+    assert_string_equal(text, "ours");
+    free(text);
+    assert_int_equal(rename(name, "both"), 0);
+    assert_int_equal(reeve_file_read("both", 100, &text, &bytes, &err), REEVE_OK);
+    assert_string_equal(text, "theirs");
+    free(text);
 }
 
 static void file_pread_says_where_it_ends(void **state)
@@ -160,6 +183,7 @@ int main(void)
         cmocka_unit_test(path_mkdir_makes_parents_and_refuses_a_file_in_the_way),
         cmocka_unit_test(file_read_is_bounded),
         cmocka_unit_test(file_replace_leaves_the_old_one_when_it_fails),
+        cmocka_unit_test(file_replace_leaves_the_temporary_file_of_a_process_with_its_number),
         cmocka_unit_test(file_pread_says_where_it_ends),
         cmocka_unit_test(file_full_disk_is_named),
         cmocka_unit_test(remove_tree_does_not_follow_links),
