@@ -14,20 +14,24 @@
 
 /* --- opening ------------------------------------------------------------------------------------------------------ */
 
-/* A commit that replaces a folder may die between two renames, where the file system cannot exchange names: then what
- * was there before is found as step-N.old-EPOCH. */
-static void find_folder(const char *run_dir, uint64_t step, char *dir, size_t dir_bytes)
+/* Where several commits died so, and no sweep came between, what was moved aside last is what was committed last. */
+void reeve_checkpoint_find(const char *run_dir, uint64_t step, char *dir, size_t dir_bytes)
 {
     char parent[REEVE_PATH_BYTES_MAX], prefix[64], found[256] = "";
+    unsigned long newest = 0;
     reeve_checkpoint_dir(run_dir, step, dir, dir_bytes);
     if (reeve_path_exists(dir)) return;
     reeve_path_dirname(dir, parent, sizeof(parent));
     int length = snprintf(prefix, sizeof(prefix), "step-%010llu.old-", (unsigned long long)step);
     DIR *folder = opendir(parent);
     if (folder == NULL) return;
-    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
-        if (strncmp(entry->d_name, prefix, (size_t)length) == 0)
-            (void)snprintf(found, sizeof(found), "%s", entry->d_name);
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        if (strncmp(entry->d_name, prefix, (size_t)length) != 0) continue;
+        unsigned long epoch = strtoul(entry->d_name + length, NULL, 10);
+        if (found[0] != '\0' && epoch <= newest) continue;
+        newest = epoch;
+        (void)snprintf(found, sizeof(found), "%s", entry->d_name);
+    }
     (void)closedir(folder);
     if (found[0] != '\0') (void)reeve_path_join(dir, dir_bytes, parent, found, NULL);
 }
@@ -41,7 +45,7 @@ reeve_status reeve_checkpoint_open(const char *run_dir, uint64_t step, const uin
     if (c == NULL)
         return reeve_fail(err, REEVE_JOB_NO_MEMORY, "open the checkpoint of step %llu: out of memory",
                           (unsigned long long)step);
-    find_folder(run_dir, step, c->dir, sizeof(c->dir));
+    reeve_checkpoint_find(run_dir, step, c->dir, sizeof(c->dir));
     (void)snprintf(c->path, sizeof(c->path), "%s/index.h5", c->dir);
     reeve_status st = reeve_index_load(c, step, expect_digest64, err);
     if (st != REEVE_OK) {

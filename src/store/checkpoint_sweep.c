@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/path.h"
-#include "store/checkpoint.h"
+#include "store/checkpoint_index.h"
 #include "store/disk.h"
 
 enum entry_kind { ENTRY_OTHER, ENTRY_STEP, ENTRY_OLD, ENTRY_TMP };
@@ -37,9 +37,10 @@ static bool is_kept(uint64_t step, const uint64_t *keep, uint32_t keep_count)
 static reeve_status restore_or_remove(const char *run_dir, const char *path, uint64_t step, bool kept,
                                       struct reeve_error *err)
 {
-    char final[REEVE_PATH_BYTES_MAX];
+    char final[REEVE_PATH_BYTES_MAX], found[REEVE_PATH_BYTES_MAX];
     reeve_checkpoint_dir(run_dir, step, final, sizeof(final));
-    if (!kept || reeve_path_exists(final)) return reeve_remove_tree(path, err);
+    reeve_checkpoint_find(run_dir, step, found, sizeof(found)); /* `final`, if it is there */
+    if (!kept || strcmp(strrchr(found, '/'), strrchr(path, '/')) != 0) return reeve_remove_tree(path, err);
     if (rename(path, final) == 0) return REEVE_OK;
     return reeve_disk_fail(err, errno, "rename to", final, 0);
 }

@@ -191,6 +191,39 @@ static void checkpoint_replaces_one_of_the_same_step(void **state)
     state_destroy(&back);
 }
 
+static void make_old(const char *folder, int first, int last)
+{
+    char old[600];
+    for (int epoch = first; epoch <= last; epoch++) {
+        (void)snprintf(old, sizeof(old), "%s.old-%d", folder, epoch);
+        assert_int_equal(mkdir(old, 0777), 0);
+    }
+}
+
+static void checkpoint_moved_aside_last_is_the_one_that_counts(void **state)
+{ /* Goal: opened, and given its name back. Method: others of the step, in whatever order the folder is read. */
+    struct fixture *f = *state;
+    struct reeve_error err;
+    struct reeve_digest digest;
+    struct state s;
+    reeve_checkpoint *c;
+    char old[600], folder[512];
+    state_create(&s, f, false);
+    OK(save(f->dir, 5, 1, &s, 1, &digest, &err));
+    reeve_checkpoint_dir(f->dir, 5, folder, sizeof(folder));
+    (void)snprintf(old, sizeof(old), "%s.old-20", folder);
+    make_old(folder, 1, 9);
+    assert_int_equal(rename(folder, old), 0);
+    make_old(folder, 10, 19);
+    OK(reeve_checkpoint_open(f->dir, 5, NULL, &c, &err));
+    reeve_checkpoint_close(c);
+    OK(reeve_checkpoint_sweep(f->dir, &(uint64_t){5}, 1, &err));
+    OK(verify(f->dir, 5, &err));
+    (void)snprintf(old, sizeof(old), "%s.old-3", folder);
+    assert_false(reeve_path_exists(old));
+    state_destroy(&s);
+}
+
 static void checkpoint_sweep_removes_what_nobody_needs(void **state)
 { /* Goal: kept steps stay whole, others go, and what is newer than all of them may be in the making. */
     struct fixture *f = *state;
@@ -306,6 +339,7 @@ int main(void)
         CHECKPOINT_TEST(checkpoint_tensor_in_two_parts_is_refused),
         CHECKPOINT_TEST(checkpoint_bad_tensor_is_refused_before_a_file_is_made),
         CHECKPOINT_TEST(checkpoint_replaces_one_of_the_same_step),
+        CHECKPOINT_TEST(checkpoint_moved_aside_last_is_the_one_that_counts),
         CHECKPOINT_TEST(checkpoint_sweep_removes_what_nobody_needs),
         CHECKPOINT_TEST(checkpoint_assign_is_even_and_repeatable),
         CHECKPOINT_TEST(weights_digest_knows_every_bit_and_no_order),
