@@ -2,6 +2,7 @@
  * each with all others. */
 #include "config/manifest_paths.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -109,27 +110,29 @@ static reeve_file_identity identity_of(const struct stat *st)
     return reeve_digest_of(words, sizeof(words));
 }
 
-static reeve_status check_file(const struct reeve_manifest_paths *p, const char *path, uint32_t node,
-                               reeve_file_identity *file, struct reeve_error *err)
+static reeve_status look_at(const struct reeve_manifest_paths *p, const char *path, uint32_t node, struct stat *st,
+                            struct reeve_error *err)
 {
-    struct stat st;
+    if (fstatat(p->base_fd, path, st, 0) == 0) return REEVE_OK;
+    reeve_status status = reeve_status_from_errno_read(errno);
+    return reeve_yaml_fail(p->yaml, node, err, status, "shard %.300s: %m (looked for in %.300s)%s", path,
+                           path[0] == '/' ? "/" : p->manifest->base_dir, reeve_hint_path(path));
+}
+
+static reeve_status check_file(const struct reeve_manifest_paths *p, const char *path, uint32_t node,
+                               const struct stat *st, struct reeve_error *err)
+{
     if (strlen(path) >= REEVE_PATH_BYTES_MAX - strlen(p->manifest->base_dir) - 1)
         return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID, "shard %.200s...: its path is too long", path);
     if (!reeve_scalar_is_utf8(path, true))
         return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID,
                                "shard %.300s: its name is not UTF-8 text on one line; rename the file", path);
-    if (fstatat(p->base_fd, path, &st, 0) != 0) {
-        reeve_status status = reeve_status_from_errno_read(errno);
-        return reeve_yaml_fail(p->yaml, node, err, status, "shard %.300s: %m (looked for in %.300s)%s", path,
-                               path[0] == '/' ? "/" : p->manifest->base_dir, reeve_hint_path(path));
-    }
-    if (!S_ISREG(st.st_mode))
+    if (!S_ISREG(st->st_mode))
         return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID, "shard %.300s: %s; a file was expected", path,
-                               S_ISDIR(st.st_mode) ? "a folder (use `glob:` for the files in it)" : "no regular file");
-    if (st.st_size == 0)
+                               S_ISDIR(st->st_mode) ? "a folder (use `glob:` for the files in it)" : "no regular file");
+    if (st->st_size == 0)
         return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID,
                                "shard %.300s: empty; remove it here or fill it", path);
-    *file = identity_of(&st);
     return REEVE_OK;
 }
 
@@ -145,13 +148,13 @@ static reeve_status fail_twice(const struct reeve_manifest_paths *p, const char 
                            path, p->yaml->nodes[p->node[first]].line, as);
 }
 
-reeve_status reeve_manifest_paths_add(struct reeve_manifest_paths *p, const char *path, uint32_t node,
-                                      const struct reeve_shard *like, struct reeve_error *err)
+static reeve_status add_file(struct reeve_manifest_paths *p, const char *path, uint32_t node, const struct stat *info,
+                             const struct reeve_shard *like, struct reeve_error *err)
 {
     struct reeve_manifest *m = p->manifest;
-    reeve_file_identity file;
-    reeve_status st = check_file(p, path, node, &file, err);
+    reeve_status st = check_file(p, path, node, info, err);
     if (st != REEVE_OK) return st;
+    reeve_file_identity file = identity_of(info);
     if (m->shard_count == REEVE_MANIFEST_SHARDS_MAX)
         return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID, "more than %" PRIu32 " shards; use larger ones",
                                REEVE_MANIFEST_SHARDS_MAX);
@@ -172,6 +175,16 @@ reeve_status reeve_manifest_paths_add(struct reeve_manifest_paths *p, const char
     return REEVE_OK;
 }
 
+reeve_status reeve_manifest_paths_add(struct reeve_manifest_paths *p, const char *path, uint32_t node,
+                                      const struct reeve_shard *like, struct reeve_error *err)
+{
+    struct stat info;
+    reeve_status st = look_at(p, path, node, &info, err);
+    return st == REEVE_OK ? add_file(p, path, node, &info, like, err) : st;
+}
+
+/* ---- patterns ---- */
+
 /* base_dir with glob's special characters quoted, and the pattern behind it. */
 static void absolute_pattern(const char *base_dir, const char *pattern, char out[3 * REEVE_PATH_BYTES_MAX])
 {
@@ -191,16 +204,38 @@ static int compare_bytes(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b); /* as unsigned bytes, whatever the locale */
 }
 
-/* glob() stops at a folder that it cannot read: what is in there is not known to be no match. */
-static int stop_at_unreadable(const char *path, int why)
+/* What is in a folder that cannot be read, or not to its end, is not known to be no match. glob() stops at the first kind
+ * and passes over the second; it has no argument for who asks. */
+static _Thread_local struct {
+    char folder[256]; /* the one that is read, or that could not be */
+    int why;          /* errno; 0: all could be read so far */
+} reading;
+
+static void *open_folder(const char *path)
 {
-    return why != ENOENT && why != ENOTDIR;
+    if (reading.why == 0) (void)snprintf(reading.folder, sizeof(reading.folder), "%s", path);
+    return opendir(path);
 }
 
-static bool is_folder(const char *path)
+static struct dirent *read_folder(void *folder)
 {
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    errno = 0;
+    struct dirent *entry = readdir(folder);
+    if (entry == NULL && errno != 0) reading.why = errno;
+    return entry;
+}
+
+static void close_folder(void *folder)
+{
+    (void)closedir(folder);
+}
+
+static int stop_at_unreadable(const char *path, int why)
+{
+    (void)path;
+    if (why == ENOENT || why == ENOTDIR) return 0;
+    reading.why = why;
+    return 1;
 }
 
 static reeve_status add_matches(struct reeve_manifest_paths *p, const glob_t *found, const char *pattern, uint32_t node,
@@ -213,8 +248,10 @@ static reeve_status add_matches(struct reeve_manifest_paths *p, const glob_t *fo
     }
     uint32_t before = p->manifest->shard_count;
     for (size_t i = 0; i < found->gl_pathc; i++) {
-        if (is_folder(found->gl_pathv[i])) continue;
-        reeve_status st = reeve_manifest_paths_add(p, found->gl_pathv[i] + skipped, node, like, err);
+        const char *path = found->gl_pathv[i] + skipped;
+        struct stat info;
+        reeve_status st = look_at(p, path, node, &info, err);
+        if (st == REEVE_OK && !S_ISDIR(info.st_mode)) st = add_file(p, path, node, &info, like, err);
         if (st != REEVE_OK) return st;
     }
     if (p->manifest->shard_count > before) return REEVE_OK;
@@ -231,15 +268,20 @@ reeve_status reeve_manifest_paths_add_glob(struct reeve_manifest_paths *p, const
                                "glob %.300s: `**` is not known here; write one glob for each depth (a/*, a/*/*)",
                                pattern);
     absolute_pattern(p->manifest->base_dir, pattern, absolute);
-    glob_t found = {0};
-    int rc = glob(absolute, GLOB_NOSORT | GLOB_ERR, stop_at_unreadable, &found);
-    int why = errno;
+    glob_t found = {.gl_opendir = open_folder,
+                    .gl_readdir = read_folder,
+                    .gl_closedir = close_folder,
+                    .gl_stat = stat,
+                    .gl_lstat = lstat};
+    reading.why = 0;
+    int rc = glob(absolute, GLOB_NOSORT | GLOB_ALTDIRFUNC, stop_at_unreadable, &found);
     reeve_status st = REEVE_OK;
     if (rc == GLOB_NOSPACE) {
         st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "%s: out of memory for glob %.300s", p->yaml->name, pattern);
-    } else if (rc == GLOB_ABORTED) {
-        st = reeve_yaml_fail(p->yaml, node, err, reeve_status_from_errno_read(why),
-                             "glob %.300s: a folder cannot be read: %s", pattern, strerror(why));
+    } else if (reading.why != 0) {
+        st = reeve_yaml_fail(p->yaml, node, err, reeve_status_from_errno_read(reading.why),
+                             "glob %.300s: folder %s cannot be read: %s", pattern, reading.folder,
+                             strerror(reading.why));
     } else {
         if (found.gl_pathc > 0) qsort(found.gl_pathv, found.gl_pathc, sizeof(found.gl_pathv[0]), compare_bytes);
         st = add_matches(p, &found, pattern, node, like, err);
