@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/one_line.h"
 #include "cli/manifest.h"
 #include "cli/output.h"
 #include "cli/run_folder.h"
@@ -122,6 +123,8 @@ int reeve_manifest_show_main(const struct reeve_manifest_request *r)
     } else if (r->json) {
         code = print_json(m, plan, r->sequence);
     } else {
+        /* The lock may be somebody else's; what else it says was checked when it was read. */
+        if (m->base_dir != NULL) reeve_one_line(m->base_dir);
         print_head(m, plan, r->sequence);
         print_shards(m, plan, r->all);
     }

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/one_line.h"
+#include "base/path.h"
 
 #define TOKENS_TOTAL_MAX ((uint64_t)1 << 62) /* so that sums and differences of positions fit an int64 */
 
@@ -88,6 +90,8 @@ static reeve_status check_head(const struct reeve_manifest *m, struct reeve_erro
         return reeve_fail(err, REEVE_INPUT_INVALID,
                           "manifest: `tokenizer` is empty or longer than %d bytes; expected bytes, gpt2 or a file",
                           REEVE_MANIFEST_NAME_BYTES - 1);
+    if (!reeve_is_one_line(m->dataset) || !reeve_is_one_line(m->tokenizer))
+        return reeve_fail(err, REEVE_INPUT_INVALID, "manifest: `dataset` or `tokenizer` is not text on one line");
     if (m->vocab == 0)
         return reeve_fail(err, REEVE_INPUT_INVALID, "manifest: the vocabulary is empty; lock the manifest again");
     if (m->shard_count == 0 || m->shards == NULL)
@@ -114,6 +118,10 @@ static reeve_status check_shard(const struct reeve_shard *s, uint32_t shard, con
 {
     if (path[0] == 0)
         return reeve_fail(err, REEVE_INPUT_INVALID, "manifest: shard %" PRIu32 " has an empty path", shard);
+    if (strnlen(path, REEVE_PATH_BYTES_MAX) == REEVE_PATH_BYTES_MAX || !reeve_is_one_line(path))
+        return reeve_fail(err, REEVE_INPUT_INVALID,
+                          "manifest: shard %" PRIu32 " (%.300s): its path is longer than any, or not text on one line",
+                          shard, path);
     if (s->format < REEVE_SHARD_TEXT || s->format > REEVE_SHARD_HDF5)
         return reeve_fail(err, REEVE_INPUT_INVALID,
                           "manifest: shard %" PRIu32 " (%s): format %u; expected 1 text, 2 llm.c, 3 nanogpt or 4 hdf5",

@@ -9,6 +9,8 @@
 #include "base/error.h"
 
 #define CIRCLE_TEXT_BYTES 700
+/* It becomes the name of a file, and is shown to people. */
+#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-."
 
 reeve_status reeve_task_list_create(uint32_t task_count, uint32_t after_count, uint64_t text_bytes,
                                     struct reeve_task_list **out, struct reeve_error *err)
@@ -112,6 +114,9 @@ static reeve_status check_entry(const struct reeve_task_list *l, uint32_t task, 
     if (command_at < l->text_at[task] + 2 || text_end(l, command_at, REEVE_TASK_COMMAND_BYTES) == 0)
         return reeve_fail(err, REEVE_INPUT_INVALID, "task %u: its name or its command is missing or too long", task);
     const char *name = reeve_task_list_name(l, task);
+    if (name[strspn(name, NAME_CHARACTERS)] != '\0')
+        return reeve_fail(err, REEVE_INPUT_INVALID,
+                          "task %u: its name holds other characters than letters, digits, '_', '-' and '.'", task);
     if (!reeve_task_is_listed(e->kind) || e->attempts_max < 1 || e->attempts_max > REEVE_TASK_ATTEMPTS_MAX ||
         e->time_limit_s > REEVE_TASK_LIMIT_S_MAX || e->zero != 0)
         return reeve_fail(err, REEVE_INPUT_INVALID, "task %s: its kind, attempts or time limit is out of range", name);

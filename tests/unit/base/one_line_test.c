@@ -32,6 +32,7 @@ static void control_characters_become_blanks_and_letters_stay(void **state)
         reeve_plain_lines(lines);
         assert_string_equal(line, cases[i].line);
         assert_string_equal(lines, cases[i].lines);
+        assert_int_equal(reeve_is_one_line(cases[i].text), strcmp(cases[i].text, cases[i].line) == 0);
     }
 }
 

@@ -84,6 +84,9 @@ static void manifest_check_takes_a_sound_one_and_names_every_bound(void **state)
     m = fx_two(), memset(m->dataset, 'x', sizeof(m->dataset)), refused(m, "`dataset`");
     m = fx_two(), m->tokenizer[0] = 0, refused(m, "`tokenizer`");
     m = fx_two(), memset(m->tokenizer, 'x', sizeof(m->tokenizer)), refused(m, "`tokenizer`");
+    m = fx_two(), m->dataset[0] = '\033', refused(m, "one line"); /* a lock may be somebody else's, and is shown */
+    m = fx_two(), m->tokenizer[0] = '\n', refused(m, "one line");
+    m = fx_two(), m->paths[m->shards[1].path_offset] = '\r', refused(m, "shard 1");
     m = fx_two(), m->vocab = 0, refused(m, "vocabulary");
     m = fx_two(), m->shard_count = 0, refused(m, "no shard");
     m = fx_two(), m->paths_bytes = 0, refused(m, "paths");
@@ -91,6 +94,8 @@ static void manifest_check_takes_a_sound_one_and_names_every_bound(void **state)
     m = fx_two(), m->shards[1].path_offset = m->paths_bytes, refused(m, "shard 1");
     m = fx_two(), m->shards[1].path_offset = UINT64_MAX, refused(m, "shard 1");
     m = fx_two(), m->shards[1].path_offset = m->paths_bytes - 1, refused(m, "empty path");
+    m = fx_two(), m->paths = realloc(m->paths, 5000), memset(m->paths, 'x', 4999), m->paths[4999] = 0;
+    m->paths_bytes = 5000, refused(m, "longer than any");
     m = fx_two(), m->shards[1].format = 0, refused(m, "shard-1");
     m = fx_two(), m->shards[1].format = 5, refused(m, "format 5");
     m = fx_two(), m->shards[1].token_bytes = 0, refused(m, "tokens of 0 bytes");

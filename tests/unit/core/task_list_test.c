@@ -58,6 +58,11 @@ static void field_out_of_range_is_refused(void **state)
     l = fx_list(3, NULL, 0);
     l->entries[2].kind = REEVE_TASK_GRADIENT;
     refuses(l, "t2: its kind, attempts");
+    for (const char *bad = "/ \n\033\302"; *bad != '\0'; bad++) {
+        l = fx_list(3, NULL, 0);
+        l->text[l->text_at[2]] = *bad;
+        refuses(l, "task 2: its name holds other characters");
+    }
     l = fx_list(3, NULL, 0);
     l->text_at[2] = l->text_bytes;
     refuses(l, "task 2: its name or its command");
