@@ -1,7 +1,6 @@
 /* `reeve manifest check`: every shard beside its lock, each that differs named. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "base/path.h"
@@ -22,12 +21,6 @@ struct check {
     uint32_t failure_count, failed;
 };
 
-static bool is_yaml(const char *path)
-{
-    const char *dot = strrchr(path, '.');
-    return dot != NULL && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
-}
-
 /* The lock of RUN, of SHARDS.yaml (if there is one beside it), or the one named. */
 static reeve_status open_manifest(struct check *c, struct reeve_error *err)
 {
@@ -35,7 +28,7 @@ static reeve_status open_manifest(struct check *c, struct reeve_error *err)
     char lock[REEVE_PATH_BYTES_MAX];
     c->locked = true;
     if (reeve_is_folder(path)) return reeve_run_folder_read(path, NULL, &c->manifest, err);
-    if (!is_yaml(path)) return reeve_lock_read(path, &c->manifest, err);
+    if (reeve_manifest_names_lock(path)) return reeve_lock_read(path, &c->manifest, err);
     reeve_status st = reeve_manifest_lock_path(path, lock, sizeof lock, err);
     if (st != REEVE_OK) return st;
     if (reeve_path_exists(lock)) return reeve_manifest_open(path, 1, NULL, NULL, &c->manifest, NULL, err);

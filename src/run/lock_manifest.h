@@ -24,6 +24,9 @@ reeve_status reeve_manifest_lock_progress(const char *shards_yaml, uint32_t thre
 /* Where the lock of shards.yaml lies if nothing else is said: shards.lock.h5 beside it. INPUT_INVALID: too long. */
 reeve_status reeve_manifest_lock_path(const char *shards_yaml, char *out, size_t out_bytes, struct reeve_error *err);
 
+/* Is this the name of a lock (*.h5, *.hdf5)? Everything else is shards.yaml, whatever it is called. */
+bool reeve_manifest_names_lock(const char *path);
+
 /* What a job trains on. `path` is a lock (*.h5), which is read; or shards.yaml: if its lock lies beside it that is
  * read, and must name the same shards in the same way (INPUT_CHANGED, with the first difference); otherwise it is
  * locked now, in memory. *from_lock (may be NULL) says which. Shards are not looked at when there is a lock. */

@@ -80,12 +80,17 @@ static reeve_status open_beside(const char *yaml, const char *lock, struct reeve
     return st;
 }
 
+bool reeve_manifest_names_lock(const char *path)
+{
+    return ends_with(path, ".h5") || ends_with(path, ".hdf5");
+}
+
 reeve_status reeve_manifest_open(const char *path, uint32_t threads, reeve_lock_progress *progress, void *arg,
                                  struct reeve_manifest **out, bool *from_lock, struct reeve_error *err)
 {
     char lock[REEVE_PATH_BYTES_MAX];
     if (from_lock != NULL) *from_lock = true;
-    if (ends_with(path, ".h5") || ends_with(path, ".hdf5")) return reeve_lock_read(path, out, err);
+    if (reeve_manifest_names_lock(path)) return reeve_lock_read(path, out, err);
     reeve_status st = reeve_manifest_lock_path(path, lock, sizeof lock, err);
     if (st != REEVE_OK) return st;
     if (reeve_path_exists(lock)) return open_beside(path, lock, out, err);

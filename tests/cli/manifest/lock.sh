@@ -39,6 +39,13 @@ expect_text stdout 'all 5 shards are as they were locked'
 expect_exit 0 reeve manifest check shards.yaml --json
 expect_equal ok "$(json stdout ok)" true
 
+# What is no lock by its name is a manifest, whatever it is called: to each of the three.
+cp shards.yaml shards.list
+expect_exit 0 reeve manifest check shards.list
+expect_text stdout 'all 5 shards can be used.*there is no lock yet'
+expect_exit 0 reeve manifest show shards.list
+rm shards.list
+
 # One byte changed, one shard gone: both named, in order, and what changed decides the exit code.
 flip pod/text-2.pod 100
 mv pod/text-4.pod pod/other
