@@ -1,5 +1,5 @@
-/* Two passes over the entries of `tasks`: the first expands each into its tasks, the second links them, for an entry may
- * wait for one that stands below it. See tasks_file.h. */
+/* Two passes over the entries of `tasks`: the first, here, expands each into its tasks, the second (tasks_links.c) links
+ * them, for an entry may wait for one that stands below it. See tasks_file.h. */
 #include "config/tasks_file.h"
 
 #include <inttypes.h>
@@ -11,9 +11,8 @@
 #include "base/error.h"
 #include "base/path.h"
 #include "config/keys.h"
-#include "config/scalar.h"
-#include "config/task_names.h"
 #include "config/tasks_matrix.h"
+#include "config/tasks_reader.h"
 
 #define JOB_FILE_BYTES_MAX ((size_t)1 << 20)
 #define COMMANDS_FILE_BYTES_MAX ((size_t)1 << 30)
@@ -62,23 +61,7 @@ static const struct reeve_key entry_keys[KEY_COUNT] = {
 };
 static const struct reeve_key_table entry_table = {entry_keys, KEY_COUNT, NULL};
 
-/* An array that grows; `bytes` of it are used. */
-struct grown {
-    char *bytes; /* owned */
-    size_t used, room;
-};
-
-struct reader {
-    const struct reeve_job *job;
-    char folder[REEVE_PATH_BYTES_MAX]; /* of the job file */
-    struct reeve_yaml yaml;
-    struct grown spans, entries, text_at, text, afters;
-    struct reeve_task_names names; /* of the spans, once these are complete */
-    uint32_t task_count;
-    struct reeve_error *err;
-};
-
-static reeve_status append(struct reader *r, struct grown *g, const void *bytes, size_t n)
+reeve_status tasks_append(struct tasks_reader *r, struct tasks_grown *g, const void *bytes, size_t n)
 {
     if (g->used + n > g->room) {
         size_t room = g->room == 0 ? 4096 : 2 * g->room;
@@ -94,20 +77,8 @@ static reeve_status append(struct reader *r, struct grown *g, const void *bytes,
     return REEVE_OK;
 }
 
-static struct reeve_task_span *span_at(const struct reader *r, size_t i)
-{
-    return (struct reeve_task_span *)(void *)r->spans.bytes + i;
-}
-
-static size_t span_count(const struct reader *r)
-{
-    return r->spans.used / sizeof(struct reeve_task_span);
-}
-
-/* ---- the first pass: tasks ---- */
-
 /* number 0: the only task of its entry. */
-static reeve_status add_task(struct reader *r, const struct entry *e, uint32_t number, const char *command,
+static reeve_status add_task(struct tasks_reader *r, const struct entry *e, uint32_t number, const char *command,
                              size_t bytes)
 {
     char name[REEVE_TASK_NAME_BYTES];
@@ -126,11 +97,11 @@ static reeve_status add_task(struct reader *r, const struct entry *e, uint32_t n
                           "%s: names and commands of more than %" PRIu64 " bytes: put what they share into a script",
                           r->yaml.name, REEVE_TASK_TEXT_BYTES_MAX);
     r->task_count++;
-    reeve_status st = append(r, &r->entries, &task, sizeof(task));
-    if (st == REEVE_OK) st = append(r, &r->text_at, &at, sizeof(at));
-    if (st == REEVE_OK) st = append(r, &r->text, name, (size_t)n + 1);
-    if (st == REEVE_OK) st = append(r, &r->text, command, bytes);
-    return st == REEVE_OK ? append(r, &r->text, "", 1) : st;
+    reeve_status st = tasks_append(r, &r->entries, &task, sizeof(task));
+    if (st == REEVE_OK) st = tasks_append(r, &r->text_at, &at, sizeof(at));
+    if (st == REEVE_OK) st = tasks_append(r, &r->text, name, (size_t)n + 1);
+    if (st == REEVE_OK) st = tasks_append(r, &r->text, command, bytes);
+    return st == REEVE_OK ? tasks_append(r, &r->text, "", 1) : st;
 }
 
 static bool is_blank(const char *text, size_t bytes)
@@ -138,7 +109,7 @@ static bool is_blank(const char *text, size_t bytes)
     return strspn(text, " \t\r\n") >= bytes;
 }
 
-static reeve_status add_file(struct reader *r, const struct entry *e, uint32_t node)
+static reeve_status add_file(struct tasks_reader *r, const struct entry *e, uint32_t node)
 {
     char path[REEVE_PATH_BYTES_MAX], *text = NULL;
     size_t bytes = 0;
@@ -174,7 +145,7 @@ static reeve_status add_file(struct reader *r, const struct entry *e, uint32_t n
 }
 
 struct matrix_task {
-    struct reader *r;
+    struct tasks_reader *r;
     const struct entry *e;
     uint32_t number;
 };
@@ -185,7 +156,7 @@ static reeve_status add_combination(void *arg, const char *command, size_t bytes
     return add_task(m->r, m->e, ++m->number, command, bytes);
 }
 
-static reeve_status add_command(struct reader *r, const struct entry *e, const uint32_t *given)
+static reeve_status add_command(struct tasks_reader *r, const struct entry *e, const uint32_t *given)
 {
     const struct reeve_yaml *y = &r->yaml;
     char found[REEVE_YAML_FOUND_BYTES];
@@ -210,18 +181,19 @@ static bool is_name(const char *name)
     return name[0] != '\0' && strspn(name, letters) == strlen(name);
 }
 
-static reeve_status settle_name(struct reader *r, struct entry *e, const uint32_t *given)
+static reeve_status settle_name(struct tasks_reader *r, struct entry *e, const uint32_t *given)
 {
-    if (given[KEY_NAME] == REEVE_YAML_NONE) (void)snprintf(e->name, sizeof(e->name), "task%zu", span_count(r) + 1);
+    if (given[KEY_NAME] == REEVE_YAML_NONE)
+        (void)snprintf(e->name, sizeof(e->name), "task%zu", tasks_span_count(r) + 1);
     else if (!is_name(e->name))
         return reeve_yaml_fail(&r->yaml, given[KEY_NAME], r->err, REEVE_INPUT_INVALID,
                                "key 'name': expected letters, digits, '_' and '-', found '%.60s'", e->name);
     return REEVE_OK;
 }
 
-static reeve_status read_entry(struct reader *r, uint32_t node)
+static reeve_status read_entry(struct tasks_reader *r, uint32_t node)
 {
-    static struct entry e; /* some 4 KiB */
+    struct entry e;
     uint32_t given[KEY_COUNT];
     char found[REEVE_YAML_FOUND_BYTES];
     const struct reeve_yaml *y = &r->yaml;
@@ -248,106 +220,10 @@ static reeve_status read_entry(struct reader *r, uint32_t node)
     memcpy(s.name, e.name, sizeof(s.name));
     st = file ? add_file(r, &e, given[KEY_FILE]) : add_command(r, &e, given);
     s.count = r->task_count - s.first;
-    return st == REEVE_OK ? append(r, &r->spans, &s, sizeof(s)) : st;
+    return st == REEVE_OK ? tasks_append(r, &r->spans, &s, sizeof(s)) : st;
 }
 
-static reeve_status settle_names(struct reader *r)
-{
-    const struct reeve_task_span *first, *twice;
-    if (!reeve_task_names_init(&r->names, span_at(r, 0), span_count(r), &first, &twice))
-        return reeve_fail(r->err, REEVE_JOB_NO_MEMORY, "tasks of %s: out of memory", r->yaml.name);
-    if (twice == NULL) return REEVE_OK;
-    return reeve_yaml_fail(&r->yaml, twice->node, r->err, REEVE_INPUT_INVALID,
-                           "two entries are named '%s', the first in line %" PRIu32 "; give one another name",
-                           twice->name, r->yaml.nodes[first->node].line);
-}
-
-/* ---- the second pass: dependencies ---- */
-
-static const char *task_name(const struct reader *r, uint32_t task)
-{
-    return r->text.bytes + ((const uint64_t *)(const void *)r->text_at.bytes)[task];
-}
-
-/* The tasks that a name stands for: those of an entry, or one of them ("fit.3"). False: no such name. */
-static bool find_tasks(const struct reader *r, const char *name, uint32_t *first, uint32_t *count)
-{
-    size_t stem = strcspn(name, ".");
-    const struct reeve_task_span *s = reeve_task_names_find(&r->names, name, stem);
-    if (s == NULL) return false;
-    *first = s->first;
-    *count = s->count;
-    if (name[stem] == '\0') return true;
-    int64_t number = 0;
-    bool too_large = false;
-    if (!reeve_scalar_whole(name + stem + 1, &number, &too_large) || number < 1 || number > s->count) return false;
-    *first += (uint32_t)number - 1;
-    *count = 1;
-    return strcmp(task_name(r, *first), name) == 0;
-}
-
-static reeve_status fail_name(struct reader *r, uint32_t node, const char *name)
-{
-    const char *names[256];
-    size_t n = span_count(r) < 256 ? span_count(r) : 256;
-    for (size_t i = 0; i < n; i++)
-        names[i] = span_at(r, i)->name;
-    int near = reeve_scalar_nearest(name, names, n);
-    return reeve_yaml_fail(&r->yaml, node, r->err, REEVE_INPUT_INVALID, "no task is named '%.60s'%s%s%s", name,
-                           near >= 0 ? "; did you mean '" : "", near >= 0 ? names[near] : "", near >= 0 ? "'?" : "");
-}
-
-static reeve_status add_after(struct reader *r, uint32_t node, uint32_t mark)
-{
-    char found[REEVE_YAML_FOUND_BYTES];
-    uint32_t first = 0, count = 0;
-    if (r->yaml.nodes[node].kind != REEVE_YAML_SCALAR)
-        return reeve_yaml_fail(&r->yaml, node, r->err, REEVE_INPUT_INVALID, "expected the name of a task, found %s",
-                               reeve_yaml_found(&r->yaml, node, found));
-    const char *name = reeve_yaml_text(&r->yaml, node);
-    if (!find_tasks(r, name, &first, &count)) return fail_name(r, node, name);
-    reeve_status st = REEVE_OK;
-    for (uint32_t t = first; t < first + count && st == REEVE_OK; t++) {
-        uint32_t after = t | mark;
-        if (r->afters.used / sizeof(after) == REEVE_TASK_AFTERS_MAX)
-            return reeve_yaml_fail(&r->yaml, node, r->err, REEVE_INPUT_INVALID,
-                                   "more than %u dependencies: put one task between, that waits for all of '%s', and "
-                                   "let the others wait for that one",
-                                   REEVE_TASK_AFTERS_MAX, name);
-        st = append(r, &r->afters, &after, sizeof(after));
-    }
-    return st;
-}
-
-/* A name, or a list of names. */
-static reeve_status add_afters(struct reader *r, uint32_t node, uint32_t mark)
-{
-    if (node == REEVE_YAML_NONE) return REEVE_OK;
-    if (r->yaml.nodes[node].kind != REEVE_YAML_LIST) return add_after(r, node, mark);
-    reeve_status st = REEVE_OK;
-    for (uint32_t at = r->yaml.nodes[node].first; at != REEVE_YAML_NONE && st == REEVE_OK; at = r->yaml.nodes[at].next)
-        st = add_after(r, at, mark);
-    return st;
-}
-
-static reeve_status link_tasks(struct reader *r)
-{
-    struct reeve_task_entry *entries = (struct reeve_task_entry *)(void *)r->entries.bytes;
-    reeve_status st = REEVE_OK;
-    for (size_t i = 0; i < span_count(r) && st == REEVE_OK; i++) {
-        const struct reeve_task_span *s = span_at(r, i);
-        for (uint32_t t = s->first; t < s->first + s->count && st == REEVE_OK; t++) {
-            entries[t].first_after = (uint32_t)(r->afters.used / sizeof(uint32_t));
-            st = add_afters(r, s->after, 0);
-            if (st == REEVE_OK) st = add_afters(r, s->after_any, REEVE_TASK_AFTER_ANY);
-        }
-    }
-    return st;
-}
-
-/* ---- the list ---- */
-
-static reeve_status build(struct reader *r, struct reeve_task_list **out)
+static reeve_status build(struct tasks_reader *r, struct reeve_task_list **out)
 {
     struct reeve_task_list *l = NULL;
     uint32_t afters = (uint32_t)(r->afters.used / sizeof(uint32_t));
@@ -368,14 +244,13 @@ static reeve_status build(struct reader *r, struct reeve_task_list **out)
     return st;
 }
 
-static reeve_status read_tasks(struct reader *r, uint32_t node)
+static reeve_status read_tasks(struct tasks_reader *r, uint32_t node)
 {
     const struct reeve_yaml *y = &r->yaml;
     char found[REEVE_YAML_FOUND_BYTES];
     if (y->nodes[node].kind == REEVE_YAML_SCALAR && !reeve_yaml_is_nothing(y, node) &&
         reeve_yaml_text(y, node)[0] != '\0') { /* tasks: commands.txt */
-        static struct entry e;
-        memset(&e, 0, sizeof(e));
+        struct entry e = {0};
         (void)snprintf(e.name, sizeof(e.name), "line");
         int n = snprintf(e.file, sizeof(e.file), "%s", reeve_yaml_text(y, node));
         if ((size_t)n >= sizeof(e.file))
@@ -395,14 +270,13 @@ static reeve_status read_tasks(struct reader *r, uint32_t node)
     reeve_status st = REEVE_OK;
     for (uint32_t at = y->nodes[node].first; at != REEVE_YAML_NONE && st == REEVE_OK; at = y->nodes[at].next)
         st = read_entry(r, at);
-    if (st == REEVE_OK) st = settle_names(r);
-    return st == REEVE_OK ? link_tasks(r) : st;
+    return st == REEVE_OK ? tasks_link(r) : st;
 }
 
 reeve_status reeve_tasks_read(const char *job_path, const struct reeve_job *job, struct reeve_task_list **out,
                               struct reeve_error *err)
 {
-    struct reader r = {.job = job, .err = err};
+    struct tasks_reader r = {.job = job, .err = err};
     reeve_path_dirname(job_path, r.folder, sizeof(r.folder));
     reeve_status st = reeve_yaml_read(job_path, JOB_FILE_BYTES_MAX, &r.yaml, err);
     if (st != REEVE_OK) return st;
