@@ -71,11 +71,12 @@ reeve_status reeve_queue_after(reeve_queue *q, reeve_task_id task, reeve_task_id
         return REEVE_OK;
     }
     const struct queue_edge *last = b->first_edge != REEVE_HEAP_NONE ? &q->edges[b->first_edge] : NULL;
-    if (last != NULL && last->task == task.v && last->any == any) return REEVE_OK;
+    if (last != NULL && last->task == task.v && last->any == any && queue_edge_lives(q, last)) return REEVE_OK;
     if (q->free_edge == REEVE_HEAP_NONE) return REEVE_JOB_NO_MEMORY;
     uint32_t e = q->free_edge;
     q->free_edge = q->edges[e].next;
-    q->edges[e] = (struct queue_edge){.task = task.v, .next = b->first_edge, .any = any};
+    q->edges[e] =
+        (struct queue_edge){.task = task.v, .sequence = (uint32_t)t->sequence, .next = b->first_edge, .any = any};
     b->first_edge = e;
     if (t->waits_for != REEVE_HEAP_NONE) t->waits_for++;
     return REEVE_OK;
@@ -144,7 +145,7 @@ static void release_dependents(reeve_queue *q, uint32_t id, bool success, uint32
         q->free_edge = e;
         e = edge.next;
         struct reeve_task *t = &q->tasks[edge.task];
-        if (t->state != REEVE_STATE_BLOCKED || t->waits_for == REEVE_HEAP_NONE) continue;
+        if (!queue_edge_lives(q, &edge) || t->waits_for == REEVE_HEAP_NONE) continue;
         if (!success && !edge.any) {
             t->waits_for = REEVE_HEAP_NONE;
             queue_move(q, edge.task, REEVE_STATE_DEAD);
@@ -304,7 +305,7 @@ void reeve_queue_sweep_edges(reeve_queue *q)
         if (q->tasks[i].state == REEVE_STATE_FREE) continue;
         while (*at != REEVE_HEAP_NONE) {
             uint32_t e = *at;
-            if (q->tasks[q->edges[e].task].state == REEVE_STATE_BLOCKED) {
+            if (queue_edge_lives(q, &q->edges[e])) {
                 at = &q->edges[e].next;
                 continue;
             }

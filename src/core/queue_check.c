@@ -1,4 +1,5 @@
 /* Proves the queue's invariants by looking at everything; see queue_index.h for which state is where. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/queue_index.h"
@@ -101,6 +102,39 @@ static bool is_lease_rank(const void *q, struct reeve_rank rank)
     return is_rank(q, rank, REEVE_STATE_LEASED, queue_timer_rank);
 }
 
+/* The edges of one task, each counted to the task that waits. Returns how many there are, or UINT32_MAX. */
+static uint32_t edge_count(const reeve_queue *q, uint32_t first, uint32_t *waits)
+{
+    uint32_t n = 0;
+    for (uint32_t e = first; e != NONE; e = q->edges[e].next, n++) {
+        if (n >= q->limits.edges_max) return UINT32_MAX;
+        if (waits != NULL && queue_edge_lives(q, &q->edges[e])) waits[q->edges[e].task]++;
+    }
+    return n;
+}
+
+/* Every edge is in one list, every slot that is free too, and tasks wait for as many as there are edges to them. */
+static const char *check_waiting(const reeve_queue *q, uint32_t *waits)
+{
+    uint32_t edges = edge_count(q, q->free_edge, NULL), in_use = 0, n = 0;
+    if (edges == UINT32_MAX) return "list of free edges";
+    for (uint32_t i = 0; i < q->limits.tasks_max; i++) {
+        if (q->tasks[i].state == REEVE_STATE_FREE) continue;
+        uint32_t more = edge_count(q, q->tasks[i].first_edge, waits);
+        if (more == UINT32_MAX) return "edges of a task";
+        edges += more;
+        in_use++;
+    }
+    if (edges != q->limits.edges_max) return "an edge is lost";
+    for (uint32_t i = 0; i < q->limits.tasks_max; i++)
+        if (q->tasks[i].state == REEVE_STATE_BLOCKED && q->tasks[i].waits_for != NONE &&
+            q->tasks[i].waits_for != waits[i])
+            return "waits for more or fewer than there are edges to it";
+    for (uint32_t at = q->free_head; at != NONE && n <= q->limits.tasks_max; at = q->tasks[at].next, n++)
+        if (q->tasks[at].state != REEVE_STATE_FREE) return "in use, and in the list of free slots";
+    return n + in_use == q->limits.tasks_max ? NULL : "list of free slots";
+}
+
 const char *reeve_queue_check(const reeve_queue *q)
 {
     uint32_t counts[REEVE_TASK_KINDS][REEVE_STATE_STATES] = {{0}};
@@ -142,10 +176,17 @@ const char *reeve_queue_check(const reeve_queue *q)
         in_groups += listed + melded;
     }
     if (in_groups != grouped) return "affinity heaps";
-    for (uint32_t w = 0; w <= q->limits.workers_max; w++)
-        for (uint32_t at = q->held_head[w], n = 0; at != NONE && n <= held; at = q->tasks[at].next, n++) {
+    for (uint32_t w = 0; w <= q->limits.workers_max; w++) {
+        uint32_t n = 0;
+        for (uint32_t at = q->held_head[w]; at != NONE && n <= held; at = q->tasks[at].next, n++)
             if (q->tasks[at].holder != w) return "in the list of another holder";
-            in_lists++;
-        }
-    return in_lists == held ? NULL : "lists of holders";
+        if (n != q->held_count[w]) return "count of what a worker holds";
+        in_lists += n;
+    }
+    if (in_lists != held) return "lists of holders";
+    uint32_t *waits = calloc(q->limits.tasks_max, sizeof(*waits));
+    if (waits == NULL) return "no memory to look";
+    const char *wrong = check_waiting(q, waits);
+    free(waits);
+    return wrong;
 }

@@ -14,7 +14,8 @@
 #include "core/ready_levels.h"
 
 struct queue_edge {
-    uint32_t task; /* waits for the task whose list this is in */
+    uint32_t task;     /* waits for the task whose list this is in */
+    uint32_t sequence; /* of it, lower half: its slot may be another task's by now */
     uint32_t next;
     bool any; /* however the predecessor ends */
 };
@@ -38,6 +39,13 @@ struct reeve_queue {
     uint32_t counts[REEVE_TASK_KINDS][REEVE_STATE_STATES];
     uint32_t totals[REEVE_STATE_STATES]; /* of all kinds */
 };
+
+/* Does somebody still wait there? One that was killed or cancelled meanwhile does not. */
+static inline bool queue_edge_lives(const struct reeve_queue *q, const struct queue_edge *e)
+{
+    const struct reeve_task *t = &q->tasks[e->task];
+    return t->state == REEVE_STATE_BLOCKED && (uint32_t)t->sequence == e->sequence;
+}
 
 bool queue_ready_before(const void *tasks, uint32_t a, uint32_t b);
 uint32_t queue_ready_first(const reeve_queue *q); /* REEVE_HEAP_NONE: none is ready (with hard affinity apart) */
