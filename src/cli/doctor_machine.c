@@ -1,4 +1,5 @@
 /* What the machine and the current folder give: processor, cores, memory, shared memory, user, disk. */
+#include "cli/control_group.h"
 #include "cli/doctor.h"
 #include "cli/launch_mpirun.h"
 
@@ -6,6 +7,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/magic.h>
+#include <math.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,8 @@
 
 #define MIB (INT64_C(1) << 20)
 #define GIB (INT64_C(1) << 30)
+#define GROUPS "/proc/self/cgroup"
+#define GROUPS_MOUNT "/sys/fs/cgroup"
 
 /* Magic numbers that linux/magic.h does not have; from the file systems' own sources. */
 #define LUSTRE_MAGIC 0x0BD00BD0
@@ -41,39 +45,11 @@ static bool read_key(const char *path, const char *key, char *out, size_t out_by
     return found;
 }
 
-/* Up to two numbers from a control group's file; "max" and absence read as -1. */
-static void read_limits(const char *path, int64_t *first, int64_t *second)
-{
-    char word[2][32] = {"", ""};
-    *first = *second = -1;
-    FILE *f = fopen(path, "re");
-    if (f == NULL) return;
-    if (fscanf(f, "%31s %31s", word[0], word[1]) >= 1) {
-        char *end;
-        int64_t value = strtoll(word[0], &end, 10);
-        if (end != word[0]) *first = value;
-        value = strtoll(word[1], &end, 10);
-        if (end != word[1]) *second = value;
-    }
-    (void)fclose(f);
-}
-
-/* Cores that a container or a Slurm step leaves us, by affinity and by quota (control groups, version 2, then 1). */
+/* By affinity: what a container or a Slurm step shows of the machine. */
 static int core_count(void)
 {
     cpu_set_t set;
-    int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    int64_t quota, period, unused;
-    read_limits("/sys/fs/cgroup/cpu.max", &quota, &period);
-    if (quota < 0) {
-        read_limits("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", &quota, &unused);
-        read_limits("/sys/fs/cgroup/cpu/cpu.cfs_period_us", &period, &unused);
-    }
-    if (quota > 0 && period > 0) {
-        int64_t allowed = (quota + period - 1) / period;
-        if (allowed < cores) cores = (int)allowed;
-    }
-    return cores;
+    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
 static void probe_cores(struct reeve_doctor *d)
@@ -81,9 +57,13 @@ static void probe_cores(struct reeve_doctor *d)
     char model[200] = "unknown";
     (void)read_key("/proc/cpuinfo", "model name", model, sizeof model);
     (void)reeve_doctor_add(d, "processor", REEVE_DOCTOR_GOOD, "%s", model);
+    struct reeve_group_limit quota = reeve_group_cores(GROUPS, GROUPS_MOUNT);
     int cores = core_count();
-    struct reeve_doctor_finding *f = reeve_doctor_add_number(
-        d, "cores", cores > 1 ? REEVE_DOCTOR_GOOD : REEVE_DOCTOR_NOTE, cores, "%d usable", cores);
+    bool limited = quota.set && quota.value < (double)cores;
+    if (limited) cores = (int)ceil(quota.value);
+    struct reeve_doctor_finding *f =
+        reeve_doctor_add_number(d, "cores", cores > 1 ? REEVE_DOCTOR_GOOD : REEVE_DOCTOR_NOTE, cores, "%d usable%s%s",
+                                cores, limited ? ", the quota of control group " : "", limited ? quota.group : "");
     if (cores == 1)
         reeve_doctor_follows(f, "master and workers share one core: correct, and no faster with more workers");
     else
@@ -97,12 +77,14 @@ static void probe_memory(struct reeve_doctor *d)
 {
     char text[64] = "";
     (void)read_key("/proc/meminfo", "MemAvailable", text, sizeof text);
-    int64_t available = strtoll(text, NULL, 10) * 1024, limit, unused;
-    read_limits("/sys/fs/cgroup/memory.max", &limit, &unused);
-    if (limit > 0 && limit < available) available = limit;
-    struct reeve_doctor_finding *f =
-        reeve_doctor_add_number(d, "memory_bytes", available >= GIB ? REEVE_DOCTOR_GOOD : REEVE_DOCTOR_NOTE, available,
-                                "%.1f GiB available", (double)available / (double)GIB);
+    int64_t available = strtoll(text, NULL, 10) * 1024;
+    struct reeve_group_limit limit = reeve_group_memory_bytes(GROUPS, GROUPS_MOUNT);
+    bool limited = limit.set && limit.value < (double)available;
+    if (limited) available = (int64_t)limit.value;
+    struct reeve_doctor_finding *f = reeve_doctor_add_number(
+        d, "memory_bytes", available >= GIB ? REEVE_DOCTOR_GOOD : REEVE_DOCTOR_NOTE, available, "%.1f GiB %s%s",
+        (double)available / (double)GIB, limited ? "may be used: the limit of control group " : "available",
+        limited ? limit.group : "");
     if (available < GIB) reeve_doctor_follows(f, "enough for small models only; every worker holds the whole state");
 }
 
