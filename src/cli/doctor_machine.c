@@ -110,11 +110,11 @@ static void probe_user(struct reeve_doctor *d)
         (void)reeve_doctor_add(d, "user", REEVE_DOCTOR_GOOD, "uid %u", (unsigned)geteuid());
         return;
     }
-    bool allowed = !reeve_launch_refuses_root();
+    const char *missing = reeve_launch_refuses_root();
     struct reeve_doctor_finding *f =
-        reeve_doctor_add(d, "user", allowed ? REEVE_DOCTOR_GOOD : REEVE_DOCTOR_BAD,
-                         "root, OMPI_ALLOW_RUN_AS_ROOT is %s", allowed ? "1" : "not 1");
-    if (!allowed)
+        missing == NULL ? reeve_doctor_add(d, "user", REEVE_DOCTOR_GOOD, "root, and mpirun is allowed to run as root")
+                        : reeve_doctor_add(d, "user", REEVE_DOCTOR_BAD, "root, and %s is not 1", missing);
+    if (missing != NULL)
         reeve_doctor_follows(f, "mpirun refuses to run as root: use another user, or, in a container, "
                                 "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1");
 }

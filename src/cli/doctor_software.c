@@ -113,7 +113,7 @@ static void probe_launch(struct reeve_doctor *d)
 {
     char says[1024];
     if (getenv("OMPI_COMM_WORLD_SIZE") != NULL || getenv("PMIX_RANK") != NULL) return;
-    if (reeve_launch_refuses_root()) return; /* told as a finding on the user */
+    if (reeve_launch_refuses_root() != NULL) return; /* told as a finding on the user */
     const char *const argv[] = {"mpirun", "--oversubscribe", "-n", "2", "true", NULL};
     int code = reeve_command_run(argv, LAUNCH_DEADLINE_MS, says, sizeof says);
     if (code == 0) {

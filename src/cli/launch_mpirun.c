@@ -85,15 +85,15 @@ static bool on_path(const char *program)
     return found;
 }
 
-bool reeve_launch_refuses_root(void)
+const char *reeve_launch_refuses_root(void)
 {
     static const char *const variables[] = {"OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"};
-    bool refuses = false;
+    if (geteuid() != 0) return NULL;
     for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
         const char *value = getenv(variables[i]);
-        refuses = refuses || value == NULL || strcmp(value, "1") != 0;
+        if (value == NULL || strcmp(value, "1") != 0) return variables[i];
     }
-    return geteuid() == 0 && refuses;
+    return NULL;
 }
 
 int reeve_launch_check(const struct reeve_placement *placement)
@@ -104,7 +104,7 @@ int reeve_launch_check(const struct reeve_placement *placement)
     if (!on_path("mpirun"))
         return reeve_cli_fail_text(REEVE_EXIT_UNAVAILABLE,
                                    "mpirun is not on PATH: install Open MPI (Debian: openmpi-bin), or use -n 1");
-    if (reeve_launch_refuses_root())
+    if (reeve_launch_refuses_root() != NULL)
         return reeve_cli_fail_text(REEVE_EXIT_CONFIG,
                                    "mpirun refuses to run as root: run as another user, or, in a container, set "
                                    "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1");

@@ -7,8 +7,9 @@
 
 #include "cli/launch.h"
 
-/* Open MPI starts nothing for root unless told twice, each time with "1"; that is the user's word to give, not ours. */
-bool reeve_launch_refuses_root(void);
+/* Open MPI starts nothing for root unless told twice, each time with "1"; that is the user's word to give, not ours.
+ * Returns the first of the two variables that is not 1; NULL: nothing is missing. */
+const char *reeve_launch_refuses_root(void);
 
 /* Can this placement be launched from here? 0, or an exit code after a message. */
 int reeve_launch_check(const struct reeve_placement *placement);

@@ -53,9 +53,11 @@ fi
 
 if [ "$(id -u)" = 0 ]; then
     expect_exit 78 env -u OMPI_ALLOW_RUN_AS_ROOT -u OMPI_ALLOW_RUN_AS_ROOT_CONFIRM "$reeve" doctor
+    expect_text stdout 'BAD +user +root, and OMPI_ALLOW_RUN_AS_ROOT is not 1'
     expect_text stdout 'export OMPI_ALLOW_RUN_AS_ROOT=1'
     # Open MPI takes no other word than 1: with that it would be started, and refuse, ten times.
-    expect_exit 78 env OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=yes "$reeve" doctor
+    expect_exit 78 env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=yes "$reeve" doctor
+    expect_text stdout 'BAD +user +root, and OMPI_ALLOW_RUN_AS_ROOT_CONFIRM is not 1'
     expect_text stdout 'export OMPI_ALLOW_RUN_AS_ROOT=1'
 fi
 expect_exit 64 "$reeve" doctor --jsn
