@@ -51,6 +51,23 @@ if [ -x "$REEVE_BIN/reeve-rank-cuda" ]; then
     expect_equal "CUDA of doctor and version" "$(json stdout build.cuda.value)" "CUDA $(json version cuda), NCCL $(json version nccl)"
 fi
 
+# Whether a loaded HDF5 will do is HDF5's to say: one that would end the program, and one of another release that would not.
+if compiler=$(command -v cc || command -v gcc || command -v clang); then
+    echo '#include <stdlib.h>
+        int H5check_version(unsigned a, unsigned b, unsigned c) { (void)a; (void)b; (void)c; abort(); }' >stops.c
+    echo 'int H5get_libversion(unsigned *a, unsigned *b, unsigned *c) { *a = 1; *b = 10; *c = 99; return 0; }' >other.c
+    for shim in stops other; do
+        "$compiler" -shared -fPIC "$shim.c" -o "$shim.so" || fail "$shim.c does not compile"
+    done
+    with() { env LD_PRELOAD="$PWD/$1.so" ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0" "$reeve" doctor --json; }
+    expect_exit 78 with stops
+    expect_equal "grade of an HDF5 that stops this program" "$(json stdout libraries.hdf5.grade)" bad
+    expect_exit 0 with other
+    expect_equal "another release" "$(json stdout libraries.hdf5)" '{"value": "1.10.99 loaded", "grade": "good"}'
+else
+    echo "no C compiler: only the HDF5 that is here was looked at"
+fi
+
 if [ "$(id -u)" = 0 ]; then
     expect_exit 78 env -u OMPI_ALLOW_RUN_AS_ROOT -u OMPI_ALLOW_RUN_AS_ROOT_CONFIRM "$reeve" doctor
     expect_text stdout 'BAD +user +root, and OMPI_ALLOW_RUN_AS_ROOT is not 1'
