@@ -67,12 +67,27 @@ const char *reeve_listed_state(const struct reeve_listed *l, uint32_t task)
     return reeve_task_state_name(reeve_list_audit_task(l->audit, task)->state);
 }
 
-/* Where its output is, or null: it printed nothing. */
-static json_t *output_json(const struct reeve_listed *l, uint32_t task, uint32_t attempt, bool errors)
+const char *reeve_listed_reason(uint32_t status, uint64_t result)
 {
-    char name[256], path[REEVE_PATH_BYTES_MAX];
+    if (status == REEVE_TASK_FAILED && reeve_task_result_not_started(result)) return "task could not be started";
+    return reeve_status_text((reeve_status)status);
+}
+
+bool reeve_listed_output(const struct reeve_listed *l, uint32_t task, bool errors, char out[REEVE_LISTED_OUTPUT_BYTES])
+{
+    char name[REEVE_LISTED_OUTPUT_BYTES], path[REEVE_PATH_BYTES_MAX];
+    uint32_t attempt = reeve_list_audit_task(l->audit, task)->attempt;
     reeve_executor_output_path(l->tasks, task, attempt, errors, name, sizeof(name));
     if (attempt == 0 || reeve_run_folder_file(l->run_dir, name, path, NULL) != REEVE_OK || !reeve_path_exists(path))
+        return false;
+    memcpy(out, name, sizeof(name));
+    return true;
+}
+
+static json_t *output_json(const struct reeve_listed *l, uint32_t task, bool errors)
+{
+    char name[REEVE_LISTED_OUTPUT_BYTES], path[REEVE_PATH_BYTES_MAX];
+    if (!reeve_listed_output(l, task, errors, name) || reeve_run_folder_file(l->run_dir, name, path, NULL) != REEVE_OK)
         return json_null();
     return reeve_cli_json_text(path);
 }
@@ -96,11 +111,11 @@ json_t *reeve_listed_json(const struct reeve_listed *l, uint32_t task)
     reeve_cli_json_set(o, "seconds", ended ? json_real((double)reeve_task_result_us(r->result) * 1e-6) : json_null());
     reeve_cli_json_set(o, "ended", ended ? reeve_cli_json_utc((int64_t)r->ended_ns) : json_null());
     reeve_cli_json_set(o, "reason",
-                       r->reason != 0     ? json_string(reeve_status_text((reeve_status)r->reason))
+                       r->reason != 0     ? json_string(reeve_listed_reason(r->reason, r->result))
                        : r->by_dependency ? json_string("a task that it waits for is dead")
                                           : json_null());
     reeve_cli_json_set(o, "worker", r->worker != 0 ? json_integer(r->worker) : json_null());
-    reeve_cli_json_set(o, "stdout", output_json(l, task, r->attempt, false));
-    reeve_cli_json_set(o, "stderr", output_json(l, task, r->attempt, true));
+    reeve_cli_json_set(o, "stdout", output_json(l, task, false));
+    reeve_cli_json_set(o, "stderr", output_json(l, task, true));
     return o;
 }

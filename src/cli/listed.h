@@ -10,6 +10,8 @@
 #include "core/job.h"
 #include "core/list_audit.h"
 
+#define REEVE_LISTED_OUTPUT_BYTES 256
+
 struct reeve_listed {
     const char *run_dir; /* borrowed; NULL: only a job, nothing has run */
     struct reeve_job job;
@@ -30,6 +32,10 @@ void reeve_listed_close(struct reeve_listed *l);
 
 /* "done", "ready", ..., as `reeve tasks --state` takes it. */
 const char *reeve_listed_state(const struct reeve_listed *l, uint32_t task);
+/* Why an attempt failed, of what its record says: "time limit of the task passed". */
+const char *reeve_listed_reason(uint32_t status, uint64_t result);
+/* What its last attempt printed, below the run folder: "output/00000/fit.3.a1.out". False: nothing; out is untouched. */
+bool reeve_listed_output(const struct reeve_listed *l, uint32_t task, bool errors, char out[REEVE_LISTED_OUTPUT_BYTES]);
 /* One task, with all that is known of it. */
 json_t *reeve_listed_json(const struct reeve_listed *l, uint32_t task);
 

@@ -106,8 +106,7 @@ static void print_dead(const struct reeve_listed *l)
         const struct reeve_task_record *r = reeve_list_audit_task(l->audit, i);
         if (r->state != REEVE_STATE_DEAD) continue;
         (void)printf("%s  %s: %s\n", shown++ == 0 ? "dead       " : "           ", reeve_task_list_name(l->tasks, i),
-                     r->by_dependency ? "a task that it waits for is dead"
-                                      : reeve_status_text((reeve_status)r->reason));
+                     r->by_dependency ? "a task that it waits for is dead" : reeve_listed_reason(r->reason, r->result));
     }
     if (l->result.dead > shown) (void)printf("             and %u more\n", l->result.dead - shown);
     if (l->result.dead > 0) (void)printf("             all: reeve tasks %s --state dead\n", l->run_dir);

@@ -20,7 +20,7 @@
 struct telling {
     uint32_t task;
     json_t *list; /* NULL: as text */
-    uint64_t opened, told;
+    uint64_t opened, told, not_started;
 };
 
 static bool is_of_task(const struct reeve_event *ev, uint32_t task)
@@ -43,21 +43,31 @@ static const char *event_word(uint16_t kind)
     }
 }
 
+/* Did a command end here, one way or another? */
+static bool is_verdict(const struct reeve_event *ev)
+{
+    return ev->kind == REEVE_EVENT_TASK_DONE || ev->kind == REEVE_EVENT_TASK_FAILED ||
+           (ev->kind == REEVE_EVENT_TASK_DEAD && ev->worker != 0);
+}
+
+static bool is_failure(const struct reeve_event *ev)
+{
+    return ev->kind == REEVE_EVENT_TASK_FAILED || ev->kind == REEVE_EVENT_TASK_DEAD;
+}
+
 static void tell_text(const struct reeve_event *ev)
 {
     char when[21] = "-";
     bool ended = ev->kind != REEVE_EVENT_TASK_LEASED && ev->step > 0;
-    bool verdict = ev->kind == REEVE_EVENT_TASK_DONE || ev->kind == REEVE_EVENT_TASK_FAILED ||
-                   (ev->kind == REEVE_EVENT_TASK_DEAD && ev->worker != 0);
+    bool ran = is_verdict(ev) && !reeve_task_result_not_started(ev->b);
     uint32_t signal = reeve_task_result_signal(ev->b);
     if (ended) reeve_clock_format_utc((int64_t)ev->step, when);
     (void)printf("  record %-10" PRIu64 "  %-20s  attempt %u  %s", ev->lsn, when, ev->attempt, event_word(ev->kind));
     if (ev->worker != 0) (void)printf(" %s worker %u", ev->kind == REEVE_EVENT_TASK_LEASED ? "to" : "by", ev->worker);
-    if (verdict && signal != 0) (void)printf(", signal %u", signal);
-    if (verdict && signal == 0) (void)printf(", exit code %u", reeve_task_result_exit(ev->b));
-    if (verdict) (void)printf(", after %.3f s", (double)reeve_task_result_us(ev->b) * 1e-6);
-    if (ev->kind == REEVE_EVENT_TASK_FAILED || ev->kind == REEVE_EVENT_TASK_DEAD)
-        (void)printf(": %s", reeve_status_text((reeve_status)ev->arg));
+    if (ran && signal != 0) (void)printf(", signal %u", signal);
+    if (ran && signal == 0) (void)printf(", exit code %u", reeve_task_result_exit(ev->b));
+    if (ran) (void)printf(", after %.3f s", (double)reeve_task_result_us(ev->b) * 1e-6);
+    if (is_failure(ev)) (void)printf(": %s", reeve_listed_reason(ev->arg, ev->b));
     (void)printf("\n");
 }
 
@@ -70,6 +80,13 @@ static void tell_json(json_t *list, const struct reeve_event *ev)
     reeve_cli_json_set(o, "worker", ev->worker != 0 ? json_integer(ev->worker) : json_null());
     reeve_cli_json_set(o, "time",
                        ev->kind != REEVE_EVENT_TASK_LEASED ? reeve_cli_json_utc((int64_t)ev->step) : json_null());
+    bool verdict = is_verdict(ev);
+    uint32_t signal = verdict ? reeve_task_result_signal(ev->b) : 0;
+    reeve_cli_json_set(o, "exit_code",
+                       verdict && signal == 0 ? json_integer(reeve_task_result_exit(ev->b)) : json_null());
+    reeve_cli_json_set(o, "signal", signal != 0 ? json_integer(signal) : json_null());
+    reeve_cli_json_set(o, "seconds", verdict ? json_real((double)reeve_task_result_us(ev->b) * 1e-6) : json_null());
+    reeve_cli_json_set(o, "reason", is_failure(ev) ? json_string(reeve_listed_reason(ev->arg, ev->b)) : json_null());
     reeve_cli_json_append(list, o);
 }
 
@@ -81,6 +98,7 @@ static reeve_status tell(void *arg, const struct reeve_event *ev, struct reeve_e
         (void)printf("  record %-10" PRIu64 "  %-20s  the run was started again\n", ev->lsn, "-");
     if (!is_of_task(ev, t->task)) return REEVE_OK;
     t->told++;
+    t->not_started += is_verdict(ev) && reeve_task_result_not_started(ev->b);
     if (t->list != NULL) tell_json(t->list, ev);
     else tell_text(ev);
     return REEVE_OK;
@@ -123,7 +141,7 @@ static void print_reason(const struct reeve_listed *l, uint32_t task)
     case REEVE_STATE_CANCELLED: (void)printf("was cancelled\n"); break;
     default:
         (void)printf("is dead: %s\n", r->by_dependency ? "one that it waits for is dead or cancelled, below"
-                                                       : reeve_status_text((reeve_status)r->reason));
+                                                       : reeve_listed_reason(r->reason, r->result));
         break;
     }
 }
@@ -185,6 +203,9 @@ static int explain(const struct reeve_listed *l, uint32_t task, bool json)
     (void)printf("history\n");
     if (reeve_journal_replay(l->run_dir, tell, &t, &info, &err) != REEVE_OK) return reeve_cli_fail(&err);
     if (t.told == 0) (void)printf("  it was never given to a worker\n");
+    if (t.not_started > 0)
+        (void)printf("why it could not be started: grep 'task %s ' %s/log/rank-*.log\n",
+                     reeve_task_list_name(l->tasks, task), l->run_dir);
     return REEVE_EXIT_DONE;
 }
 

@@ -8,7 +8,6 @@
 #include "cli/listed.h"
 #include "cli/verb.h"
 #include "reeve/status.h"
-#include "run/executor_output.h"
 
 static bool is_state(const char *word)
 {
@@ -22,7 +21,7 @@ static bool is_state(const char *word)
 static void print_row(const struct reeve_listed *l, uint32_t i)
 {
     const struct reeve_task_record *r = reeve_list_audit_task(l->audit, i);
-    char how[24] = "-", seconds[24] = "-", worker[16] = "-", output[256] = "-";
+    char how[24] = "-", seconds[24] = "-", worker[16] = "-", output[REEVE_LISTED_OUTPUT_BYTES] = "-";
     uint32_t signal = reeve_task_result_signal(r->result);
     if (r->ended_ns > 0) {
         if (signal != 0) (void)snprintf(how, sizeof(how), "signal %u", signal);
@@ -30,7 +29,7 @@ static void print_row(const struct reeve_listed *l, uint32_t i)
         (void)snprintf(seconds, sizeof(seconds), "%.3f", (double)reeve_task_result_us(r->result) * 1e-6);
     }
     if (r->worker != 0) (void)snprintf(worker, sizeof(worker), "%u", r->worker);
-    if (r->attempt > 0) reeve_executor_output_path(l->tasks, i, r->attempt, false, output, sizeof(output));
+    (void)(reeve_listed_output(l, i, false, output) || reeve_listed_output(l, i, true, output));
     (void)printf("%-9s  %-20s  %7u  %-9s  %10s  %6s  %s\n", reeve_listed_state(l, i), reeve_task_list_name(l->tasks, i),
                  r->attempt, how, seconds, worker, output);
 }
@@ -82,9 +81,8 @@ const struct reeve_verb reeve_verb_tasks = {
     "list the tasks of a run: state, attempts, exit code, time, worker, output",
     "Reads the locked list and the journal of a run of workload exec; may be used while it goes on. A task is blocked\n"
     "while it waits for others, ready, leased (a worker has it), done, dead (its attempts are used up, or one that it\n"
-    "waits for is dead), or cancelled. The output of an attempt is a file only if something was printed; the errors "
-    "are\n"
-    "beside it (.err).\n"
+    "waits for is dead), or cancelled. Output names what the last attempt has printed, its\n"
+    "errors (.err) where that is all; both lie side by side, and what was not printed is no file.\n"
     "\n"
     "Examples:\n"
     "  reeve tasks runs/exec-sweep\n"

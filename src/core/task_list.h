@@ -76,5 +76,10 @@ static inline uint64_t reeve_task_result_us(uint64_t result)
 {
     return result >> 16;
 }
+/* No process can end within its first microsecond: 127 after none is an attempt that no process was made for. */
+static inline bool reeve_task_result_not_started(uint64_t result)
+{
+    return result == reeve_task_result(127, 0, 0);
+}
 
 #endif
