@@ -20,12 +20,12 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* The child: its own process group, so that all of it can be ended; nothing to read; both outputs into the pipe. */
-static _Noreturn void become(const char *const argv[], int output)
+/* The child: its own process group, so that all of it can be ended; both outputs into the pipe. */
+static _Noreturn void become(const char *const argv[], int input, int output)
 {
     (void)setpgid(0, 0);
-    int nothing = open("/dev/null", O_RDONLY);
-    if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
+    if (input < 0) input = open("/dev/null", O_RDONLY);
+    if (input < 0 || dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
         dup2(output, STDERR_FILENO) < 0)
         _exit(127);
     (void)execvp(argv[0], (char *const *)argv);
@@ -64,11 +64,16 @@ static bool wait_until(pid_t child, int64_t end_ms, int *status)
 
 int reeve_command_run(const char *const argv[], int deadline_ms, char *says, size_t says_bytes)
 {
+    return reeve_command_run_with(argv, -1, deadline_ms, says, says_bytes);
+}
+
+int reeve_command_run_with(const char *const argv[], int input, int deadline_ms, char *says, size_t says_bytes)
+{
     int ends[2];
     if (says_bytes > 0) says[0] = '\0';
     if (pipe2(ends, O_CLOEXEC) != 0) return 127;
     pid_t child = fork();
-    if (child == 0) become(argv, ends[1]);
+    if (child == 0) become(argv, input, ends[1]);
     (void)close(ends[1]);
     if (child < 0) {
         (void)close(ends[0]);
@@ -82,7 +87,7 @@ int reeve_command_run(const char *const argv[], int deadline_ms, char *says, siz
         if (kill(-child, SIGKILL) != 0) (void)kill(child, SIGKILL);
         while (waitpid(child, &status, 0) < 0 && errno == EINTR)
             continue;
-        return 124;
+        return REEVE_COMMAND_TIMED_OUT;
     }
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

@@ -129,7 +129,7 @@ static void probe_launch(struct reeve_doctor *d)
         if (*c == '\n' || *c == '\r' || *c == '\t') *c = ' ';
     struct reeve_doctor_finding *f =
         reeve_doctor_add(d, "trial", REEVE_DOCTOR_BAD, "mpirun -n 2 true: exit code %d", code);
-    if (code == 124)
+    if (code == REEVE_COMMAND_TIMED_OUT)
         reeve_doctor_follows(f, "no answer in %d s: often a firewall or a host name that does not resolve",
                              LAUNCH_DEADLINE_MS / 1000);
     else reeve_doctor_follows(f, "it says: %.400s", says + strspn(says, " -"));

@@ -2,17 +2,18 @@
 #include "cli/slurm.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "cli/command.h"
 
 #define DEADLINE_MS 60000 /* a controller with ten thousand jobs may take its time */
+#define NO_ANSWER "sbatch did not answer within a minute"
 
 bool reeve_slurm_is_here(struct reeve_error *err)
 {
@@ -206,22 +207,37 @@ reeve_status reeve_slurm_submit(const char *script_path, uint64_t *job_id, struc
         *job_id = number != NULL ? strtoull(number, NULL, 10) : 0;
         if (*job_id > 0) return REEVE_OK;
     }
+    if (code == REEVE_COMMAND_TIMED_OUT)
+        return reeve_fail(err, REEVE_JOB_DEVICE, NO_ANSWER "; `squeue --me` tells whether the job was taken");
     reeve_slurm_one_line(says);
     return fail_refused(says, err);
 }
 
-bool reeve_slurm_test(const char *script, char *says, size_t says_bytes)
+/* The script in memory, ready to be read: a login node's /tmp may be full. -1: errno says why. */
+static int hold_script(const char *script)
 {
-    char path[] = "/tmp/reeve-submit-XXXXXX";
-    int fd = mkstemp(path);
     size_t bytes = strlen(script);
-    bool written = fd >= 0 && write(fd, script, bytes) == (ssize_t)bytes;
-    if (fd >= 0) (void)close(fd);
-    const char *const argv[] = {"sbatch", "--test-only", path, NULL};
-    int code = written ? reeve_command_run(argv, DEADLINE_MS, says, says_bytes) : 127;
-    if (!written) (void)snprintf(says, says_bytes, "the script cannot be written to /tmp: %s", strerror(errno));
-    if (fd >= 0) (void)unlink(path);
+    int fd = memfd_create("script", MFD_CLOEXEC);
+    if (fd < 0) return -1;
+    if (write(fd, script, bytes) == (ssize_t)bytes && lseek(fd, 0, SEEK_SET) == 0) return fd;
+    (void)close(fd);
+    return -1;
+}
+
+bool reeve_slurm_test(const char *script, char *says, size_t says_bytes, struct reeve_error *err)
+{
+    const char *const argv[] = {"sbatch", "--test-only", NULL};
+    says[0] = '\0';
+    if (!reeve_slurm_is_here(err)) return true;
+    int fd = hold_script(script);
+    if (fd < 0) {
+        (void)reeve_fail(err, REEVE_JOB_NO_MEMORY, "no memory for the script: %m");
+        return true;
+    }
+    int code = reeve_command_run_with(argv, fd, DEADLINE_MS, says, says_bytes);
+    (void)close(fd);
     reeve_slurm_one_line(says);
+    if (code == REEVE_COMMAND_TIMED_OUT) (void)snprintf(says, says_bytes, NO_ANSWER);
     return code == 0;
 }
 

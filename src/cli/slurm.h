@@ -36,8 +36,9 @@ bool reeve_slurm_parse_ended(const char *says, struct reeve_slurm_job *out);
 
 /* sbatch. JOB_DEVICE | INPUT_PERMISSION with Slurm's words and ours. */
 reeve_status reeve_slurm_submit(const char *script_path, uint64_t *job_id, struct reeve_error *err);
-/* sbatch --test-only with this script: what it said, in one line. False: it would be refused. */
-bool reeve_slurm_test(const char *script, char *says, size_t says_bytes);
+/* sbatch --test-only with this script: what it said, in one line. False: it would be refused. Where nobody could be asked, true,
+ * with "" and why. */
+bool reeve_slurm_test(const char *script, char *says, size_t says_bytes, struct reeve_error *err);
 /* 77 where Slurm does not let this user, 69 where it cannot give what was asked for. */
 int reeve_slurm_exit_code(const char *says);
 

@@ -204,12 +204,11 @@ static int print_json(const struct submit_options *o, const struct submitted *s,
 static int dry_run(const struct submit_options *o, struct submitted *s)
 {
     struct reeve_error err = {0};
-    bool taken = true;
-    if (reeve_slurm_is_here(&err)) taken = reeve_slurm_test(s->text, s->test, sizeof(s->test));
+    bool taken = reeve_slurm_test(s->text, s->test, sizeof(s->test), &err);
     int code = taken ? REEVE_EXIT_DONE : reeve_slurm_exit_code(s->test);
     if (o->json) return print_json(o, s, code);
     (void)fputs(s->text, stdout);
-    if (s->test[0] == '\0') reeve_cli_note("no sbatch here: nobody was asked what Slurm would say");
+    if (s->test[0] == '\0') reeve_cli_note("nobody was asked what Slurm would say: %s", err.text);
     else reeve_cli_note("Slurm says: %s", s->test);
     return code;
 }
@@ -219,7 +218,7 @@ static int submit_it(const struct submit_options *o, struct submitted *s)
     struct reeve_error err = {0};
     if (!reeve_slurm_is_here(&err) || write_script(s, &err) != REEVE_OK) return reeve_cli_fail(&err);
     /* A cluster may take what it can never start: better said now than found out next week. */
-    bool can_start = reeve_slurm_test(s->text, s->test, sizeof(s->test));
+    bool can_start = reeve_slurm_test(s->text, s->test, sizeof(s->test), &err);
     int code = submit_all(o, s, &err);
     if (code != REEVE_EXIT_DONE) return code;
     if (!can_start) reeve_cli_note("submitted, but as things are, Slurm would not start it: %s", s->test);
