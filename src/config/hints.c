@@ -25,35 +25,54 @@ static bool replace(const char *text, char from, char to, char out[NUMBER_BYTES]
     return true;
 }
 
-static void hint_whole(const char *text, char out[REEVE_HINT_BYTES])
+/* "; leave the quotes out" of a number in quotes; true: it is in quotes, whatever it is. */
+static bool is_quoted(const struct reeve_yaml *y, uint32_t node, char out[REEVE_HINT_BYTES])
+{
+    double value;
+    out[0] = '\0';
+    if (y->nodes[node].plain) return false;
+    if (reeve_scalar_real(reeve_yaml_text(y, node), &value))
+        (void)snprintf(out, REEVE_HINT_BYTES, "; leave the quotes out");
+    return true;
+}
+
+/* What was meant by a whole number that is written in another way. */
+static bool find_meant(const char *text, int64_t *meant)
 {
     char digits[NUMBER_BYTES], commas[NUMBER_BYTES];
     double value = 0;
-    int64_t whole = 0;
     bool too_large = false;
-    if (reeve_scalar_whole(text, &whole, &too_large)) return; /* beyond the bounds, which the message names */
     if (replace(text, '_', '\0', digits) && replace(digits, ',', '\0', commas) && strcmp(commas, text) != 0 &&
-        reeve_scalar_whole(commas, &whole, &too_large))
-        (void)snprintf(out, REEVE_HINT_BYTES, "; written as %s", commas);
-    else if (text[strspn(text, "0123456789")] == '\0') { /* too large, or zeros in front: elsewhere that is octal */
-        if (text[0] == '0' && text[1] != '\0') (void)snprintf(out, REEVE_HINT_BYTES, "; without zeros in front");
-    } else if (reeve_scalar_real(text, &value) && fabs(value) < EXACT_MAX && value == floor(value))
-        (void)snprintf(out, REEVE_HINT_BYTES, "; written as %.0f", value);
+        reeve_scalar_whole(commas, meant, &too_large))
+        return true;
+    if (!reeve_scalar_real(text, &value) || fabs(value) >= EXACT_MAX || value != floor(value)) return false;
+    *meant = (int64_t)value;
+    return true;
 }
 
-const char *reeve_hint_number(const struct reeve_yaml *y, uint32_t node, bool whole, char out[REEVE_HINT_BYTES])
+const char *reeve_hint_whole(const struct reeve_yaml *y, uint32_t node, int64_t low, int64_t high,
+                             char out[REEVE_HINT_BYTES])
+{
+    const char *text = reeve_yaml_text(y, node);
+    int64_t whole = 0;
+    bool too_large = false;
+    if (is_quoted(y, node, out)) return out;
+    if (reeve_scalar_whole(text, &whole, &too_large)) return out; /* beyond the bounds, which the message names */
+    if (text[strspn(text, "0123456789")] == '\0') { /* too large, or zeros in front: elsewhere that is octal */
+        if (text[0] == '0' && text[1] != '\0') (void)snprintf(out, REEVE_HINT_BYTES, "; without zeros in front");
+    } else if (find_meant(text, &whole) && whole >= low && whole <= high)
+        (void)snprintf(out, REEVE_HINT_BYTES, "; written as %" PRId64, whole);
+    return out;
+}
+
+const char *reeve_hint_real(const struct reeve_yaml *y, uint32_t node, char out[REEVE_HINT_BYTES])
 {
     char point[NUMBER_BYTES];
     double value;
     const char *text = reeve_yaml_text(y, node);
-    out[0] = '\0';
-    if (!y->nodes[node].plain) {
-        if (reeve_scalar_real(text, &value)) (void)snprintf(out, REEVE_HINT_BYTES, "; leave the quotes out");
-    } else if (whole) {
-        hint_whole(text, out);
-    } else if (strchr(text, ',') != NULL && replace(text, ',', '.', point) && reeve_scalar_real(point, &value)) {
+    if (is_quoted(y, node, out)) return out;
+    if (strchr(text, ',') != NULL && replace(text, ',', '.', point) && reeve_scalar_real(point, &value))
         (void)snprintf(out, REEVE_HINT_BYTES, "; the decimal mark is a point: %s", point);
-    }
     return out;
 }
 

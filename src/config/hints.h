@@ -8,8 +8,11 @@
 
 #define REEVE_HINT_BYTES 96
 
-/* A number was expected (`whole`: of digits alone): "3,0e-3", "1e3", "1_000", "\"7\"". Returns out. */
-const char *reeve_hint_number(const struct reeve_yaml *y, uint32_t node, bool whole, char out[REEVE_HINT_BYTES]);
+/* A whole number was expected, low..high: "1e3", "1_000", "\"7\"". Never hints at a number that is refused as well. Returns out. */
+const char *reeve_hint_whole(const struct reeve_yaml *y, uint32_t node, int64_t low, int64_t high,
+                             char out[REEVE_HINT_BYTES]);
+/* Any number was expected: "3,0e-3". Returns out. */
+const char *reeve_hint_real(const struct reeve_yaml *y, uint32_t node, char out[REEVE_HINT_BYTES]);
 /* One of these words was expected, NULL behind the last: a word near it, or what other files call true and false. */
 const char *reeve_hint_choice(const char *text, const char *const *choices, char out[REEVE_HINT_BYTES]);
 /* Keys with values were expected: "lr:1e-3" is one word. Static storage. */

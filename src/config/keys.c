@@ -82,7 +82,7 @@ static reeve_status set_whole(const struct reeve_key *key, const struct reeve_ya
     bool too_large = false;
     if (!y->nodes[node].plain || !reeve_scalar_whole(reeve_yaml_text(y, node), &value, &too_large) ||
         value < key->low || value > key->high)
-        return fail_value(key, y, node, reeve_hint_number(y, node, true, hint), err);
+        return fail_value(key, y, node, reeve_hint_whole(y, node, key->low, key->high, hint), err);
     if (key->type == REEVE_KEY_U64) *(uint64_t *)at = (uint64_t)value;
     else if (key->type == REEVE_KEY_I32) *(int32_t *)at = (int32_t)value;
     else *(uint32_t *)at = (uint32_t)value;
@@ -96,7 +96,7 @@ static reeve_status set_real(const struct reeve_key *key, const struct reeve_yam
     double value = 0;
     if (!y->nodes[node].plain || !reeve_scalar_real(reeve_yaml_text(y, node), &value) || value < key->real_low ||
         value > key->real_high || (key->below && value >= key->real_high))
-        return fail_value(key, y, node, reeve_hint_number(y, node, false, hint), err);
+        return fail_value(key, y, node, reeve_hint_real(y, node, hint), err);
     if (key->type == REEVE_KEY_REAL) {
         *(double *)at = value;
         return REEVE_OK;

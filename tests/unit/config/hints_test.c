@@ -25,6 +25,11 @@ static void hints_of_numbers(void **state)
         {"1e3", true, "; written as 1000"},
         {"2.5e1", true, "; written as 25"},
         {"2.5", true, ""},
+        {"-1e3", true, ""}, /* as -1000 it would be refused as well */
+        {"1e6", true, ""},
+        {"1e5", true, "; written as 100000"},
+        {"-0.0", true, "; written as 0"},
+        {"1_000_000", true, ""},
         {"1e300", true, ""},
         {"1,000", true, "; written as 1000"},
         {"1_000", true, "; written as 1000"},
@@ -40,7 +45,8 @@ static void hints_of_numbers(void **state)
         struct reeve_yaml y;
         char out[REEVE_HINT_BYTES];
         assert_int_equal(reeve_yaml_parse("f", false, cases[i].yaml, strlen(cases[i].yaml), &y, NULL), 0);
-        assert_string_equal(reeve_hint_number(&y, 0, cases[i].whole, out), cases[i].hint);
+        assert_string_equal(cases[i].whole ? reeve_hint_whole(&y, 0, 0, 100000, out) : reeve_hint_real(&y, 0, out),
+                            cases[i].hint);
         reeve_yaml_fini(&y);
     }
 }
