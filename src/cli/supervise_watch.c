@@ -33,6 +33,7 @@
 #define START_PATIENCE_NS (30 * REEVE_SECOND_NS)   /* before hosts are asked whether they are there: a first time */
 #define NO_RANKS_NS (60 * REEVE_SECOND_NS)         /* for mpirun to start ranks on this machine */
 #define RANKS_MAX 4096u
+#define NOT_REACHED 255                 /* Open MPI 4.1 and 5.0, where a daemon on another host does not come up */
 #define CLEAN_NS (30 * REEVE_SECOND_NS) /* for the kernel to be done with what was killed */
 
 struct watch {
@@ -342,11 +343,13 @@ static int last_word(const struct watch *w)
     return code >= REEVE_EXIT_USAGE && code <= REEVE_EXIT_CONFIG ? code : -1;
 }
 
-/* mpirun's exit code is neither 0 nor the run's own where it missed a rank, in whichever words. */
+/* mpirun's exit code is neither 0 nor the run's own where it missed a rank, in whichever words. With 255, and nobody started, it
+ * did not reach a host: whoever has named that host must hear of it; in an allocation the next launch goes without it. */
 static bool was_lost(const struct watch *w, const struct reeve_relaunch_end *facts)
 {
     if (w->hung || w->unnoticed || w->host_lost || w->words.death.known || !WIFEXITED(w->status)) return true;
     int code = WEXITSTATUS(w->status);
+    if (code == NOT_REACHED && !facts->began && w->ranks_seen == 0) return w->s->launch->replace != NULL;
     return code > 128 || (facts->began && code != 0 && code != facts->last_word);
 }
 

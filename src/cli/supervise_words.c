@@ -82,10 +82,17 @@ int reeve_supervise_say_last(const struct reeve_supervisor *s, const struct reev
     from_where(end, from);
     switch (kind) {
     case REEVE_RELAUNCH_NO_START:
-        reeve_supervise_say(s,
-                            "the ranks could not be started (%s); mpirun's own words are above, if it had any. "
-                            "`reeve doctor` tries a launch",
-                            end->cause);
+        if (s->launch->placement.hosts != NULL)
+            reeve_supervise_say(
+                s,
+                "the ranks could not be started on %s: %s; mpirun's own words are above. Each host must let "
+                "you in without a password and have the same mpirun: `ssh HOST mpirun --version` shows it",
+                s->launch->placement.hosts, end->cause);
+        else
+            reeve_supervise_say(s,
+                                "the ranks could not be started: %s; mpirun's own words are above, if it had any. "
+                                "`reeve doctor` tries a launch",
+                                end->cause);
         return REEVE_EXIT_UNAVAILABLE;
     case REEVE_RELAUNCH_POISON:
         reeve_supervise_say(s,

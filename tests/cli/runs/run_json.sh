@@ -14,6 +14,14 @@ expect_equal "exit code in JSON" "$(json stdout exit_code)" 69
 expect_equal "state of what never began" "$(json stdout state)" null
 [ "$(json stdout run_dir)" -ef a ] || fail "run_dir: $(json stdout run_dir)"
 
+# A host that nobody reaches is told once: nothing was lost that a second attempt would bring back. Played as by Open MPI.
+printf '#!/bin/sh\necho x >>starts\necho "ssh: Could not resolve hostname n9" >&2\nexit 255\n' >bin/mpirun
+PATH=$PWD/bin:$PATH expect_exit 69 reeve run job.yaml -n 2 --hosts n9,n8 --run-dir a --json --set faults.restarts_max=2 \
+    --set faults.restart_wait_s=1
+expect_equal "attempts" "$(wc -l <starts)" 1
+expect_text stderr 'could not be started on n9,n8: .*exit code 255.*ssh HOST mpirun'
+expect_equal "exit code in JSON" "$(json stdout exit_code)" 69
+
 # No launcher at all: the error is the one value.
 ln -s "$REEVE_BIN/reeve" "$REEVE_BIN/reeve-rank" bin/
 rm bin/mpirun
