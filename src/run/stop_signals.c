@@ -2,16 +2,31 @@
 #include "run/stop_signals.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "reeve/status.h"
 
+#define ECHO_NS (250 * REEVE_MILLISECOND_NS)
+
+static _Atomic reeve_time_ns counted_ns; /* when the last one that counts came; 0: none has */
 static volatile sig_atomic_t signal_count, signal_last, leave_asked, leave_second, in_batch_job;
+
+/* What sends a signal both to a process and to its group, as timeout(1) does, and what hands on a Ctrl-C that all have got
+ * already, asks once. A person's second Ctrl-C comes later than that; and who holds the keys down is heard soon enough. */
+static bool is_echo(void)
+{
+    reeve_time_ns now_ns = reeve_clock_now(), before_ns = atomic_load(&counted_ns);
+    if (before_ns != 0 && now_ns - before_ns < ECHO_NS) return true;
+    return !atomic_compare_exchange_strong(&counted_ns, &before_ns, now_ns); /* another thread has just counted one */
+}
 
 static void handle(int number)
 {
+    if (is_echo()) return;
     signal_last = number;
     signal_count = signal_count + 1;
     if (signal_count < 2 || (number != SIGINT && (number != SIGTERM || in_batch_job))) return;

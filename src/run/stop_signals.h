@@ -2,7 +2,7 @@
  * INT, TERM, USR1, USR2 and HUP (a terminal that was closed; nohup stands) once: checkpoint at the next step boundary and
  * exit 75. After that, INT or TERM again means to leave at once; but in a batch job only INT does: Slurm sends TERM before
  * it kills, also in the middle of a checkpoint that a signal of its own had asked for, and the checkpoint is worth being
- * ended. */
+ * ended. All that come within a quarter of a second of one that counts are that same one. */
 #ifndef REEVE_RUN_STOP_SIGNALS_H
 #define REEVE_RUN_STOP_SIGNALS_H
 

@@ -73,7 +73,7 @@ within 200 reeve run job.yaml -n 2 --run-dir "$PWD/run-c" -q >run.out 2>&1 &
 run=$!
 wait_for 60 some_steps || { tail run.out; fail "no progress"; }
 child=$(reeve_of reeve run job.yaml -n 2 --run-dir "$PWD/run-c" -q)
-kill -INT "$child"; sleep 0.02; kill -INT "$child"
+kill -INT "$child"; sleep 0.5; kill -INT "$child"
 code=0
 wait "$run" || code=$?
 [ "$code" = 130 ] || [ "$code" = 75 ] || { tail run.out; fail "twice: exit code $code"; }
