@@ -29,7 +29,7 @@ reeve_status reeve_listed_open(const char *run_dir, struct reeve_listed *out, st
     char path[REEVE_PATH_BYTES_MAX];
     memset(out, 0, sizeof(*out));
     out->run_dir = run_dir;
-    reeve_status st = reeve_run_folder_check(run_dir, err);
+    reeve_status st = reeve_run_folder_check_begun(run_dir, err);
     if (st == REEVE_OK && !reeve_listed_is_run(run_dir))
         st = reeve_fail(err, REEVE_INPUT_INVALID,
                         "%s: has no task list (tasks.h5): it trains; `reeve inspect %s` tells of it", run_dir, run_dir);

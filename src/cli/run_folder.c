@@ -85,15 +85,45 @@ reeve_status reeve_run_folder_check(const char *run_dir, struct reeve_error *err
     return has_run_files(run_dir) ? REEVE_OK : fail_no_run(run_dir, err);
 }
 
+/* True of one that cannot be read as well: then more is there than is seen. */
+static bool has_segments(const char *run_dir)
+{
+    char path[REEVE_PATH_BYTES_MAX];
+    if (reeve_run_folder_file(run_dir, "journal", path, NULL) != REEVE_OK) return false;
+    DIR *dir = opendir(path);
+    if (dir == NULL) return errno != ENOENT;
+    bool found = false;
+    for (const struct dirent *entry; !found && (entry = readdir(dir)) != NULL;)
+        found = entry->d_name[0] != '.';
+    (void)closedir(dir);
+    return found;
+}
+
+reeve_status reeve_run_folder_check_begun(const char *run_dir, struct reeve_error *err)
+{
+    static const char *const names[] = {"job.yaml", "manifest.h5", "tasks.h5", "status.json"};
+    reeve_status st = reeve_run_folder_check(run_dir, err);
+    if (st != REEVE_OK) return st;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (reeve_run_folder_has(run_dir, names[i])) return REEVE_OK;
+    if (has_segments(run_dir)) return REEVE_OK;
+    return reeve_fail(err, REEVE_INPUT_MISSING,
+                      "%s: has not begun, there is nothing of a run yet; see `reeve status %s`", run_dir, run_dir);
+}
+
 reeve_status reeve_run_folder_read(const char *run_dir, struct reeve_job *job, struct reeve_manifest **manifest,
                                    struct reeve_error *err)
 {
     char path[REEVE_PATH_BYTES_MAX];
-    reeve_status st = reeve_run_folder_check(run_dir, err);
+    reeve_status st = reeve_run_folder_check_begun(run_dir, err);
     if (st == REEVE_OK && job != NULL) {
         st = reeve_run_folder_file(run_dir, "job.yaml", path, err);
         if (st == REEVE_OK) st = reeve_job_read(path, NULL, 0, job, err);
     }
+    if (st == REEVE_OK && manifest != NULL && reeve_run_folder_has(run_dir, "tasks.h5"))
+        st = reeve_fail(err, REEVE_INPUT_INVALID,
+                        "%s: works a task list off, and reads no shards; `reeve plan %s` shows the list", run_dir,
+                        run_dir);
     if (st == REEVE_OK && manifest != NULL) {
         st = reeve_run_folder_file(run_dir, "manifest.h5", path, err);
         if (st == REEVE_OK) st = reeve_lock_read(path, manifest, err);

@@ -19,6 +19,9 @@ reeve_status reeve_run_folder_file(const char *run_dir, const char *name, char *
  * INPUT_MISSING | INPUT_INVALID | INPUT_PERMISSION, worded for whoever typed it. */
 reeve_status reeve_run_folder_check(const char *run_dir, struct reeve_error *err);
 
+/* The same of a run that has begun: there is more than what `reeve submit` wrote. INPUT_MISSING: it has not. */
+reeve_status reeve_run_folder_check_begun(const char *run_dir, struct reeve_error *err);
+
 /* RUN/job.yaml and RUN/manifest.h5. job or manifest may be NULL: not wanted. *manifest: reeve_manifest_destroy(). */
 reeve_status reeve_run_folder_read(const char *run_dir, struct reeve_job *job, struct reeve_manifest **manifest,
                                    struct reeve_error *err);

@@ -37,7 +37,7 @@ reeve_status reeve_status_look_at(const char *run_dir, struct reeve_status_look 
     s->supervised = reeve_owner_peek_as(run_dir, REEVE_OWNER_SUPERVISOR, s->supervisor, sizeof s->supervisor);
     s->stop = reeve_run_folder_has(run_dir, "STOP");
     s->save = reeve_run_folder_has(run_dir, "SAVE");
-    s->waits = !reeve_run_folder_has(run_dir, "job.yaml");
+    s->waits = !reeve_run_folder_has(run_dir, "job.yaml") && reeve_run_folder_has(run_dir, "submit");
     s->submitted = reeve_run_folder_has(run_dir, "starts.jsonl");
     s->state = judge(s);
     return REEVE_OK;

@@ -75,7 +75,10 @@ static int inspect_main(const struct reeve_verb *verb, int argc, char **argv)
     }
     if (code == 0) code = reeve_verb_operands(verb, argc, argv, 1, 1);
     if (code != 0) return code;
-    if (reeve_listed_is_run(argv[optind])) return reeve_listed_inspect(argv[optind], json);
+    bool list = reeve_listed_is_run(argv[optind]);
+    if (list && one_checkpoint)
+        return reeve_verb_usage(verb, "--checkpoint: %s works a task list off, and has none", argv[optind]);
+    if (list) return reeve_listed_inspect(argv[optind], json);
     struct reeve_error err = {0};
     static struct reeve_inspected i; /* with the job in it, some 12 KiB */
     reeve_status st = open_run(argv[optind], &i, &err);

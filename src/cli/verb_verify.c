@@ -60,7 +60,7 @@ static reeve_status verify_path(const char *typed, struct reeve_verification *v,
     struct part p = find_part(typed);
     switch (p.kind) {
     case PART_RUN: {
-        reeve_status st = reeve_run_folder_check(typed, err);
+        reeve_status st = reeve_run_folder_check_begun(typed, err);
         if (st != REEVE_OK) return st;
         reeve_verify_run(v, typed);
         break;

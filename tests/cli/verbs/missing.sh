@@ -28,6 +28,31 @@ told 66 'nowhere.yaml' manifest check nowhere.yaml
 told 66 'nowhere.h5' manifest show nowhere.h5
 told 65 'empty.*is no run' manifest show empty
 
+# What `reeve submit` has left for a run that did not begin yet is no damaged run. Once there is a part of one, it is.
+mkdir -p waits/submit waits/journal
+: >waits/submit/train.sbatch
+for verb in inspect verify tasks "manifest show"; do
+    # shellcheck disable=SC2086
+    told 66 'waits: has not begun.*see .reeve status waits' $verb waits
+done
+expect_exit 0 reeve status waits
+expect_text stdout '^to begin +sbatch waits/submit/train.sbatch$'
+rm -r waits/submit
+expect_exit 0 reeve status waits
+expect_text stdout '^to begin +run the command that prepared it again'
+: >waits/journal/00000001-0000000000000001.h5
+expect_exit 65 reeve verify waits
+expect_text stdout '^DAMAGE +journal'
+rm -r waits
+
+# A run of another kind than the verb is about is named as what it is.
+mkdir list
+printf 'name: list\nworkload: exec\ntasks: [{command: "true"}]\n' >list/job.yaml
+expect_exit 0 reeve run list/job.yaml -n 1 -q --run-dir list/run
+told 65 'list/run: works a task list off, and reads no shards' manifest show list/run
+told 64 '--checkpoint: list/run works a task list off' inspect list/run --checkpoint 1
+rm -r list
+
 # A folder that holds runs, as `reeve chaos` makes it, is none itself: those are named, a few of them.
 mkdir -p chaos/undisturbed/journal chaos/broken/journal chaos/other
 for verb in inspect audit verify status tasks; do
