@@ -61,9 +61,10 @@ static void print_weights(const struct reeve_inspected *i)
 static void print_progress(const struct reeve_inspected *i)
 {
     const struct reeve_history *h = &i->history;
-    char a[32], b[32], hex[REEVE_DIGEST_HEX_BYTES], lost[REEVE_HISTORY_LOST_BYTES];
+    char a[32], b[32], hex[REEVE_DIGEST_HEX_BYTES], lost[REEVE_HISTORY_LOST_BYTES], name[REEVE_PATH_BYTES_MAX];
     uint64_t samples = h->step * i->job.train.global_batch, epoch_samples = reeve_plan_epoch_samples(i->plan);
-    (void)printf("run          %s, job %s, id %016" PRIx64 "\n", i->run_dir, i->job.name, h->run_id);
+    (void)printf("run          %s, job %s, id %016" PRIx64 "\n", reeve_cli_plain(i->run_dir, name), i->job.name,
+                 h->run_id);
     (void)printf("step         %s%s%s\n", reeve_cli_format_count(h->step, a),
                  h->step > i->job.train.steps ? ", and train.steps asks for " : " of ",
                  reeve_cli_format_count(i->job.train.steps, b));

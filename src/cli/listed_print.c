@@ -102,6 +102,7 @@ static int inspect_json(const struct reeve_listed *l, const struct reeve_history
 static void print_dead(const struct reeve_listed *l)
 {
     uint32_t shown = 0;
+    char name[REEVE_PATH_BYTES_MAX];
     for (uint32_t i = 0; i < l->tasks->task_count && shown < DEAD_SHOWN; i++) {
         const struct reeve_task_record *r = reeve_list_audit_task(l->audit, i);
         if (r->state != REEVE_STATE_DEAD) continue;
@@ -109,16 +110,17 @@ static void print_dead(const struct reeve_listed *l)
                      r->by_dependency ? "a task that it waits for is dead" : reeve_listed_reason(r->reason, r->result));
     }
     if (l->result.dead > shown) (void)printf("             and %u more\n", l->result.dead - shown);
-    if (l->result.dead > 0) (void)printf("             all: reeve tasks %s --state dead\n", l->run_dir);
+    if (l->result.dead > 0)
+        (void)printf("             all: reeve tasks %s --state dead\n", reeve_cli_plain(l->run_dir, name));
 }
 
 static int inspect_text(const struct reeve_listed *l, const struct reeve_history *h)
 {
     const struct reeve_list_audit_result *r = &l->result;
-    char hex[REEVE_DIGEST_HEX_BYTES], a[32], b[32], lost[REEVE_HISTORY_LOST_BYTES];
+    char hex[REEVE_DIGEST_HEX_BYTES], a[32], b[32], lost[REEVE_HISTORY_LOST_BYTES], name[REEVE_PATH_BYTES_MAX];
     reeve_digest_hex(l->tasks->digest, hex);
-    (void)printf("%s: job %s, workload %s, run %016" PRIx64 "\n", l->run_dir, l->job.name, l->job.workload,
-                 l->info.run_id);
+    (void)printf("%s: job %s, workload %s, run %016" PRIx64 "\n", reeve_cli_plain(l->run_dir, name), l->job.name,
+                 l->job.workload, l->info.run_id);
     (void)printf("tasks        %s, list %s\n", reeve_cli_format_count(r->tasks, a), hex);
     (void)printf("done         %s%s\n", reeve_cli_format_count(r->done, a),
                  r->complete ? "; all tasks have ended" : "");

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/one_line.h"
 
 /* How the user wants to be spoken to: set once in main(), before any verb runs. */
 static bool say_json, say_no_color, said_json;
@@ -194,6 +195,13 @@ const char *reeve_cli_style(FILE *out, enum reeve_cli_style style)
     bool color = !say_no_color && (no_color == NULL || *no_color == '\0') && term != NULL &&
                  strcmp(term, "dumb") != 0 && isatty(fileno(out)) == 1;
     return color ? escapes[style] : "";
+}
+
+const char *reeve_cli_plain(const char *name, char copy[REEVE_PATH_BYTES_MAX])
+{
+    (void)snprintf(copy, REEVE_PATH_BYTES_MAX, "%s", name);
+    reeve_one_line(copy);
+    return copy;
 }
 
 const char *reeve_cli_format_bytes(uint64_t bytes, char text[32])

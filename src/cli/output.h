@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/digest.h"
+#include "base/path.h"
 #include "reeve/status.h"
 
 #define REEVE_CLI_SCHEMA_VERSION 1 /* "schema_version" of every JSON object; grows when a key changes its meaning */
@@ -54,6 +55,8 @@ enum reeve_cli_style { REEVE_STYLE_PLAIN, REEVE_STYLE_BOLD, REEVE_STYLE_GOOD, RE
  * empty (no-color.org), or --no-color was given. PLAIN ends every style. */
 const char *reeve_cli_style(FILE *out, enum reeve_cli_style style);
 
+/* The name of a file or folder on its way to people, without what would command a terminal. Returns copy. */
+const char *reeve_cli_plain(const char *name, char copy[REEVE_PATH_BYTES_MAX]);
 /* "1.5 GiB", "12 s", "3 min", "2 days" for people, into text. Returns text. */
 const char *reeve_cli_format_bytes(uint64_t bytes, char text[32]);
 const char *reeve_cli_format_seconds(double seconds, char text[32]);

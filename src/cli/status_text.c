@@ -105,7 +105,7 @@ static void print_slurm(const struct reeve_status_look *s)
 
 void reeve_status_look_print(struct reeve_status_look *s)
 {
-    char *texts[] = {s->owner, s->supervisor, s->report.job, s->report.message, s->report.silent_host};
+    char *texts[] = {s->run_dir, s->owner, s->supervisor, s->report.job, s->report.message, s->report.silent_host};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         reeve_one_line(texts[i]);
     char age[32], left[32];
@@ -133,12 +133,12 @@ void reeve_status_look_print_heads(void)
 
 void reeve_status_look_print_row(const struct reeve_status_look *s)
 {
-    char loss[16] = "-", steps[48] = "-";
+    char loss[16] = "-", steps[48] = "-", name[REEVE_PATH_BYTES_MAX];
     if (isfinite(s->report.loss)) (void)snprintf(loss, sizeof loss, "%.4f", s->report.loss);
     bool list = s->report.tasks_total > 0;
     if (s->reported)
         (void)snprintf(steps, sizeof steps, "%" PRIu64 "/%" PRIu64, list ? s->report.tasks_done : s->report.step,
                        list ? s->report.tasks_total : s->report.steps);
     (void)printf("%s%-9s%s  %-15s  %-8s  %s\n", reeve_cli_style(stdout, style_of(s->state)), s->state,
-                 reeve_cli_style(stdout, REEVE_STYLE_PLAIN), steps, loss, s->run_dir);
+                 reeve_cli_style(stdout, REEVE_STYLE_PLAIN), steps, loss, reeve_cli_plain(s->run_dir, name));
 }

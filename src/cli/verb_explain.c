@@ -195,6 +195,7 @@ static int explain(const struct reeve_listed *l, uint32_t task, bool json)
     struct telling t = {.task = task};
     struct reeve_error err = {0};
     struct reeve_journal_info info;
+    char name[REEVE_PATH_BYTES_MAX];
     if (json) return explain_json(l, task, &t, &err);
     (void)printf("%s: ", reeve_task_list_name(l->tasks, task));
     print_reason(l, task);
@@ -205,7 +206,7 @@ static int explain(const struct reeve_listed *l, uint32_t task, bool json)
     if (t.told == 0) (void)printf("  it was never given to a worker\n");
     if (t.not_started > 0)
         (void)printf("why it could not be started: grep 'task %s ' %s/log/rank-*.log\n",
-                     reeve_task_list_name(l->tasks, task), l->run_dir);
+                     reeve_task_list_name(l->tasks, task), reeve_cli_plain(l->run_dir, name));
     return REEVE_EXIT_DONE;
 }
 

@@ -56,17 +56,18 @@ void reeve_verification_print_text(const struct reeve_verification *v)
     static const char *const words[] = {"ok", "note", "DAMAGE"};
     static const enum reeve_cli_style styles[] = {REEVE_STYLE_GOOD, REEVE_STYLE_WARN, REEVE_STYLE_BAD};
     const char *plain = reeve_cli_style(stdout, REEVE_STYLE_PLAIN);
-    char size[32];
+    char size[32], name[REEVE_PATH_BYTES_MAX];
     for (uint32_t i = 0; i < v->count; i++) {
         const struct reeve_finding *f = &v->findings[i];
         bool closed = f->error.status == REEVE_INPUT_PERMISSION; /* which is no damage, and no soundness either */
         (void)printf("%s%-6s%s  %s%s%s%s%s\n", reeve_cli_style(stdout, styles[f->grade]),
-                     closed ? "CLOSED" : words[f->grade], plain, f->file, *f->error.text != '\0' ? ": " : "",
-                     f->error.text, *f->follows != '\0' ? "; so " : "", f->follows);
+                     closed ? "CLOSED" : words[f->grade], plain, reeve_cli_plain(f->file, name),
+                     *f->error.text != '\0' ? ": " : "", f->error.text, *f->follows != '\0' ? "; so " : "", f->follows);
     }
     uint32_t damaged = reeve_verification_damaged(v);
-    if (damaged == 0) (void)printf("%s: sound, %s read\n", v->path, reeve_cli_format_bytes(v->bytes, size));
-    else (void)printf("%s: %u of %u are damaged, missing, or not to be read\n", v->path, damaged, v->count);
+    (void)reeve_cli_plain(v->path, name);
+    if (damaged == 0) (void)printf("%s: sound, %s read\n", name, reeve_cli_format_bytes(v->bytes, size));
+    else (void)printf("%s: %u of %u are damaged, missing, or not to be read\n", name, damaged, v->count);
 }
 
 int reeve_verification_print_json(const struct reeve_verification *v)

@@ -17,6 +17,13 @@ expect_text stderr 'title'
 quiet 0 reeve tasks runs/loud
 quiet 0 reeve explain runs/loud line.1
 quiet 0 reeve inspect runs/loud
+# Nor are the names of folders that somebody else made.
+name=$'\033[31mred'
+cp -r runs/loud "runs/$name"
+for verb in status inspect verify audit plan tasks; do quiet 0 reeve "$verb" "runs/$name"; done
+quiet 0 reeve status
+expect_text stdout 'runs/ \[31mred$'
+rm -r "runs/$name"
 expect_exit 0 reeve explain runs/loud line.1 --json
 case $(json stdout task.command) in *$'\033[31m'*) ;; *) fail "--json changes the command" ;; esac
 sed -i 's/"message": "[^"]*"/"message": "\\u001b[2J\\u009b31m"/; s/"job": "loud"/"job": "\\u001b[1mloud"/' runs/loud/status.json
