@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/one_line.h"
 #include "base/path.h"
 #include "export/line_file.h"
 
@@ -176,7 +177,10 @@ static bool take_line(void *arg, const json_t *o)
     if (strcmp(event, "requeued") == 0) take_requeued(all, s, o);
     if (s == NULL) return true;
     const char *hosts = json_string_value(json_object_get(o, "hosts"));
-    if (strcmp(event, "joined") == 0 && hosts != NULL) (void)snprintf(s->hosts, sizeof(s->hosts), "%s", hosts);
+    if (strcmp(event, "joined") == 0 && hosts != NULL) {
+        (void)snprintf(s->hosts, sizeof(s->hosts), "%s", hosts);
+        reeve_one_line(s->hosts); /* the run may be somebody else's, and people are shown them */
+    }
     if (strcmp(event, "end") == 0) take_end(s, o);
     return true; /* events of a later version are passed over */
 }

@@ -116,7 +116,8 @@ static void foreign_and_torn_lines_are_passed_over(void **state)
     (void)fputs(
         "not "
         "json\n[1]\n{\"event\":\"end\",\"epoch\":-1}\n{\"event\":7,\"epoch\":1}\n{\"event\":\"later\",\"epoch\":1}\n"
-        "{\"event\":\"end\",\"epoch\":1,\"cause\":\"some new word\",\"exit_code\":75}\n{\"event\":\"sta",
+        "{\"event\":\"end\",\"epoch\":1,\"cause\":\"some new word\",\"exit_code\":75}\n"
+        "{\"event\":\"joined\",\"epoch\":1,\"hosts\":\"n1\\u001b[2J\\nn2\"}\n{\"event\":\"sta",
         f);
     (void)fclose(f);
     add_start(dir, 2, 17, 1);
@@ -124,6 +125,7 @@ static void foreign_and_torn_lines_are_passed_over(void **state)
     assert_int_equal(reeve_starts_read(dir, &all, NULL), REEVE_OK);
     assert_int_equal(all.count, 2);
     assert_true(all.start[0].ended && all.start[0].cause == REEVE_CAUSE_CRASH);
+    assert_string_equal(all.start[0].hosts, "n1 [2J n2"); /* no command to a terminal */
     assert_int_equal(all.start[1].epoch, 2);
     reeve_starts_fini(&all);
 }
