@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "store/disk.h"
 #include "store/journal_ahead.h"
+#include "store/journal_renew.h"
 #include "store/journal_segment.h"
 #include "store/journal_tail.h"
 
@@ -173,17 +174,6 @@ reeve_status reeve_journal_flush(reeve_journal *j, struct reeve_error *err)
 
 /* --- opening and closing ------------------------------------------------------------------------------------------ */
 
-/* The records that we go on from may be in the page cache only: a process died, not the machine. */
-static reeve_status sync_old(const char *path, struct reeve_error *err)
-{
-    if (path[0] == '\0') return REEVE_OK;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return reeve_fail(err, REEVE_STORE_READ, "open %s: %m", path);
-    reeve_status st = reeve_disk_sync(fd, path, err);
-    (void)close(fd);
-    return st;
-}
-
 /* Segments that a dead process had not finished. */
 static void sweep_temporary(const char *dir_path)
 {
@@ -232,7 +222,7 @@ static reeve_status open_growing(const char *run_dir, const struct reeve_journal
     static const struct reeve_journal_ops ops = {.append = port_append, .sync = port_sync};
     reeve_status st = check_order(run_dir, info, epoch, run_id, segment_records, err);
     if (st == REEVE_OK) st = make_folder(run_dir, err);
-    if (st == REEVE_OK) st = sync_old(info->last_path, err);
+    if (st == REEVE_OK) st = reeve_journal_renew(run_dir, info, err);
     if (st != REEVE_OK) return st;
     reeve_journal *j = calloc(1, sizeof(*j));
     if (j == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "open the journal of %s: out of memory", run_dir);

@@ -23,9 +23,12 @@ struct reeve_journal_info {
     uint32_t last_epoch;
     uint32_t segments;
     uint64_t run_id;
-    bool torn_tail;       /* the last write was cut: its incomplete records were ignored */
-    char last_path[4096]; /* segment that holds the last record; "" if there is none */
-    uint64_t last_sum;    /* of the last record: what the next one goes on from */
+    bool torn_tail;              /* the last write was cut: its incomplete records were ignored */
+    uint64_t last_sum;           /* of the last record: what the next one goes on from */
+    uint32_t last_segment_epoch; /* the segment that holds the last record: what its name says */
+    uint64_t last_segment_lsn;
+    uint64_t durable_lsn; /* up to here the journal itself shows that records are on the disk; the rest is in there */
+    uint64_t durable_sum; /* of that record */
 };
 
 /* What verify found besides. */
@@ -55,8 +58,9 @@ reeve_status reeve_journal_replay(const char *run_dir, reeve_journal_visit *visi
 reeve_status reeve_journal_verify(const char *run_dir, struct reeve_journal_check *check, struct reeve_error *err);
 
 /* Open for appending in a new segment that starts at info->last_lsn + 1 with `epoch` (> info->last_epoch). The caller
- * owns the run (store/owner.h) and has replayed the journal; info is what replay returned. Old segments are never
- * written again. STORE_CREATE | STORE_WRITE | STORE_MISMATCH (another run's journal) | JOB_NO_MEMORY.
+ * owns the run (store/owner.h) and has replayed the journal; info is what replay returned. What it replayed is durable
+ * when this returns OK (store/journal_renew.h); apart from that old segments are never written again.
+ * STORE_CREATE | STORE_READ | STORE_WRITE | STORE_MISMATCH (another run's journal) | JOB_NO_MEMORY.
  *
  * Through the port, append() sets ev->lsn, ev->epoch and ev->sum; bit 15 of the flags is the journal's own on disk.
  * Records wait in memory (REEVE_JOURNAL_BATCH_RECORDS at most) for flush, sync or a full batch. A write or sync that

@@ -67,6 +67,10 @@ static reeve_status accept(struct replay *r, const struct reeve_segment *s, uint
     for (; *at < limit && st == REEVE_OK; (*at)++) {
         const struct reeve_event *slot = &r->slots[*at];
         if (!reeve_record_valid(slot, info->last_lsn + 1, s->name.epoch, info->last_sum)) break;
+        if (*at == 0 || (slot->flags & REEVE_RECORD_FLAG_BARRIER) != 0) { /* a started segment is a barrier, too */
+            info->durable_lsn = info->last_lsn;
+            info->durable_sum = info->last_sum;
+        }
         struct reeve_event ev = *slot;
         ev.flags &= (uint16_t)~REEVE_RECORD_FLAG_BARRIER;
         if (r->visit != NULL) st = r->visit(r->arg, &ev, err);
@@ -129,7 +133,10 @@ static reeve_status read_started(struct replay *r, const struct reeve_segment *s
         st = reread(r, s, at, &unchanged, err);
     }
     if (st != REEVE_OK) return st;
-    if (at > 0) (void)snprintf(r->check->info.last_path, sizeof(r->check->info.last_path), "%s", s->path);
+    if (at > 0) {
+        r->check->info.last_segment_epoch = s->name.epoch;
+        r->check->info.last_segment_lsn = s->name.first_lsn;
+    }
     note_torn(r, s, reeve_tail_used(r->slots, at, s->capacity));
     return REEVE_OK;
 }

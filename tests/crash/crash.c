@@ -126,7 +126,9 @@ void crash_fresh(char out[FOLDER_BYTES], const char *name)
 
 struct outcome *crash_outcome;
 
-bool crash_act_under(const struct crash_case *c, const char *root, const struct fault *fault)
+/* In a child, recorded by what begin() begins. False: it died. */
+static bool record(reeve_status (*deed)(const char *, struct reeve_error *), void (*begin)(const char *),
+                   const char *root, const struct fault *fault)
 {
     int how;
     *crash_outcome = (struct outcome){.ended = false};
@@ -136,8 +138,8 @@ bool crash_act_under(const struct crash_case *c, const char *root, const struct 
     if (pid == 0) {
         (void)alarm(ACT_LIMIT_S);
         fault_set(fault);
-        trace_begin(root);
-        reeve_status st = c->act(root, &crash_outcome->err);
+        begin(root);
+        reeve_status st = deed(root, &crash_outcome->err);
         trace_end();
         crash_outcome->err.status = st;
         crash_outcome->calls = fault_seen();
@@ -145,6 +147,16 @@ bool crash_act_under(const struct crash_case *c, const char *root, const struct 
         _exit(0);
     }
     return waitpid(pid, &how, 0) == pid && crash_outcome->ended;
+}
+
+bool crash_act_under(const struct crash_case *c, const char *root, const struct fault *fault)
+{
+    return record(c->act, trace_begin, root, fault);
+}
+
+bool crash_again(const struct crash_case *c, const char *root)
+{
+    return record(c->again, trace_go_on, root, &c->conditions) && crash_outcome->err.status == REEVE_OK;
 }
 
 void crash_act(const struct crash_case *c, const char *root, bool sync_lies)

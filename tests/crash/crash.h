@@ -32,6 +32,9 @@ struct crash_case {
     void (*learn)(const char *root);
     /* Is everything promised in this folder, and can it go on? It may change the folder. False: why. */
     bool (*check)(const char *folder, const struct crash_promise *p, char *why, size_t why_bytes);
+    /* What the next process does after act() has failed, with the disk in order again: it goes on from what it reads, and
+     * ends with OK. Its deeds and words follow those of act() in the record. */
+    reeve_status (*again)(const char *root, struct reeve_error *err);
     struct fault conditions; /* of the file system it runs on: no_exchange, no_links */
     unsigned share;          /* of the states, against the other cases of the program */
     bool no_sync_proof;      /* its checker forgives what a lost sync does */

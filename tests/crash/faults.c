@@ -1,6 +1,7 @@
 /* Disk faults: an act is done again and again, and each time another call of it fails, in one of several ways. It must
  * end with a status that fits, in words that name a file; what was acknowledged before must be there, also if the power
- * fails then; and with the fault gone it must go on. */
+ * fails then; and with the fault gone it must go on. So must the next process, which reads what no sync will bring to
+ * the disk any more; and what that one was told must be there as well if the power fails after it. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "inside.h"
 
 #define POWER_STATES_AFTER_FAULT 2
+#define POWER_STATES_AFTER_AGAIN 6
 
 struct tally {
     uint64_t states, found;
@@ -47,6 +49,35 @@ static const struct {
 };
 #define DISTURBANCES (sizeof(disturbances) / sizeof(disturbances[0]))
 
+/* The folder as it is (n 0), or after a power cut behind operation number `count`. */
+static bool judge(const struct crash_case *c, const struct trace *t, const struct disk *d, size_t count, uint64_t n,
+                  uint64_t seed, struct tally *tally, char why[CRASH_WHY_BYTES])
+{
+    struct disk_state s = {
+        .count = count, .kind = n == 0 ? CRASH_KILL : CRASH_POWER, .torn = DISK_WHOLE, .seed = seed + n};
+    tally->states++;
+    return crash_judge(c, t, d, &s, true, why);
+}
+
+/* The next process goes on where the act has failed. Then the power fails: at the end, and somewhere on the way there. */
+static bool survives_again(const struct crash_case *c, const char *root, uint64_t seed, struct tally *tally,
+                           char why[CRASH_WHY_BYTES])
+{
+    struct trace t;
+    trace_get(&t);
+    size_t before = t.count;
+    if (!crash_again(c, root)) return crash_found(why, CRASH_WHY_BYTES, "the next process did not go on");
+    trace_get(&t);
+    struct disk *d = disk_create(&t, DISK_ALL_SYNCS);
+    bool good = true;
+    for (uint64_t n = 1; n <= POWER_STATES_AFTER_AGAIN && good; n++) {
+        size_t on_the_way = before + (size_t)reeve_random_below(seed, 7, n, t.count - before + 1);
+        good = judge(c, &t, d, n % 2 == 1 ? t.count : on_the_way, n, seed, tally, why);
+    }
+    disk_destroy(d);
+    return good;
+}
+
 /* One act under one fault: how it ended, and what is left. */
 static bool survives(const struct crash_case *c, size_t which, const struct fault *fault, uint64_t seed,
                      struct tally *tally, char why[CRASH_WHY_BYTES])
@@ -64,13 +95,13 @@ static bool survives(const struct crash_case *c, size_t which, const struct faul
     trace_get(&t);
     struct disk *d = disk_create(&t, DISK_ALL_SYNCS);
     bool good = true;
-    for (uint64_t n = 0; n <= POWER_STATES_AFTER_FAULT && good; n++) { /* the folder as it is, and after a power cut */
-        struct disk_state s = {
-            .count = t.count, .kind = n == 0 ? CRASH_KILL : CRASH_POWER, .torn = DISK_WHOLE, .seed = seed + n};
-        good = crash_judge(c, &t, d, &s, true, why);
-        tally->states++;
-    }
+    for (uint64_t n = 0; n <= POWER_STATES_AFTER_FAULT && good; n++)
+        good = judge(c, &t, d, t.count, n, seed, tally, why);
     disk_destroy(d);
+    if (st == REEVE_OK || !good) return good;
+    const struct outcome of_act = *crash_outcome;
+    good = survives_again(c, root, seed, tally, why);
+    if (good) *crash_outcome = of_act;
     return good;
 }
 

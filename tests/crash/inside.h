@@ -30,7 +30,9 @@ extern struct outcome *crash_outcome;
 void crash_fresh(char out[FOLDER_BYTES], const char *name);
 /* Record the act in a child. False: it died. */
 bool crash_act_under(const struct crash_case *c, const char *root, const struct fault *fault);
-/* The same undisturbed; ends the program if it fails. */
+/* Record c->again behind it, in another child. False: it died, or did not end well. */
+bool crash_again(const struct crash_case *c, const char *root);
+/* The act undisturbed; ends the program if it fails. */
 void crash_act(const struct crash_case *c, const char *root, bool sync_lies);
 /* Make one state and have it checked. disturbed: see struct crash_promise. */
 bool crash_judge(const struct crash_case *c, const struct trace *t, const struct disk *d, const struct disk_state *s,

@@ -66,6 +66,13 @@ static reeve_status act(const char *root, struct reeve_error *err)
     return be_master(root, 3, 10, true, err);
 }
 
+static reeve_status again(const char *root, struct reeve_error *err)
+{
+    struct reeve_journal_info info;
+    TRY(reeve_journal_replay(root, NULL, NULL, &info, err));
+    return be_master(root, info.last_epoch + 1, 4, true, err);
+}
+
 static reeve_status note(void *arg, const struct reeve_event *ev, struct reeve_error *err)
 {
     (void)arg;
@@ -133,11 +140,12 @@ static bool check(const char *folder, const struct crash_promise *p, char *why, 
 int main(int argc, char **argv)
 {
     static const struct crash_case cases[] = {
-        {.name = "journal", .act = act, .learn = learn, .check = check, .share = 2},
+        {.name = "journal", .act = act, .learn = learn, .check = check, .again = again, .share = 2},
         {.name = "journal-without-flags",
          .act = act,
          .learn = learn,
          .check = check,
+         .again = again,
          .conditions = {.no_exchange = true},
          .share = 1},
     };

@@ -26,6 +26,11 @@ static reeve_status act(const char *root, struct reeve_error *err)
     return launch(root, 0, REEVE_EXIT_DONE, err);
 }
 
+static reeve_status again(const char *root, struct reeve_error *err)
+{
+    return launch(root, 0, REEVE_EXIT_DONE, err);
+}
+
 static bool check(const char *folder, const struct crash_promise *p, char *why, size_t why_bytes)
 {
     states++;
@@ -37,7 +42,7 @@ static bool check(const char *folder, const struct crash_promise *p, char *why, 
 int main(int argc, char **argv)
 {
     static const struct crash_case cases[] = {
-        {.name = "run", .act = act, .learn = rundir_learn, .check = check, .share = 1},
+        {.name = "run", .act = act, .learn = rundir_learn, .check = check, .again = again, .share = 1},
     };
     return crash_main(argc, argv, cases, 1);
 }

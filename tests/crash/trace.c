@@ -41,12 +41,17 @@ void trace_init(void)
     if (shared == MAP_FAILED) abort();
 }
 
-void trace_begin(const char *folder)
+void trace_go_on(const char *folder)
 {
     (void)snprintf(root, sizeof(root), "%s", folder);
     root_length = strlen(root);
-    shared->count = shared->used = 0;
     watching = true;
+}
+
+void trace_begin(const char *folder)
+{
+    shared->count = shared->used = 0;
+    trace_go_on(folder);
 }
 
 void trace_end(void)

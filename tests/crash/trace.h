@@ -60,6 +60,8 @@ struct trace {
 void trace_init(void);
 /* Forget what was recorded, and begin to watch what lies below root (absolute, without links). In the child. */
 void trace_begin(const char *root);
+/* The same behind what is there: another process, and the same folder. */
+void trace_go_on(const char *root);
 void trace_end(void);
 void trace_mark(enum trace_mark mark, uint64_t a, uint64_t b);
 void trace_get(struct trace *out);

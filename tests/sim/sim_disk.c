@@ -1,7 +1,8 @@
 /* The disk under the journal: segments in memory, each as the page cache has it and as the disk has it.
  * A kill leaves the page cache (and of a write under way a prefix, cut at any byte). A power cut leaves what was synced;
  * of the rest some 512-byte sectors, or a prefix cut at any byte, or all, or nothing. A sync that failed is such a
- * lottery too. Names are durable once a segment is created, as reeve_segment_create() promises. */
+ * lottery too; in half of them what has not come to the disk stays readable, and no sync brings it there any more, until it
+ * is written again. Names are durable once a segment is created, as reeve_segment_create() promises. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,6 +231,12 @@ void reeve_ahead_drop(struct reeve_ahead *a)
 
 /* ---- writing (store/disk.h) ---- */
 
+reeve_status reeve_disk_fail(struct reeve_error *err, int errnum, const char *doing, const char *path, uint64_t bytes)
+{
+    (void)errnum, (void)bytes;
+    return reeve_fail(err, REEVE_STORE_WRITE, "%s %s: failed", doing, path);
+}
+
 reeve_status reeve_disk_write(int fd, const void *bytes, size_t n, uint64_t offset, const char *path,
                               struct reeve_error *err)
 {
@@ -244,12 +251,20 @@ reeve_status reeve_disk_write(int fd, const void *bytes, size_t n, uint64_t offs
     if (s->mutation == SIM_MUTATE_SPEAK_FIRST && s->mutation_count++ > 9) return REEVE_OK;
     size_t most = fails || seam == SIM_SEAM_DIE_WITHIN ? sim_below(s, n + 1) : n;
     memcpy(g->cached + at, bytes, most);
-    g->written = (uint32_t)((at + most) / RECORD_BYTES);
+    uint32_t end = (uint32_t)((at + most) / RECORD_BYTES);
+    if (end > g->written) g->written = end; /* else a successor writes again what is there */
     g->dirty = true;
     sim_trace(s, "journal: %zu of %zu bytes written to %08x-%llu", most, n, g->name.epoch,
               (unsigned long long)g->name.first_lsn);
     if (seam != SIM_SEAM_PASS) return dead(err);
     return fails ? reeve_fail(err, REEVE_STORE_WRITE, "write: no space left on device") : REEVE_OK;
+}
+
+/* Only what is on the disk is there. */
+static void forget_cached(struct sim_segment *g)
+{
+    memcpy(g->cached, g->disk, g->capacity * RECORD_BYTES);
+    g->start_cached = g->start_durable;
 }
 
 /* What is not synced goes to the disk or not. */
@@ -264,8 +279,6 @@ static void lottery(struct sim *s, struct sim_segment *g)
     for (size_t at = 0; mode == 2 && at < bytes; at += REEVE_SEGMENT_SECTOR_BYTES)
         if (sim_below(s, 2) == 0) memcpy(g->disk + at, g->cached + at, REEVE_SEGMENT_SECTOR_BYTES);
     if (sim_below(s, 2) == 0) g->start_durable = g->start_cached;
-    memcpy(g->cached, g->disk, bytes);
-    g->start_cached = g->start_durable;
     g->dirty = false;
 }
 
@@ -285,7 +298,10 @@ reeve_status reeve_disk_sync(int fd, const char *path, struct reeve_error *err)
     if (seam == SIM_SEAM_DEAD || seam == SIM_SEAM_DIE_WITHIN) return dead(err);
     struct sim_segment *g = of_fd(fd);
     if (s->fail_next_write > 0 && --s->fail_next_write == 0) {
-        if (!written_elsewhere(s, g)) lottery(s, g);
+        if (!written_elsewhere(s, g)) {
+            lottery(s, g);
+            if (sim_below(s, 2) == 0) forget_cached(g);
+        }
         sim_check_forget_unsynced(s);
         return reeve_fail(err, REEVE_STORE_WRITE, "sync: input/output error");
     }
@@ -306,8 +322,10 @@ void reeve_disk_begin_sync(int fd, uint64_t offset, uint64_t bytes)
 
 void sim_disk_power_cut(struct sim *s)
 {
-    for (uint32_t i = 0; i < s->disk->count; i++)
+    for (uint32_t i = 0; i < s->disk->count; i++) {
         if (s->disk->segment[i]->dirty) lottery(s, s->disk->segment[i]);
+        forget_cached(s->disk->segment[i]);
+    }
 }
 
 /* What others wrote, on other hosts, stays. */
@@ -315,7 +333,9 @@ void sim_disk_host_dies(struct sim *s, const struct sim_proc *on)
 {
     for (uint32_t i = 0; i < s->disk->count; i++) {
         struct sim_segment *g = s->disk->segment[i];
-        if (g->dirty && g->launch == on->launch->number && g->rank == on->rank) lottery(s, g);
+        if (g->launch != on->launch->number || g->rank != on->rank) continue;
+        if (g->dirty) lottery(s, g);
+        forget_cached(g);
     }
 }
 
@@ -341,7 +361,7 @@ int __wrap_close(int fd);
 int __wrap_unlink(const char *path);
 void *__wrap_opendir(const char *path);
 
-/* The journal opens the last segment of the one before it, to sync it. */
+/* The journal opens the last segment of the one before it, to write its end again. */
 int __wrap_open(const char *path, int flags, ...)
 {
     (void)flags;
