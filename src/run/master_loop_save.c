@@ -48,6 +48,10 @@ reeve_status master_loop_take_checkpoint_end(reeve_master_loop *l, reeve_time_ns
     if (l->checkpointer == NULL) return REEVE_OK; /* a task list needs no checkpoints */
     if (!reeve_checkpointer_poll(l->checkpointer, &in.step, &in.digest64, &why)) return REEVE_OK;
     *progress = true;
+    if (why.status == REEVE_STORE_IN_USE) { /* its successor has saved this step */
+        *err = why;
+        return why.status;
+    }
     in.status = why.status;
     if (why.status != REEVE_OK) {
         l->problem = why;

@@ -69,9 +69,10 @@ reeve_status reeve_checkpoint_write_part(const char *run_dir, uint64_t step, uin
  * its writer reported, fsync everything, rename the folder to its final name, fsync the parent.
  *   in   queue, queue_bytes  snapshot of the queue, opaque here; stored as /queue/snapshot
  *   out  index_digest        of the index file; its first 8 bytes, as memcpy puts them into a uint64_t, go into
- * CKPT_COMMIT An existing final folder of the same step is replaced (by exchange of the two names where the file system
- * can, else it is moved aside first; removed after). meta->step is ignored: `step` is stored. STORE_CORRUPT (a part is
- * not what was reported) | STORE_CREATE | STORE_WRITE | STORE_READ | JOB_NO_MEMORY. */
+ * CKPT_COMMIT. A folder of the same step that is there is put aside (step-N.old-EPOCH; the next sweep removes it), unless
+ * a later epoch has committed it: then whoever calls was replaced, and must stop. meta->step and meta->epoch are ignored:
+ * `step` and `epoch` are stored. STORE_IN_USE (of a later epoch; it stays) | STORE_CORRUPT (a part is not what was
+ * reported) | STORE_CREATE | STORE_WRITE | STORE_READ | JOB_NO_MEMORY. */
 reeve_status reeve_checkpoint_commit(const char *run_dir, uint64_t step, uint32_t epoch,
                                      const struct reeve_checkpoint_meta *meta,
                                      const struct reeve_checkpoint_part *parts, uint32_t part_count, const void *queue,

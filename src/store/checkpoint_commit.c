@@ -100,39 +100,80 @@ static reeve_status gather(struct reeve_checkpoint *c, const struct reeve_checkp
 
 /* --- the name ----------------------------------------------------------------------------------------------------- */
 
-/* Put the folder `tmp` in the place of `final`; what was there ends as `old`. Where the file system can exchange two
- * names, there is no moment without a folder of that name; otherwise reeve_checkpoint_open() also looks for `old`. */
-static reeve_status replace_folder(const char *tmp, const char *final, const char *old, struct reeve_error *err)
+#define ROUNDS_MAX 4 /* of finding the name taken anew */
+
+/* The folder that is to get its name, the name, and where another one goes that has it. */
+struct name {
+    const char *tmp; /* borrowed */
+    char final[REEVE_PATH_BYTES_MAX - 64], old[REEVE_PATH_BYTES_MAX];
+    uint64_t step;
+    uint32_t epoch;
+};
+
+/* A folder that a later master has committed stays: whoever would replace it was replaced itself. One that cannot be read is
+ * nobody's; the run went back behind it. */
+static reeve_status refuse_later(const struct name *n, const char *dir, struct reeve_error *err)
 {
-    reeve_status st = reeve_remove_tree(old, err);
-    if (st != REEVE_OK) return st;
-    if (renameat2(AT_FDCWD, tmp, AT_FDCWD, final, RENAME_EXCHANGE) == 0) {
-        if (rename(tmp, old) == 0) return REEVE_OK;
-        return reeve_disk_fail(err, errno, "rename to", old, 0);
+    struct reeve_checkpoint *c = calloc(1, sizeof(*c));
+    reeve_status st = c == NULL ? REEVE_JOB_NO_MEMORY : REEVE_OK;
+    if (st == REEVE_OK) {
+        (void)snprintf(c->dir, sizeof(c->dir), "%s", dir);
+        (void)snprintf(c->path, sizeof(c->path), "%s/index.h5", c->dir);
+        st = reeve_index_load(c, n->step, NULL, NULL);
     }
-    if (errno != EINVAL && errno != ENOSYS) return reeve_disk_fail(err, errno, "rename to", final, 0);
-    if (rename(final, old) != 0) return reeve_disk_fail(err, errno, "rename to", old, 0);
-    if (rename(tmp, final) == 0) return REEVE_OK;
-    st = reeve_disk_fail(err, errno, "rename to", final, 0);
-    (void)rename(old, final);
+    uint32_t epoch = st == REEVE_OK ? c->meta.epoch : 0;
+    reeve_checkpoint_close(c);
+    if (st == REEVE_JOB_NO_MEMORY) return reeve_fail(err, st, "commit %s: out of memory", n->tmp);
+    if (epoch <= n->epoch) return REEVE_OK;
+    return reeve_fail(err, REEVE_STORE_IN_USE,
+                      "%s: a later master of this run has saved this step (epoch %u, and this is %u), so this one was "
+                      "replaced; if the journal was copied back from elsewhere instead, move that folder away",
+                      n->final, epoch, n->epoch);
+}
+
+/* It is looked at once more where nobody puts another one in its place. */
+static reeve_status put_aside(const struct name *n, struct reeve_error *err)
+{
+    reeve_status st = refuse_later(n, n->final, err);
+    if (st == REEVE_OK) st = reeve_remove_tree(n->old, err);
+    if (st != REEVE_OK) return st;
+    if (rename(n->final, n->old) != 0)
+        return errno == ENOENT ? REEVE_OK : reeve_disk_fail(err, errno, "rename to", n->old, 0);
+    st = refuse_later(n, n->old, err);
+    if (st != REEVE_OK) (void)rename(n->old, n->final);
     return st;
 }
 
-static reeve_status give_name(const char *run_dir, const char *tmp, uint64_t step, uint32_t epoch,
-                              struct reeve_error *err)
+/* A master that was replaced may stand still between any two calls, for hours. rename() puts no folder in the place of one
+ * that is not empty, so whatever a later master does meanwhile, its checkpoint is there, as n->final or as n->old:
+ * reeve_checkpoint_open() and the sweep look for both. An exchange of the two names would not do that. */
+static reeve_status take_name(const struct name *n, struct reeve_error *err)
 {
-    char final[REEVE_PATH_BYTES_MAX - 64], old[REEVE_PATH_BYTES_MAX], parent[REEVE_PATH_BYTES_MAX];
-    reeve_checkpoint_dir(run_dir, step, final, sizeof(final));
-    (void)snprintf(old, sizeof(old), "%s.old-%u", final, epoch);
-    reeve_path_dirname(final, parent, sizeof(parent));
-    reeve_status st = reeve_fsync_dir(tmp, err);
+    reeve_status st = REEVE_OK;
+    int why = 0;
+    for (int round = 0; round < ROUNDS_MAX && st == REEVE_OK; round++) {
+        if (rename(n->tmp, n->final) == 0) return REEVE_OK;
+        why = errno; /* ENOTEMPTY, EEXIST, or what else a file system calls it */
+        if (!reeve_path_exists(n->final)) break;
+        st = put_aside(n, err);
+    }
     if (st != REEVE_OK) return st;
-    bool replaces = reeve_path_exists(final);
-    if (replaces) st = replace_folder(tmp, final, old, err);
-    else if (rename(tmp, final) != 0) st = reeve_disk_fail(err, errno, "rename to", final, 0);
+    (void)rename(n->old, n->final); /* if it is there */
+    return reeve_disk_fail(err, why, "rename to", n->final, 0);
+}
+
+/* What was put aside stays until a sweep, which comes after the record, and after a look at LOCK. */
+static reeve_status give_name(const char *run_dir, const struct reeve_checkpoint *c, struct reeve_error *err)
+{
+    struct name n = {.tmp = c->dir, .step = c->meta.step, .epoch = c->meta.epoch};
+    char parent[REEVE_PATH_BYTES_MAX];
+    reeve_checkpoint_dir(run_dir, n.step, n.final, sizeof(n.final));
+    (void)snprintf(n.old, sizeof(n.old), "%s.old-%u", n.final, n.epoch);
+    reeve_path_dirname(n.final, parent, sizeof(parent));
+    reeve_status st = reeve_fsync_dir(n.tmp, err);
+    if (st == REEVE_OK) st = take_name(&n, err);
     if (st == REEVE_OK) st = reeve_fsync_dir(parent, err);
-    if (st == REEVE_OK) st = reeve_fsync_dir(run_dir, err);             /* the folder `checkpoint` may be new */
-    if (st == REEVE_OK && replaces) (void)reeve_remove_tree(old, NULL); /* if not now, the next sweep */
+    if (st == REEVE_OK) st = reeve_fsync_dir(run_dir, err); /* the folder `checkpoint` may be new */
     return st;
 }
 
@@ -146,6 +187,7 @@ reeve_status reeve_checkpoint_commit(const char *run_dir, uint64_t step, uint32_
         return reeve_fail(err, REEVE_JOB_NO_MEMORY, "commit step %llu: out of memory", (unsigned long long)step);
     c->meta = *meta;
     c->meta.step = step;
+    c->meta.epoch = epoch;
     reeve_checkpoint_tmp_dir(run_dir, step, epoch, c->dir, sizeof(c->dir));
     (void)snprintf(c->path, sizeof(c->path), "%s/index.h5", c->dir);
     reeve_status st = gather(c, parts, part_count, err);
@@ -159,7 +201,7 @@ reeve_status reeve_checkpoint_commit(const char *run_dir, uint64_t step, uint32_
         (void)unlink(c->path); /* of an attempt that failed after it */
         st = reeve_index_create(c, err);
     }
-    if (st == REEVE_OK) st = give_name(run_dir, c->dir, step, epoch, err);
+    if (st == REEVE_OK) st = give_name(run_dir, c, err);
     if (st == REEVE_OK) *index_digest = c->digest;
     reeve_checkpoint_close(c);
     return st;

@@ -35,7 +35,7 @@ struct crash_case {
     /* What the next process does after act() has failed, with the disk in order again: it goes on from what it reads, and
      * ends with OK. Its deeds and words follow those of act() in the record. */
     reeve_status (*again)(const char *root, struct reeve_error *err);
-    struct fault conditions; /* of the file system it runs on: no_exchange, no_links */
+    struct fault conditions; /* of the file system it runs on: no_flags, no_links */
     unsigned share;          /* of the states, against the other cases of the program */
     bool no_sync_proof;      /* its checker forgives what a lost sync does */
 };

@@ -100,13 +100,6 @@ static void names_apply(struct names *n, enum trace_kind kind, const struct step
         names_drop(n, s->folder, s->name);
         names_set(n, s->folder2, s->name2, node);
         break;
-    case TRACE_EXCHANGE: {
-        struct entry *to = names_find(n, s->folder2, s->name2);
-        if (node < 0 || to == NULL) break;
-        names_find(n, s->folder, s->name)->node = to->node;
-        to->node = node;
-        break;
-    }
     default: break;
     }
 }
@@ -119,8 +112,7 @@ static bool is_name_op(const struct trace_op *op)
     case TRACE_RMDIR:
     case TRACE_UNLINK:
     case TRACE_LINK:
-    case TRACE_RENAME:
-    case TRACE_EXCHANGE: return true;
+    case TRACE_RENAME: return true;
     default: return false;
     }
 }
@@ -453,8 +445,8 @@ void disk_build(const struct disk *d, const struct disk_state *s, const char *fo
 
 void disk_describe(const struct disk *d, const struct disk_state *s, char *out, size_t out_bytes)
 {
-    static const char *const words[] = {"open",   "close",    "write", "set size", "allocate", "sync",  "failed sync",
-                                        "rename", "exchange", "link",  "unlink",   "mkdir",    "rmdir", "mark"};
+    static const char *const words[] = {"open",   "close", "write",  "set size", "allocate", "sync", "failed sync",
+                                        "rename", "link",  "unlink", "mkdir",    "rmdir",    "mark"};
     static const char *const kinds[] = {"killed", "power cut, names in order", "power cut, names in any order"};
     if (s->count == 0) {
         (void)snprintf(out, out_bytes, "before the first operation");

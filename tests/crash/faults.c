@@ -111,7 +111,7 @@ static bool disturb(const struct crash_case *c, size_t which, const struct optio
     struct fault fault = disturbances[which].fault;
     char root[FOLDER_BYTES], why[CRASH_WHY_BYTES];
     crash_fresh(root, "root");
-    fault.no_exchange = c->conditions.no_exchange;
+    fault.no_flags = c->conditions.no_flags;
     fault.no_links = c->conditions.no_links;
     unsigned last = 1;
     if (!fault.half && !fault.interrupted) {

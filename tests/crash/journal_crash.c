@@ -146,7 +146,7 @@ int main(int argc, char **argv)
          .learn = learn,
          .check = check,
          .again = again,
-         .conditions = {.no_exchange = true},
+         .conditions = {.no_flags = true},
          .share = 1},
     };
     return crash_main(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));

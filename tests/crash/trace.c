@@ -388,12 +388,12 @@ static int call_mkdir(int folder, const char *path, int folder2, const char *pat
 
 int renameat2(int folder, const char *path, int folder2, const char *path2, unsigned flags)
 {
-    if (fault.no_exchange && flags != 0) {
+    if (fault.no_flags && flags != 0) {
         errno = EINVAL;
         return -1;
     }
-    enum trace_kind op = (flags & RENAME_EXCHANGE) != 0 ? TRACE_EXCHANGE : TRACE_RENAME;
-    return by_name(FAULT_RENAME, op, folder, path, folder2, path2, call_renameat2, (int)flags);
+    if ((flags & ~RENAME_NOREPLACE) != 0) abort(); /* disk.c knows of no exchange */
+    return by_name(FAULT_RENAME, TRACE_RENAME, folder, path, folder2, path2, call_renameat2, (int)flags);
 }
 
 int rename(const char *path, const char *path2)

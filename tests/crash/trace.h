@@ -22,8 +22,7 @@ enum trace_kind {
     TRACE_SYNC,     /* fd, of a file or of a folder; lie: the caller was told so, and nothing was synced */
     TRACE_SYNC_FAILED,
     TRACE_RENAME, /* path -> path2 */
-    TRACE_EXCHANGE,
-    TRACE_LINK, /* path -> path2 */
+    TRACE_LINK,   /* path -> path2 */
     TRACE_UNLINK,
     TRACE_MKDIR,
     TRACE_RMDIR,
@@ -87,7 +86,7 @@ struct fault {
     bool half;        /* writes and reads do half of what they are asked, no error (with first = 1, for_good) */
     bool interrupted; /* every call fails with EINTR once before it succeeds */
     bool sync_lies;   /* fsync and fdatasync say OK and do nothing */
-    bool no_exchange; /* renameat2 knows no flags, as on NFS */
+    bool no_flags;    /* renameat2 knows none, as on NFS */
     bool no_links;    /* link is not supported */
 };
 

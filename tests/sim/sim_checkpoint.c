@@ -1,6 +1,6 @@
 /* Checkpoint folders, and the thread that commits and sweeps them. A folder step-N.tmp-EPOCH collects parts; commit puts
- * an index over them and gives it the name step-N, in place of one that had it; a sweep removes what is not kept, up to
- * the newest kept: the rules of store/checkpoint.h. What has its name is durable; what has not is garbage. */
+ * an index over them and gives it the name step-N, in place of one that had it, unless a later epoch has committed that; a
+ * sweep removes what is not kept, up to the newest kept: the rules of store/checkpoint.h. What has its name is durable; what has not is garbage. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -202,10 +202,12 @@ static reeve_status commit(struct sim *s, reeve_checkpointer *c)
     for (uint32_t i = 0; i < c->part_count; i++)
         if (!f->part[i].there || f->part[i].digest != c->part[i].digest)
             return reeve_fail(err, REEVE_STORE_CORRUPT, "commit: part %u is not what its writer reported", i);
+    struct folder *old = find(s, c->meta.step, 0, true);
+    if (old != NULL && !old->index_damaged && old->meta.epoch > c->meta.epoch)
+        return reeve_fail(err, REEVE_STORE_IN_USE, "commit: a later master has saved this step");
     f->meta = c->meta;
     f->part_count = c->part_count;
     f->digest64 = reeve_digest64(f->part, sizeof(f->part), c->meta.lsn ^ (uint64_t)c->meta.epoch << 40);
-    struct folder *old = find(s, c->meta.step, 0, true);
     if (old != NULL) old->used = false;
     f->named = s->mutation != SIM_MUTATE_LOSE_FOLDER;
     c->digest64 = f->digest64;
