@@ -8,4 +8,8 @@
  * choice is sound (or unknown). Static storage; any thread; no allocation. */
 const char *reeve_processor_better_blas_core(const char *chosen);
 
+/* Of two processors that chose kernels of these names: a value for OPENBLAS_CORETYPE that both can run, so that both
+ * compute the same bits; NULL: not known. A value that was returned may be given again. Static storage; any thread. */
+const char *reeve_processor_common_blas_core(const char *one, const char *other);
+
 #endif

@@ -56,7 +56,7 @@ static const char man_end[] =
     ".TP\n.BR NO_COLOR , \" TERM=dumb\"\nNo colours.\n"
     ".TP\n.BR OMPI_ALLOW_RUN_AS_ROOT , \" OMPI_ALLOW_RUN_AS_ROOT_CONFIRM\"\nBoth must be 1 for mpirun to run as root.\n"
     ".TP\n.B OPENBLAS_CORETYPE\nThe kernels of OpenBLAS; ranks choose better ones than an old OpenBLAS does, unless "
-    "it is set.\n"
+    "it is set. The same for all workers of a run.\n"
     ".TP\n.B CUDA_VISIBLE_DEVICES\nThe GPUs that there are, for all that Reeve starts.\n"
     ".SH FILES\n"
     ".TP\n.I runs/NAME\nThe folder of a run, unless \\fB\\-\\-run\\-dir\\fR says otherwise: all that is needed to "

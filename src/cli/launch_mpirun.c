@@ -20,6 +20,7 @@
 
 #define ARGUMENTS_MAX 40
 #define NUMBERS_MAX 1000 /* process numbers that are tried for the launcher */
+#define BLAS_VARIABLE "OPENBLAS_CORETYPE"
 
 /* `name` lies beside reeve; after `cmake --install` too. */
 static bool find_beside(const char *name, char *path, size_t path_bytes)
@@ -167,6 +168,9 @@ static void add_mpirun(struct arguments *a, const struct reeve_placement *placem
     }
     add(a, "-x"); /* also to other hosts */
     add(a, REEVE_LAUNCH_VARIABLE);
+    if (getenv(BLAS_VARIABLE) == NULL) return;
+    add(a, "-x"); /* or those would compute other bits, and be refused (run/kinds.h) */
+    add(a, BLAS_VARIABLE);
 }
 
 static void build_arguments(const struct reeve_launch *l, const struct reeve_placement *placement,

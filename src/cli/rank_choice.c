@@ -31,9 +31,9 @@ reeve_status reeve_rank_choose(const struct reeve_prepared *prepared, const stru
         if (st == REEVE_OK) has_device = reeve_workload_has_device(&out->plugin);
     }
     if (st == REEVE_OK) st = reeve_device_choose(job, has_device, places, count, first_worker, self, &out->device, err);
-    if (st != REEVE_OK) return st;
-    if (out->device.cuda) reeve_rank_device_text(out->text, sizeof(out->text));
-    if (!works) return REEVE_OK;
+    if (st == REEVE_OK)
+        st = reeve_kinds_check(job, prepared->library, out->device.cuda, places, count, first_worker, &out->kinds, err);
+    if (st != REEVE_OK || !works) return st;
     if (out->device.cuda) reeve_rank_device_card(out->device.index, out->card, sizeof(out->card));
     if (plugin) out->ops = &out->plugin;
     else out->ops = out->device.cuda ? reeve_rank_device_workload(job->workload) : reeve_workload_find(job->workload);

@@ -9,8 +9,6 @@
 
 /* What is here; host: as MPI names it. */
 void reeve_rank_device_place(const char *host, struct reeve_device_place *out);
-/* "CUDA 13.0, NCCL 2.28.9": what the bits depend on besides the GPU. */
-void reeve_rank_device_text(char *text, size_t text_bytes);
 /* Which card a GPU is, with its UUID; "": not known. */
 void reeve_rank_device_card(uint32_t device, char *text, size_t text_bytes);
 /* The built-in workload of that name as it computes on a GPU; NULL: it does not. */

@@ -16,11 +16,8 @@ void reeve_rank_device_place(const char *host, struct reeve_device_place *out)
     out->can_cuda = 1;
     out->gpu_count = reeve_gpus_count(out->gpu, sizeof(out->gpu), out->trouble, sizeof(out->trouble));
     out->has_driver = access("/dev/nvidiactl", F_OK) == 0;
-}
-
-void reeve_rank_device_text(char *text, size_t text_bytes)
-{
-    reeve_gpus_libraries(text, text_bytes);
+    reeve_gpus_libraries(out->libraries, sizeof(out->libraries));
+    reeve_build_here(&out->build);
 }
 
 void reeve_rank_device_card(uint32_t device, char *text, size_t text_bytes)

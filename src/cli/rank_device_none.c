@@ -14,11 +14,7 @@ void reeve_rank_device_place(const char *host, struct reeve_device_place *out)
     do
         (void)snprintf(path, sizeof(path), "/dev/nvidia%u", out->gpu_count);
     while (access(path, F_OK) == 0 && ++out->gpu_count < 1024);
-}
-
-void reeve_rank_device_text(char *text, size_t text_bytes)
-{
-    if (text_bytes > 0) text[0] = '\0';
+    reeve_build_here(&out->build);
 }
 
 void reeve_rank_device_card(uint32_t device, char *text, size_t text_bytes)

@@ -1,6 +1,7 @@
 /* See rank_members.h. */
 #include "cli/rank_members.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,17 +75,27 @@ static void end_without_device(reeve_status st, const struct reeve_error *err)
     reeve_end_as_lost();
 }
 
-/* Which process each member is, once others have taken the places of lost ones. */
-static reeve_status share_processes(reeve_rank_members *m, struct reeve_error *err)
+/* What each rank tells of itself. */
+struct introduction {
+    struct reeve_owner_process process;
+    struct reeve_device_place place;
+};
+
+/* All who are here tell what they are: at the start, and again once others have taken the places of lost ones. */
+static reeve_status introduce(reeve_rank_members *m, struct reeve_error *err)
 {
-    struct reeve_owner_process own, *all = calloc(m->session->size, sizeof(*all));
+    struct introduction own, *all = calloc(m->session->size, sizeof(*all));
     if (all == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "members of the job: out of memory");
-    reeve_owner_process_self(&own);
+    memset(&own, 0, sizeof(own));
+    reeve_owner_process_self(&own.process);
+    own.place = m->places[m->session->member];
     reeve_status st = reeve_mpi_session_share(m->session, &own, sizeof(own), all, err);
     for (uint32_t r = 0; st == REEVE_OK && r < m->session->size; r++) {
         uint32_t i = m->session->members[r];
-        m->came[i] |= memcmp(&m->processes[i], &all[r], sizeof(all[r])) != 0;
-        m->processes[i] = all[r];
+        m->came[i] |= memcmp(&m->processes[i], &all[r].process, sizeof(all[r].process)) != 0;
+        m->processes[i] = all[r].process;
+        m->places[i] = all[r].place;
+        reeve_device_place_check(&m->places[i]);
     }
     free(all);
     return st;
@@ -105,7 +116,7 @@ static reeve_status make_ends(reeve_rank_members *m, struct reeve_error *err)
     if (st == REEVE_OK && m->works) st = try_device(m, err);
     if (st == REEVE_OK && m->works) st = make_collectives(m, err);
     end_without_device(st, err);
-    return st == REEVE_OK && m->session->replaced ? share_processes(m, err) : st;
+    return st == REEVE_OK && m->session->replaced ? introduce(m, err) : st;
 }
 
 /* Revoked first: then what is still on its way ends at once, and nothing has to be waited for. */
@@ -134,17 +145,11 @@ static void replace(reeve_membership *base)
 
 static const struct reeve_membership_ops members_ops = {.regroup = regroup, .replace = replace};
 
-/* All members tell what they are, at the start. */
-static reeve_status introduce(reeve_rank_members *m, struct reeve_error *err)
+static reeve_status begin(reeve_rank_members *m, struct reeve_error *err)
 {
-    struct reeve_owner_process own;
-    struct reeve_device_place place;
-    reeve_owner_process_self(&own);
-    reeve_rank_device_place(m->session->host, &place);
-    reeve_status st = reeve_mpi_session_share(m->session, &own, sizeof(own), m->processes, err);
-    if (st == REEVE_OK) st = reeve_mpi_session_share(m->session, &place, sizeof(place), m->places, err);
-    for (uint32_t i = 0; st == REEVE_OK && i < m->count; i++)
-        reeve_device_place_check(&m->places[i]);
+    reeve_rank_device_place(m->session->host, &m->places[m->session->member]);
+    reeve_status st = introduce(m, err);
+    memset(m->came, 0, m->count * sizeof(*m->came));
     return st == REEVE_OK ? reeve_mpi_transport_create(m->session, &m->transport, err) : st;
 }
 
@@ -152,6 +157,9 @@ static reeve_status introduce(reeve_rank_members *m, struct reeve_error *err)
 static reeve_status come_in(reeve_rank_members *m, struct reeve_error *err)
 {
     struct reeve_members now;
+    struct reeve_device_place *own = &m->places[m->session->member];
+    (void)snprintf(own->host, sizeof(own->host), "%.127s", m->session->host);
+    reeve_build_here(&own->build); /* and no word of GPUs, so that it computes on none either */
     reeve_status st = make_ends(m, err);
     if (st == REEVE_WORKER_LOST) st = regroup(&m->base, &now, err);
     if (st == REEVE_OK && m->session->rank == 0) /* nobody would say which run it is */
@@ -175,7 +183,7 @@ reeve_status reeve_rank_members_create(struct reeve_mpi_session *session, reeve_
     m->places = calloc(m->count, sizeof(*m->places));
     if (m->here == NULL || m->came == NULL || m->processes == NULL || m->places == NULL)
         st = reeve_fail(err, REEVE_JOB_NO_MEMORY, "members of the job: out of memory for %u", m->count);
-    if (st == REEVE_OK) st = session->replaced ? come_in(m, err) : introduce(m, err);
+    if (st == REEVE_OK) st = session->replaced ? come_in(m, err) : begin(m, err);
     if (st != REEVE_OK) {
         reeve_rank_members_destroy(m);
         return st;

@@ -17,7 +17,8 @@ reeve_status reeve_rank_members_create(struct reeve_mpi_session *session, reeve_
 /* Transport and collective too. Takes NULL. */
 void reeve_rank_members_destroy(reeve_rank_members *m);
 
-/* What each of them found to compute on, in the order of members; borrowed. */
+/* What each of them found to compute on, in the order of members; borrowed. To a process that came later, members that were
+ * lost before have said nothing: their places are empty. */
 const struct reeve_device_place *reeve_rank_members_places(const reeve_rank_members *m);
 
 /* Make the collectives of the workers, unless a regrouping has made them already; the one over GPUs where the choice is to

@@ -151,7 +151,7 @@ static int train_alone(const struct options *o, const struct reeve_prepared *p, 
                                        .device = choice.device,
                                        .ops = choice.ops,
                                        .card = choice.card,
-                                       .device_text = choice.text,
+                                       .kinds = &choice.kinds,
                                        .cores_short = false};
     reeve_stop_signals_install(1);
     code = reeve_rank_alone(&config, device);
@@ -287,7 +287,7 @@ static void configure(const struct options *o, const struct reeve_mpi_session *s
                                          .device = choice->device,
                                          .ops = choice->ops,
                                          .card = choice->card,
-                                         .device_text = choice->text,
+                                         .kinds = &choice->kinds,
                                          .cores_short = session->node_size > (uint32_t)sysconf(_SC_NPROCESSORS_ONLN),
                                          .membership = reeve_rank_members_port(m),
                                          .processes = reeve_rank_members_processes(m),

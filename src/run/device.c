@@ -5,12 +5,19 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/one_line.h"
 
 void reeve_device_place_check(struct reeve_device_place *place)
 {
     place->host[sizeof(place->host) - 1] = '\0';
     place->gpu[sizeof(place->gpu) - 1] = '\0';
     place->trouble[sizeof(place->trouble) - 1] = '\0';
+    place->libraries[sizeof(place->libraries) - 1] = '\0';
+    reeve_one_line(place->host);
+    reeve_one_line(place->gpu);
+    reeve_one_line(place->trouble);
+    reeve_one_line(place->libraries);
+    reeve_build_check(&place->build);
 }
 
 /* Workers of the host that `at` is on, among places[from..to). */
@@ -50,7 +57,7 @@ static bool lacks_gpus(const struct reeve_device_place *places, uint32_t from, u
     return false;
 }
 
-/* The same bits are promised for one type of GPU. */
+/* Whether all of them compute the same bits is asked in run/kinds.c. */
 static void tell_gpus(const struct reeve_device_place *places, uint32_t from, uint32_t count,
                       struct reeve_device_choice *out)
 {
@@ -60,9 +67,8 @@ static void tell_gpus(const struct reeve_device_place *places, uint32_t from, ui
                    name);
     for (uint32_t i = from; i < count; i++) {
         if (strcmp(places[i].gpu, out->gpu) == 0) continue;
-        (void)snprintf(out->why, sizeof(out->why),
-                       "computing on GPUs of several types (%s, %.63s): the same bits are promised for one type only",
-                       out->gpu, places[i].gpu);
+        (void)snprintf(out->why, sizeof(out->why), "computing on %u GPUs of several types, one of them %s",
+                       count - from, name);
         return;
     }
 }

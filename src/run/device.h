@@ -8,6 +8,7 @@
 
 #include "core/job.h"
 #include "reeve/status.h"
+#include "run/build_text.h"
 
 #define REEVE_DEVICE_NAME_BYTES 64
 
@@ -19,6 +20,8 @@ struct reeve_device_place {
     uint32_t can_cuda;   /* 1: this program was built with CUDA */
     char trouble[96];    /* why CUDA finds none, in its words; "" where it does */
     uint32_t has_driver; /* 1: the system has one for GPUs; then finding none is worth a word */
+    char libraries[96];  /* "CUDA 13.0, NCCL 2.28.9, cuBLAS 13.0.2"; "" without */
+    struct reeve_build build;
 };
 
 /* Words from another rank: ends what must end. */

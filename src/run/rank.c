@@ -35,7 +35,6 @@
 struct master_part {
     reeve_owner *owner;
     struct reeve_recovered recovered;
-    char build[REEVE_CHECKPOINT_BUILD_BYTES];
     reeve_master_loop *loop;
     reeve_time_ns refreshed_ns, turned_ns;
 };
@@ -62,6 +61,8 @@ static void open_log(const struct reeve_rank_config *config, const char *who, ui
     reeve_log_init(who, REEVE_LOG_INFO);
     if (reeve_log_open_file(path, &err) != REEVE_OK) reeve_log(REEVE_LOG_WARN, "no log file: %s", err.text);
     if (rank == 0 && config->device.why[0] != '\0') reeve_log(REEVE_LOG_INFO, "%s", config->device.why);
+    bool speaks = rank == 0 || config->joins; /* the others have found the same, at the same time */
+    if (speaks && config->kinds->mixed[0] != '\0') reeve_log(REEVE_LOG_WARN, "%s", config->kinds->mixed);
 }
 
 static void master_fini(struct master_part *m)
@@ -118,17 +119,15 @@ static reeve_status master_init(struct master_part *m, const struct reeve_rank_c
              : reeve_recover(p->run_dir, &p->job, p->manifest, workers, config->stop_at, succeeds, &m->recovered, err);
     if (st == REEVE_OK && m->recovered.info.torn_tail)
         reeve_log(REEVE_LOG_INFO, "the last write to the journal was cut short; its incomplete records were ignored");
-    char device[128] = "";
-    const char *gpu = config->device.gpu[0] != '\0' ? config->device.gpu : "GPU of unknown type";
-    if (config->device.cuda) (void)snprintf(device, sizeof(device), "%s, %s", gpu, config->device_text);
-    reeve_build_text(p->library, device, m->build, sizeof(m->build));
-    if (st == REEVE_OK) reeve_build_tell_change(&m->recovered, m->build, p->job.resources.threads);
+    const char *build = config->kinds->build; /* of the workers: this process may compute nothing */
+    if (st == REEVE_OK)
+        reeve_build_tell_change(&m->recovered, build, reeve_job_is_plugin(&p->job), p->job.resources.threads);
     struct reeve_master_loop_config loop = {
         .run_dir = p->run_dir,
         .job = &p->job,
         .digest = p->tasks != NULL ? p->tasks->digest : p->manifest->digest,
         .tasks = p->tasks,
-        .build = m->build,
+        .build = build,
         .workers = workers,
         .progress = config->progress ? stdout : NULL,
         .end_wall_ns = config->end_wall_ns > 0 ? config->end_wall_ns : INT64_MAX,

@@ -4,7 +4,7 @@
 #define REEVE_RUN_RANK_H
 
 #include "port/membership.h"
-#include "run/device.h"
+#include "run/kinds.h"
 #include "run/prepare.h"
 #include "reeve/workload.h"
 #include "store/owner.h"
@@ -21,7 +21,7 @@ struct reeve_rank_config {
     struct reeve_device_choice device;     /* what the workers compute on; this one's GPU */
     const struct reeve_workload_ops *ops;  /* borrowed; the workload, as the device asks for it; NULL: a task list */
     const char *card;                      /* borrowed; this rank's GPU, with its UUID; "": not known, or none */
-    const char *device_text;               /* borrowed; of a GPU's libraries, for the build's text */
+    const struct reeve_kinds *kinds;       /* borrowed; of those who compute */
     bool cores_short;                      /* more ranks on this node than cores: sleep sooner when idle */
     reeve_membership *membership;          /* borrowed; NULL: nobody's loss is survived */
     const struct reeve_owner_process *processes; /* by member, borrowed; with membership only */

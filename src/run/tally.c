@@ -26,11 +26,13 @@ static void __attribute__((format(printf, 1, 2))) record(const char *format, ...
 void reeve_tally_begin(struct reeve_tally *t, const struct reeve_prepared *p, uint32_t id, uint32_t workers,
                        const char *host)
 {
+    struct reeve_build here;
     char build[BUILD_BYTES];
     bool list = p->tasks != NULL;
     uint32_t count = list ? p->job.exec.slots : p->job.resources.threads;
     *t = (struct reeve_tally){.began_ns = reeve_clock_now()};
-    reeve_build_text(p->library, "", build, sizeof(build));
+    reeve_build_here(&here);
+    reeve_build_text(&here, p->library, "", build, sizeof(build));
     record("begun: worker %" PRIu32 " of %" PRIu32 ", process %ld on host %s, workload %s, %" PRIu32 " %s%s; %s", id,
            workers, (long)getpid(), host, p->job.workload, count, list ? "slot" : "thread", count == 1 ? "" : "s",
            build);

@@ -205,6 +205,7 @@ static bool hear_first(struct sim_proc *p, struct reeve_members *members)
 /* ---- a rank ---- */
 
 static const struct reeve_workload_ops workload = {.name = "sim"};
+static const struct reeve_kinds kinds = {.build = "simulated"};
 
 void sim_rank_live(struct sim_proc *p)
 {
@@ -215,6 +216,7 @@ void sim_rank_live(struct sim_proc *p)
     struct reeve_rank_config config = {.prepared = &l->prepared,
                                        .host = host,
                                        .ops = &workload,
+                                       .kinds = &kinds,
                                        .membership = in_job ? &p->membership : NULL,
                                        .processes = in_job ? l->process : NULL,
                                        .joins = p->joins,
@@ -338,15 +340,21 @@ reeve_status reeve_coll_self_create(reeve_collective **out, struct reeve_error *
     return reeve_fail(err, REEVE_INPUT_INVALID, "no simulated rank is alone from its start");
 }
 
-void reeve_build_text(const char *library, const char *device, char *text, size_t text_bytes)
+void reeve_build_here(struct reeve_build *build)
 {
-    (void)library, (void)device;
+    (void)build;
+}
+
+void reeve_build_text(const struct reeve_build *build, const char *library, const char *device, char *text,
+                      size_t text_bytes)
+{
+    (void)build, (void)library, (void)device;
     (void)snprintf(text, text_bytes, "simulated");
 }
 
-void reeve_build_tell_change(const struct reeve_recovered *from, const char *build, uint32_t threads)
+void reeve_build_tell_change(const struct reeve_recovered *from, const char *build, bool plugin, uint32_t threads)
 {
-    (void)from, (void)build, (void)threads;
+    (void)from, (void)build, (void)plugin, (void)threads;
 }
 
 void reeve_log_init(const char *who, enum reeve_log_level stderr_level)

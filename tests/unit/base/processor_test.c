@@ -54,11 +54,48 @@ static void processor_leaves_every_other_choice(void **state)
     if (better != NULL) assert_null(reeve_processor_better_blas_core(better)); /* or the choice would go round */
 }
 
+static void processor_shares_the_older_kernels_of_two(void **state)
+{
+    static const struct {
+        const char *one, *other, *common;
+    } pairs[] = {
+        {"SkylakeX", "Haswell", "Haswell"},
+        {"Zen", "SapphireRapids", "Haswell"},
+        {"Zen", "Haswell", "Haswell"},
+        {"Cooperlake", "SkylakeX", "SkylakeX"},
+        {"haswell", "SANDYBRIDGE", "Sandybridge"},
+        {"SkylakeX", "Prescott", "Prescott"},
+        {"Nehalem", "Core2", "Prescott"},
+        {"Zen", "Zen", "Haswell"},
+        {"a core of the future", "Zen", NULL},
+        {"Zen", "", NULL},
+        {"armv8", "neoversen1", NULL},
+        {NULL, "Zen", NULL},
+        {"Zen", NULL, NULL},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        const char *a = reeve_processor_common_blas_core(pairs[i].one, pairs[i].other);
+        const char *b = reeve_processor_common_blas_core(pairs[i].other, pairs[i].one);
+#if defined(__x86_64__)
+        if (pairs[i].common != NULL) {
+            assert_string_equal(a, pairs[i].common);
+            assert_string_equal(b, pairs[i].common);
+            assert_string_equal(reeve_processor_common_blas_core(a, pairs[i].one), a);
+            continue;
+        }
+#endif
+        assert_null(a);
+        assert_null(b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(processor_betters_what_is_from_before_avx),
         cmocka_unit_test(processor_leaves_every_other_choice),
+        cmocka_unit_test(processor_shares_the_older_kernels_of_two),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -135,14 +135,14 @@ static void device_absence_is_nothing_to_talk_about(void **state)
     assert_false(c.cuda);
 }
 
-static void device_types_that_differ_are_told(void **state)
+static void device_types_that_differ_are_said_to(void **state)
 {
     struct reeve_device_choice c;
     struct reeve_error err = {0};
     (void)snprintf(places[4].gpu, sizeof(places[4].gpu), "Y200");
     assert_int_equal(choose(2, true, &c, &err), REEVE_OK);
     assert_true(c.cuda);
-    assert_non_null(strstr(c.why, "several types (X100, Y200)"));
+    assert_string_equal(c.why, "computing on 5 GPUs of several types, one of them X100"); /* run/kinds.c has the rest */
 }
 
 static void device_words_of_another_rank_end(void **state)
@@ -153,6 +153,11 @@ static void device_words_of_another_rank_end(void **state)
     assert_int_equal(strlen(p.host), sizeof(p.host) - 1);
     assert_int_equal(strlen(p.gpu), sizeof(p.gpu) - 1);
     assert_int_equal(strlen(p.trouble), sizeof(p.trouble) - 1);
+    assert_int_equal(strlen(p.libraries), sizeof(p.libraries) - 1);
+    assert_int_equal(strlen(p.build.model), sizeof(p.build.model) - 1);
+    (void)snprintf(p.host, sizeof(p.host), "h0\nreeve: all is well");
+    reeve_device_place_check(&p);
+    assert_string_equal(p.host, "h0 reeve: all is well");
 }
 
 int main(void)
@@ -162,7 +167,7 @@ int main(void)
         cmocka_unit_test_setup(device_alone_is_its_own_worker, setup),
         cmocka_unit_test_setup(device_is_the_same_for_all, setup),
         cmocka_unit_test_setup(device_absence_is_nothing_to_talk_about, setup),
-        cmocka_unit_test_setup(device_types_that_differ_are_told, setup),
+        cmocka_unit_test_setup(device_types_that_differ_are_said_to, setup),
         cmocka_unit_test_setup(device_words_of_another_rank_end, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
