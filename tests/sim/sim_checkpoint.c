@@ -1,6 +1,7 @@
 /* Checkpoint folders, and the thread that commits and sweeps them. A folder step-N.tmp-EPOCH collects parts; commit puts
  * an index over them and gives it the name step-N, in place of one that had it, unless a later epoch has committed that; a
- * sweep removes what is not kept, up to the newest kept: the rules of store/checkpoint.h. What has its name is durable; what has not is garbage. */
+ * sweep removes what is not kept, up to the newest kept: the rules of store/checkpoint.h. What has its name is durable; what
+ * has not is garbage. */
 #include <stdlib.h>
 #include <string.h>
 
