@@ -22,9 +22,14 @@ struct recovery {
     reeve_master *master;
     uint32_t workers_max;
     uint64_t run_id;
-    struct cut cuts[CUTS_MAX]; /* of the last CUTS_MAX commits, in order of lsn */
-    uint32_t cut_count, next_cut;
+    struct cut cuts[CUTS_MAX]; /* a ring: of the last CUTS_MAX commits, in order of lsn */
+    uint64_t first_cut, next_cut, cut_end;
 };
+
+static struct cut *cut_at(struct recovery *r, uint64_t n)
+{
+    return &r->cuts[n % CUTS_MAX];
+}
 
 static reeve_status survey_event(void *arg, const struct reeve_event *ev, struct reeve_error *err)
 {
@@ -35,11 +40,8 @@ static reeve_status survey_event(void *arg, const struct reeve_event *ev, struct
         r->run_id = ev->a;
     }
     if (ev->kind != REEVE_EVENT_CKPT_COMMIT) return REEVE_OK;
-    if (r->cut_count == CUTS_MAX) {
-        memmove(r->cuts, r->cuts + 1, sizeof(r->cuts[0]) * (CUTS_MAX - 1));
-        r->cut_count--;
-    }
-    r->cuts[r->cut_count++] = (struct cut){.step = ev->step, .lsn = ev->b};
+    *cut_at(r, r->cut_end++) = (struct cut){.step = ev->step, .lsn = ev->b};
+    if (r->cut_end - r->first_cut > CUTS_MAX) r->next_cut = ++r->first_cut;
     return REEVE_OK;
 }
 
@@ -47,9 +49,9 @@ static reeve_status replay_event(void *arg, const struct reeve_event *ev, struct
 {
     struct recovery *r = arg;
     reeve_status st = reeve_master_apply(r->master, ev, err);
-    while (st == REEVE_OK && r->next_cut < r->cut_count && r->cuts[r->next_cut].lsn <= ev->lsn) {
-        if (r->cuts[r->next_cut].lsn == ev->lsn) r->cuts[r->next_cut].queue_digest = reeve_master_digest(r->master);
-        r->next_cut++;
+    for (; st == REEVE_OK && r->next_cut < r->cut_end && cut_at(r, r->next_cut)->lsn <= ev->lsn; r->next_cut++) {
+        struct cut *cut = cut_at(r, r->next_cut);
+        if (cut->lsn == ev->lsn) cut->queue_digest = reeve_master_digest(r->master);
     }
     return st;
 }
@@ -79,7 +81,7 @@ static void master_config(const struct reeve_job *job, const struct reeve_manife
 }
 
 /* Is the checkpoint's index there, whole, of this run, and cut from the queue that the replay gave? */
-static reeve_status check_index(const char *run_dir, const struct recovery *r, const struct reeve_manifest *manifest,
+static reeve_status check_index(const char *run_dir, struct recovery *r, const struct reeve_manifest *manifest,
                                 const struct reeve_master_checkpoint *c, struct reeve_recovered *out,
                                 struct reeve_error *err)
 {
@@ -90,12 +92,14 @@ static reeve_status check_index(const char *run_dir, const struct recovery *r, c
     if (meta->run_id != r->run_id || !reeve_digest_equal(meta->manifest_digest, manifest->digest))
         st = reeve_fail(err, REEVE_STORE_CORRUPT, "checkpoint of step %llu belongs to another run or manifest",
                         (unsigned long long)c->step);
-    for (uint32_t i = 0; i < r->cut_count && st == REEVE_OK; i++)
-        if (r->cuts[i].step == c->step && r->cuts[i].lsn == c->lsn && r->cuts[i].queue_digest != meta->queue_digest)
+    for (uint64_t i = r->first_cut; i < r->cut_end && st == REEVE_OK; i++) {
+        const struct cut *cut = cut_at(r, i);
+        if (cut->step == c->step && cut->lsn == c->lsn && cut->queue_digest != meta->queue_digest)
             st = reeve_fail(
                 err, REEVE_STORE_CORRUPT,
                 "checkpoint of step %llu: the journal up to record %llu does not give the queue it was cut with",
                 (unsigned long long)c->step, (unsigned long long)c->lsn);
+    }
     if (st == REEVE_OK) {
         out->resume_step = c->step;
         out->threads = meta->threads;
@@ -108,9 +112,8 @@ static reeve_status check_index(const char *run_dir, const struct recovery *r, c
 /* Newest first. Those that cannot be used are taken out of the list: whoever goes on from an older one says so on record
  * (RUN_RESUMED). A successor goes on with what the workers hold, and has no such record: its list stays as it is, or no
  * checkpoint that it cuts would fit the journal. */
-static reeve_status choose_checkpoint(const char *run_dir, const struct recovery *r,
-                                      const struct reeve_manifest *manifest, bool succeeds, struct reeve_recovered *out,
-                                      struct reeve_error *err)
+static reeve_status choose_checkpoint(const char *run_dir, struct recovery *r, const struct reeve_manifest *manifest,
+                                      bool succeeds, struct reeve_recovered *out, struct reeve_error *err)
 {
     struct reeve_master_checkpoint list[REEVE_CHECKPOINTS_MAX];
     uint32_t count = reeve_master_checkpoints(out->master, list, REEVE_CHECKPOINTS_MAX);
