@@ -96,9 +96,9 @@ static reeve_status own_run(struct master_part *m, const struct reeve_rank_confi
 static bool replaces(const struct reeve_rank_config *config)
 {
     if (config->prepared->job.faults.replace == 0) return false;
-    const char *not = config->membership == NULL ? "a lost process ends this launch" : config->replace_not;
-    if (not == NULL) return true;
-    reeve_log(REEVE_LOG_WARN, "faults.replace has no effect: %s", not );
+    const char *hindrance = config->membership == NULL ? "a lost process ends this launch" : config->replace_not;
+    if (hindrance == NULL) return true;
+    reeve_log(REEVE_LOG_WARN, "faults.replace has no effect: %s", hindrance);
     return false;
 }
 
