@@ -278,8 +278,9 @@ static bool is_begun(const struct reeve_prepared *p)
 static void wait_for_owners(const char *run_dir)
 {
     reeve_time_ns end_ns = reeve_clock_now() + REEVE_OWNER_PATIENCE_NS;
-    reeve_owner_wait(run_dir, REEVE_OWNER_SUPERVISOR, end_ns);
-    reeve_owner_wait(run_dir, REEVE_OWNER_MASTER, end_ns);
+    struct reeve_owner_watch ignored; /* who takes the run watches for itself */
+    reeve_owner_wait(run_dir, REEVE_OWNER_SUPERVISOR, end_ns, &ignored);
+    reeve_owner_wait(run_dir, REEVE_OWNER_MASTER, end_ns, &ignored);
 }
 
 reeve_status reeve_prepare(const char *job_path, const char *const *overrides, uint32_t override_count,

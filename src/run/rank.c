@@ -83,10 +83,11 @@ static reeve_status own_run(struct master_part *m, const struct reeve_rank_confi
     for (uint32_t i = 0; config->processes != NULL && i < members->count; i++)
         if (!members->here[i]) lost[count++] = config->processes[i];
     /* In a job of several nodes the master of the launch before may have died on another one. */
-    if (count == 0)
-        reeve_owner_wait(config->prepared->run_dir, REEVE_OWNER_MASTER, reeve_clock_now() + REEVE_OWNER_PATIENCE_NS);
+    struct reeve_owner_watch watch = {.looked_ns = 0};
+    const char *run_dir = config->prepared->run_dir;
+    if (count == 0) reeve_owner_wait(run_dir, REEVE_OWNER_MASTER, reeve_clock_now() + REEVE_OWNER_PATIENCE_NS, &watch);
     bool took_over = false;
-    reeve_status st = reeve_owner_succeed(config->prepared->run_dir, lost, count, &m->owner, &took_over, err);
+    reeve_status st = reeve_owner_succeed(run_dir, lost, count, &watch, &m->owner, &took_over, err);
     free(lost);
     if (st == REEVE_OK && took_over && count == 0)
         reeve_log(REEVE_LOG_INFO, "the process that had this run is dead; taking the run over");

@@ -3,7 +3,11 @@
  * Taking over from a dead owner D is what two processes may want at once. Who wants to must first hold the file
  * LOCK.after-<digest of D's record>, taken by the very same rules; look again whether LOCK still is D's; and then
  * rename that file to LOCK, which replaces D and gives up the claim in one step. Ownership is what LOCK says when it is
- * read back, and nothing else. */
+ * read back, and nothing else.
+ *
+ * The time of a file is told by the clock of whoever wrote it (Lustre) or of a server (NFS), and by nobody's that one can
+ * rely on. So an old one makes an owner suspect and no more; what shows that it is dead is that it does not touch its file
+ * while it is watched, by one's own monotonic clock. */
 #include "store/owner.h"
 
 #include <dirent.h>
@@ -16,8 +20,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/path.h"
 #include "store/owner_record.h"
 
@@ -28,21 +34,31 @@
 #define CLAIM_DEPTH_MAX 4 /* takers that died while they were taking over, one after the other */
 #define ROUNDS_MAX 16     /* of looking again because LOCK changed while we looked */
 #define ROOM_FOR_NAMES 64
+#define LOOK_NS REEVE_SECOND_NS
+#define WATCH_NS (REEVE_OWNER_WATCH_S * REEVE_SECOND_NS)
 
 struct reeve_owner {
     char run_dir[REEVE_PATH_BYTES_MAX];
     char lock[REEVE_PATH_BYTES_MAX];
-    char temporary[REEVE_PATH_BYTES_MAX]; /* our record as a file of its own, while we acquire or release */
-    char text[REEVE_OWNER_RECORD_BYTES];  /* our record */
-    time_t now_s;                         /* of the file system's clock, when the temporary was written */
+    char temporary[REEVE_PATH_BYTES_MAX];   /* our record as a file of its own, while we acquire or release */
+    char text[REEVE_OWNER_RECORD_BYTES];    /* our record */
+    time_t now_s;                           /* of the file system's clock, when the temporary was written */
     const struct reeve_owner_process *lost; /* (lost_count,) borrowed while we acquire: dead, whatever it looks like */
     uint32_t lost_count;
+    const struct reeve_owner_watch *watch; /* borrowed while we acquire: of the lock; may be NULL */
 };
 
 /* What a lock file says, and when it was last refreshed. */
 struct holder {
     char text[REEVE_OWNER_RECORD_BYTES]; /* "": empty, or longer than any record */
-    time_t refreshed_s;
+    struct timespec refreshed;           /* by somebody's clock */
+};
+
+enum state {
+    STATE_HERE,   /* it lives on this machine */
+    STATE_FRESH,  /* elsewhere, and its file says that it lives */
+    STATE_SILENT, /* elsewhere, and its file is old, or of a time to come */
+    STATE_DEAD,   /* for certain */
 };
 
 /* --- reading and judging ---------------------------------------------------------------------------------------- */
@@ -58,7 +74,7 @@ static bool holder_read_fd(int fd, struct holder *out)
     if (n < 0 || fstat(fd, &info) != 0) return false;
     if ((size_t)n == sizeof(out->text)) n = 0; /* no record of ours */
     out->text[n] = '\0';
-    out->refreshed_s = info.st_mtime;
+    out->refreshed = info.st_mtim;
     return true;
 }
 
@@ -83,26 +99,28 @@ static bool is_lost(const reeve_owner *o, const struct reeve_owner_record *r)
 }
 
 /* o: who asks; NULL: anybody. */
-static enum reeve_owner_seen holder_see(const reeve_owner *o, const struct holder *h, time_t now_s)
+static enum state holder_judge(const reeve_owner *o, const struct holder *h, time_t now_s)
 {
     struct reeve_owner_record r;
     if (reeve_owner_record_parse(h->text, &r)) {
-        if (is_lost(o, &r)) return REEVE_OWNER_NOBODY;
+        if (is_lost(o, &r)) return STATE_DEAD;
         enum reeve_owner_life life = reeve_owner_record_life(&r);
-        if (life != REEVE_OWNER_UNKNOWN) return life == REEVE_OWNER_LIVES ? REEVE_OWNER_HERE : REEVE_OWNER_NOBODY;
+        if (life != REEVE_OWNER_UNKNOWN) return life == REEVE_OWNER_LIVES ? STATE_HERE : STATE_DEAD;
     }
-    return now_s - h->refreshed_s <= REEVE_OWNER_SILENT_S ? REEVE_OWNER_ELSEWHERE : REEVE_OWNER_NOBODY;
+    time_t age_s = now_s - h->refreshed.tv_sec;
+    return age_s >= -REEVE_OWNER_SILENT_S && age_s <= REEVE_OWNER_SILENT_S ? STATE_FRESH : STATE_SILENT;
 }
 
-static bool holder_lives(const reeve_owner *o, const struct holder *h, time_t now_s)
+static bool is_same(const struct holder *a, const struct holder *b)
 {
-    return holder_see(o, h, now_s) != REEVE_OWNER_NOBODY;
+    return strcmp(a->text, b->text) == 0 && a->refreshed.tv_sec == b->refreshed.tv_sec &&
+           a->refreshed.tv_nsec == b->refreshed.tv_nsec;
 }
 
 static void holder_describe(const struct holder *h, time_t now_s, char *text, size_t text_bytes)
 {
     struct reeve_owner_record r;
-    long long silent_s = (long long)(now_s - h->refreshed_s);
+    long long silent_s = (long long)(now_s - h->refreshed.tv_sec);
     if (silent_s < 0) silent_s = 0;
     if (reeve_owner_record_parse(h->text, &r))
         (void)snprintf(text, text_bytes, "process %ld on %s since %s, last heard of %lld s ago", r.pid, r.host, r.since,
@@ -117,13 +135,51 @@ static reeve_status in_use(const reeve_owner *o, const struct holder *h, struct 
     return reeve_fail(
         err, REEVE_STORE_IN_USE,
         "run folder %s is in use by %s; wait for it or stop it, or choose another run folder with --run-dir "
-        "(a process on another machine counts as gone after %d s of silence)",
-        o->run_dir, who, REEVE_OWNER_SILENT_S);
+        "(a process on another machine counts as gone after %d s of silence, and %d s in which it is watched)",
+        o->run_dir, who, REEVE_OWNER_SILENT_S, REEVE_OWNER_WATCH_S);
 }
 
 static reeve_status cannot(const char *doing, const char *path, struct reeve_error *err)
 {
     return reeve_fail(err, reeve_status_from_errno_write(errno), "own the run: %s %s: %m", doing, path);
+}
+
+_Static_assert(sizeof(((struct reeve_owner_watch *)0)->text) == REEVE_OWNER_RECORD_BYTES, "a watch holds any record");
+
+static void watch_note(struct reeve_owner_watch *w, const struct holder *h)
+{
+    reeve_time_ns now_ns = reeve_clock_now(), passed_ns = now_ns - w->looked_ns;
+    struct holder before = {.refreshed = w->refreshed};
+    memcpy(before.text, w->text, sizeof(before.text));
+    if (w->looked_ns == 0 || !is_same(&before, h)) w->unchanged_ns = 0;
+    else w->unchanged_ns += passed_ns < 2 * LOOK_NS ? passed_ns : 2 * LOOK_NS;
+    memcpy(w->text, h->text, sizeof(w->text));
+    w->refreshed = h->refreshed;
+    w->looked_ns = now_ns;
+}
+
+/* Look at the file of a silent holder until it has not changed for WATCH_NS. *h: what was seen last; true: it was the same
+ * all that time. If we stood still meanwhile, the holder may have done so with us. */
+static bool stays_silent(const reeve_owner *o, const char *path, struct holder *h)
+{
+    struct reeve_owner_watch w = {.looked_ns = 0};
+    if (o->watch != NULL && strcmp(path, o->lock) == 0) w = *o->watch;
+    watch_note(&w, h);
+    if (w.unchanged_ns >= WATCH_NS) return true;
+    char who[512];
+    holder_describe(h, o->now_s, who, sizeof(who));
+    reeve_log(
+        REEVE_LOG_WARN,
+        "run folder %s was in use by %s; its process cannot be seen from here, and its clock may be another: it is "
+        "watched for %lld s before its run is taken over",
+        o->run_dir, who, (long long)((WATCH_NS - w.unchanged_ns + REEVE_SECOND_NS - 1) / REEVE_SECOND_NS));
+    while (w.unchanged_ns < WATCH_NS) {
+        const struct holder before = *h;
+        reeve_clock_sleep(LOOK_NS);
+        if (!holder_read(path, h) || !is_same(h, &before)) return false;
+        watch_note(&w, h);
+    }
+    return true;
 }
 
 /* --- creating --------------------------------------------------------------------------------------------------- */
@@ -173,7 +229,7 @@ static reeve_status claim_path(const reeve_owner *o, const struct holder *dead, 
 
 static reeve_status take(const reeve_owner *o, const char *path, int depth, bool *took_over, struct reeve_error *err);
 
-/* Replace the dead holder of path. *again: look anew, path has changed. */
+/* Replace the dead holder of path, as it was seen. *again: look anew, path has changed. */
 static reeve_status replace_dead(const reeve_owner *o, const char *path, const struct holder *dead, int depth,
                                  bool *again, struct reeve_error *err)
 {
@@ -183,7 +239,8 @@ static reeve_status replace_dead(const reeve_owner *o, const char *path, const s
     reeve_status st = claim_path(o, dead, depth, claim, err);
     if (st == REEVE_OK) st = take(o, claim, depth + 1, &ignored, err);
     if (st != REEVE_OK) return st;
-    bool still = holder_read(path, &now) && strcmp(now.text, dead->text) == 0 && !holder_lives(o, &now, o->now_s);
+    bool still = holder_read(path, &now) && strcmp(now.text, dead->text) == 0 &&
+                 (is_same(&now, dead) || holder_judge(o, &now, o->now_s) == STATE_DEAD);
     if (!still) (void)unlink(claim);
     else if (rename(claim, path) != 0 && errno != ENOENT) {
         st = cannot("rename to", path, err);
@@ -197,7 +254,7 @@ static reeve_status replace_dead(const reeve_owner *o, const char *path, const s
 /* Own path: by making it, or by replacing a holder that is dead. */
 static reeve_status take(const reeve_owner *o, const char *path, int depth, bool *took_over, struct reeve_error *err)
 {
-    struct holder h = {.refreshed_s = o->now_s};
+    struct holder h = {.refreshed = {.tv_sec = o->now_s}};
     *took_over = false;
     for (int round = 0; round < ROUNDS_MAX; round++) {
         if (record_place(o, path)) return REEVE_OK;
@@ -207,7 +264,13 @@ static reeve_status take(const reeve_owner *o, const char *path, int depth, bool
             return cannot("read", path, err);
         }
         if (is_ours(o, &h)) return REEVE_OK; /* a network file system may do it and say that it did not */
-        if (depth == CLAIM_DEPTH_MAX || holder_lives(o, &h, o->now_s)) return in_use(o, &h, err);
+        enum state state = holder_judge(o, &h, o->now_s);
+        if (depth == CLAIM_DEPTH_MAX || state == STATE_HERE || state == STATE_FRESH) return in_use(o, &h, err);
+        struct holder seen = h;
+        if (state == STATE_SILENT && !stays_silent(o, path, &h)) {
+            if (strcmp(h.text, seen.text) == 0 && !is_same(&h, &seen)) return in_use(o, &h, err); /* it lives */
+            continue;
+        }
         bool again = false;
         reeve_status st = replace_dead(o, path, &h, depth, &again, err);
         if (st != REEVE_OK) return st;
@@ -262,12 +325,14 @@ reeve_status reeve_owner_acquire(const char *run_dir, reeve_owner **out, bool *t
 }
 
 static reeve_status acquire(const char *run_dir, enum reeve_owner_role role, const struct reeve_owner_process *lost,
-                            uint32_t lost_count, reeve_owner **out, bool *took_over, struct reeve_error *err)
+                            uint32_t lost_count, const struct reeve_owner_watch *watch, reeve_owner **out,
+                            bool *took_over, struct reeve_error *err)
 {
     reeve_owner *o = calloc(1, sizeof(*o));
     if (o == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "own %s: out of memory", run_dir);
     o->lost = lost;
     o->lost_count = lost_count;
+    o->watch = watch;
     bool over = false;
     reeve_status st = owner_init(o, run_dir, role, err);
     if (st == REEVE_OK && !record_write_new(o, o->temporary, &o->now_s)) st = cannot("create", o->temporary, err);
@@ -282,6 +347,7 @@ static reeve_status acquire(const char *run_dir, enum reeve_owner_role role, con
     sweep(o);
     o->lost = NULL;
     o->lost_count = 0;
+    o->watch = NULL;
     *took_over = over;
     *out = o;
     return REEVE_OK;
@@ -290,13 +356,14 @@ static reeve_status acquire(const char *run_dir, enum reeve_owner_role role, con
 reeve_status reeve_owner_acquire_as(const char *run_dir, enum reeve_owner_role role, reeve_owner **out, bool *took_over,
                                     struct reeve_error *err)
 {
-    return acquire(run_dir, role, NULL, 0, out, took_over, err);
+    return acquire(run_dir, role, NULL, 0, NULL, out, took_over, err);
 }
 
 reeve_status reeve_owner_succeed(const char *run_dir, const struct reeve_owner_process *lost, uint32_t lost_count,
-                                 reeve_owner **out, bool *took_over, struct reeve_error *err)
+                                 const struct reeve_owner_watch *watch, reeve_owner **out, bool *took_over,
+                                 struct reeve_error *err)
 {
-    return acquire(run_dir, REEVE_OWNER_MASTER, lost, lost_count, out, took_over, err);
+    return acquire(run_dir, REEVE_OWNER_MASTER, lost, lost_count, watch, out, took_over, err);
 }
 
 reeve_status reeve_owner_refresh(reeve_owner *o, struct reeve_error *err)
@@ -311,7 +378,7 @@ reeve_status reeve_owner_refresh(reeve_owner *o, struct reeve_error *err)
     if (!holder_read_fd(fd, &h)) st = cannot("read", o->lock, err);
     else if (!is_ours(o, &h)) {
         char who[512];
-        holder_describe(&h, h.refreshed_s, who, sizeof(who));
+        holder_describe(&h, h.refreshed.tv_sec, who, sizeof(who));
         st = reeve_fail(err, REEVE_STORE_IN_USE, "%s: the run was taken over by %s", o->lock, who);
     } else if (futimens(fd, NULL) != 0) st = cannot("refresh", o->lock, err);
     (void)close(fd);
@@ -337,15 +404,24 @@ void reeve_owner_release(reeve_owner *o)
 
 enum reeve_owner_seen reeve_owner_look(const char *run_dir, enum reeve_owner_role role, char *text, size_t text_bytes)
 {
+    struct reeve_owner_watch unused = {.looked_ns = 0};
+    return reeve_owner_look_again(run_dir, role, &unused, text, text_bytes);
+}
+
+enum reeve_owner_seen reeve_owner_look_again(const char *run_dir, enum reeve_owner_role role,
+                                             struct reeve_owner_watch *watch, char *text, size_t text_bytes)
+{
     char lock[REEVE_PATH_BYTES_MAX];
     struct holder h;
     if (text_bytes > 0) text[0] = '\0';
     if (reeve_path_join(lock, sizeof(lock), run_dir, name_of(role), NULL) != REEVE_OK || !holder_read(lock, &h))
         return REEVE_OWNER_NOBODY;
+    watch_note(watch, &h);
     time_t now_s = time(NULL);
-    enum reeve_owner_seen seen = holder_see(NULL, &h, now_s);
-    if (seen != REEVE_OWNER_NOBODY) holder_describe(&h, now_s, text, text_bytes);
-    return seen;
+    enum state state = holder_judge(NULL, &h, now_s);
+    if (state == STATE_SILENT || state == STATE_DEAD) return REEVE_OWNER_NOBODY;
+    holder_describe(&h, now_s, text, text_bytes);
+    return state == STATE_HERE ? REEVE_OWNER_HERE : REEVE_OWNER_ELSEWHERE;
 }
 
 bool reeve_owner_peek(const char *run_dir, char *text, size_t text_bytes)

@@ -54,18 +54,20 @@ static int64_t own_pid(const struct sim_proc *p)
     return p->launch->process[p->rank].pid;
 }
 
-void reeve_owner_wait(const char *run_dir, enum reeve_owner_role role, reeve_time_ns end_ns)
+void reeve_owner_wait(const char *run_dir, enum reeve_owner_role role, reeve_time_ns end_ns,
+                      struct reeve_owner_watch *watch)
 {
-    (void)run_dir, (void)role, (void)end_ns; /* the supervisor starts the run again instead */
+    (void)run_dir, (void)role, (void)end_ns, (void)watch; /* the supervisor starts the run again instead */
 }
 
 /* The owner is known to be dead where it ran here; elsewhere after a minute of silence. */
 reeve_status reeve_owner_succeed(const char *run_dir, const struct reeve_owner_process *lost, uint32_t lost_count,
-                                 reeve_owner **out, bool *took_over, struct reeve_error *err)
+                                 const struct reeve_owner_watch *watch, reeve_owner **out, bool *took_over,
+                                 struct reeve_error *err)
 {
     struct sim_proc *p = sim_running;
     struct sim *s = p->sim;
-    (void)run_dir;
+    (void)run_dir, (void)watch;
     if (!p->alive) return reeve_fail(err, REEVE_STORE_WRITE, "the process is dead");
     const struct sim_proc *owner = find_process(s, s->owner);
     bool gone = owner == NULL || owner == p || !sim_runs(owner) ||

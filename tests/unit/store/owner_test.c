@@ -549,7 +549,7 @@ static void owner_gives_way_to_a_member_of_its_own_job(void **state)
     bool over = false;
     pid_t pid = owner_child(f);
     reeve_owner_process_self(&lost);
-    FAILS(reeve_owner_succeed(f->dir, &lost, 1, &o, &over, &err),
+    FAILS(reeve_owner_succeed(f->dir, &lost, 1, NULL, &o, &over, &err),
           REEVE_STORE_IN_USE); /* another process of this boot */
     char path[512], text[REEVE_OWNER_RECORD_BYTES] = "";
     lock_path(f, path);
@@ -562,7 +562,7 @@ static void owner_gives_way_to_a_member_of_its_own_job(void **state)
     assert_true(reeve_owner_record_parse(text, &r));
     lost.pid = r.pid;
     lost.start = r.start;
-    OK(reeve_owner_succeed(f->dir, &lost, 1, &o, &over, &err));
+    OK(reeve_owner_succeed(f->dir, &lost, 1, NULL, &o, &over, &err));
     assert_true(over);
     check_in_use(f, "is in use by"); /* and from then on it is held like any other */
     reeve_owner_release(o);
