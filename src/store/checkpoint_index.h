@@ -30,8 +30,8 @@ struct reeve_checkpoint {
     size_t queue_bytes;
 };
 
-/* The folder of a step. A commit that replaces one may die between two renames, where the file system cannot exchange names:
- * then what was there before is found as step-N.old-EPOCH. */
+/* The folder of a step. A commit that puts one aside may die between two renames: then what was there before is found as
+ * step-N.old-EPOCH. */
 void reeve_checkpoint_find(const char *run_dir, uint64_t step, char *dir, size_t dir_bytes);
 
 /* Write c as c->path, durably once its folder is synced; sets c->digest and c->file_bytes. STORE_CREATE | STORE_WRITE | JOB_NO_MEMORY. */
