@@ -147,8 +147,12 @@ int rundir_launch(const char *root, uint64_t stop_at)
         return reeve_status_exit_code(err.status);
     }
     int code = REEVE_EXIT_DONE;
-    const struct reeve_rank_config config = {
-        .prepared = &p, .stop_at = stop_at, .host = "localhost", .ops = reeve_workload_find(p.job.workload)};
+    static const struct reeve_kinds kinds = {.build = "the one of this test"};
+    const struct reeve_rank_config config = {.prepared = &p,
+                                             .stop_at = stop_at,
+                                             .host = "localhost",
+                                             .kinds = &kinds,
+                                             .ops = reeve_workload_find(p.job.workload)};
     if (!p.complete) code = reeve_rank_alone(&config, NULL);
     reeve_prepared_fini(&p);
     return code;
