@@ -343,13 +343,15 @@ static int last_word(const struct watch *w)
     return code >= REEVE_EXIT_USAGE && code <= REEVE_EXIT_CONFIG ? code : -1;
 }
 
-/* mpirun's exit code is neither 0 nor the run's own where it missed a rank, in whichever words. With 255, and nobody started, it
- * did not reach a host: whoever has named that host must hear of it; in an allocation the next launch goes without it. */
+/* mpirun's exit code is neither 0 nor the run's own where it missed a rank, in whichever words. Its own errors are negative: 255
+ * where it does not reach a host. With nobody started, who has set that up must hear of it; in an allocation the next launch
+ * goes without that host. */
 static bool was_lost(const struct watch *w, const struct reeve_relaunch_end *facts)
 {
     if (w->hung || w->unnoticed || w->host_lost || w->words.death.known || !WIFEXITED(w->status)) return true;
     int code = WEXITSTATUS(w->status);
-    if (code == NOT_REACHED && !facts->began && w->ranks_seen == 0) return w->s->launch->replace != NULL;
+    bool own_error = code > 128 + SIGRTMAX; /* up to there: a process that was killed */
+    if (own_error && !facts->began && w->ranks_seen == 0) return w->s->launch->replace != NULL;
     return code > 128 || (facts->began && code != 0 && code != facts->last_word);
 }
 

@@ -21,6 +21,9 @@ PATH=$PWD/bin:$PATH expect_exit 69 reeve run job.yaml -n 2 --hosts n9,n8 --run-d
 expect_equal "attempts" "$(wc -l <starts)" 1
 expect_text stderr 'could not be started on n9,n8: .*exit code 255.*ssh HOST mpirun'
 expect_equal "exit code in JSON" "$(json stdout exit_code)" 69
+printf '#!/bin/sh\necho x >>starts\nexit 243\n' >bin/mpirun # a setting that it refuses
+PATH=$PWD/bin:$PATH expect_exit 69 reeve run job.yaml -n 2 --run-dir a --set faults.restarts_max=2
+expect_equal "attempts" "$(wc -l <starts)" 2
 
 # No launcher at all: the error is the one value.
 ln -s "$REEVE_BIN/reeve" "$REEVE_BIN/reeve-rank" bin/
