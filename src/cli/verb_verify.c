@@ -14,7 +14,7 @@
 
 /* A path inside a run: which run, and which part. */
 struct part {
-    enum { PART_RUN, PART_LOCK, PART_JOURNAL, PART_CHECKPOINT } kind;
+    enum { PART_RUN, PART_LOCK, PART_TASKS, PART_JOURNAL, PART_CHECKPOINT, PART_NONE } kind;
     char run_dir[REEVE_PATH_BYTES_MAX];
     uint64_t step;
 };
@@ -47,6 +47,9 @@ static struct part find_part(const char *typed)
     } else if (strcmp(base_name(above), "checkpoint") == 0 && parse_step(base_name(folder), &p.step)) {
         p.kind = PART_CHECKPOINT;
         reeve_path_dirname(above, p.run_dir, sizeof p.run_dir);
+    } else if (p.kind == PART_LOCK) {
+        if (strcmp(base_name(path), "tasks.h5") == 0) p.kind = PART_TASKS;
+        else if (strstr(base_name(path), ".h5") == NULL) p.kind = PART_NONE;
     }
     free(path);
     return p;
@@ -74,6 +77,14 @@ static reeve_status verify_path(const char *typed, struct reeve_verification *v,
     case PART_LOCK:
         reeve_verify_lock(v, typed, typed, "it cannot be used: make it again with `reeve manifest lock SHARDS.yaml`");
         break;
+    case PART_TASKS:
+        reeve_verify_tasks(v, typed, typed);
+        break;
+    case PART_NONE:
+        return reeve_fail(err, REEVE_INPUT_INVALID,
+                          "%s: is no lock, and no file of a journal or checkpoint (.h5); the other files of a run are "
+                          "checked with it: `reeve verify RUN`",
+                          typed);
     }
     return REEVE_OK;
 }
@@ -105,11 +116,10 @@ const struct reeve_verb reeve_verb_verify = {
     "RUN|FILE",
     "check every byte of a run's files",
     "Checks the job, the locked manifest, every record of the journal, and every byte of every checkpoint that the\n"
-    "journal has on record, and says of each damage what it means for the run. Changes nothing. FILE is a lock, a\n"
-    "checkpoint's folder, or a file of a checkpoint or journal: then that part alone is checked. The data itself is\n"
-    "checked by `reeve manifest check RUN`. Files are read in a process of their own, so that a file made to crash "
-    "its\n"
-    "reader is told as malformed.\n"
+    "journal has on record, and says of each damage what it means for the run. Changes nothing. FILE is a lock of\n"
+    "shards or tasks, a checkpoint's folder, or a file of a checkpoint or journal: then that part alone is checked.\n"
+    "The data itself is checked by `reeve manifest check RUN`. Files are read in a process of their own, so that a\n"
+    "file made to crash its reader is told as malformed.\n"
     "\n"
     "Exit codes: 0 sound; 65 damage; 66 no such run or file; 74 reading failed; 77 no permission to read.\n"
     "\n"

@@ -44,5 +44,6 @@ void reeve_verify_run(struct reeve_verification *v, const char *run_dir);
 void reeve_verify_journal(struct reeve_verification *v, const char *run_dir);
 void reeve_verify_checkpoint(struct reeve_verification *v, const char *run_dir, uint64_t step);
 void reeve_verify_lock(struct reeve_verification *v, const char *path, const char *shown, const char *follows);
+void reeve_verify_tasks(struct reeve_verification *v, const char *path, const char *shown);
 
 #endif

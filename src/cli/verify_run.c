@@ -165,6 +165,13 @@ void reeve_verify_lock(struct reeve_verification *v, const char *path, const cha
     (void)guarded(v, check_lock, &c, path, shown, follows);
 }
 
+void reeve_verify_tasks(struct reeve_verification *v, const char *path, const char *shown)
+{
+    struct check c = {.path = path};
+    (void)guarded(v, check_tasks, &c, path, shown,
+                  "the run cannot be resumed or audited without it: bring it back from a backup, or start over");
+}
+
 void reeve_verify_journal(struct reeve_verification *v, const char *run_dir)
 {
     struct check c = {.path = run_dir};
@@ -328,8 +335,7 @@ void reeve_verify_run(struct reeve_verification *v, const char *run_dir)
             "started with");
     bool list = reeve_run_folder_has(run_dir, "tasks.h5");
     if (list && reeve_run_folder_file(run_dir, "tasks.h5", path, NULL) == REEVE_OK)
-        (void)guarded(v, check_tasks, &c, path, "tasks.h5",
-                      "the run cannot be resumed or audited without it: bring it back from a backup, or start over");
+        reeve_verify_tasks(v, path, "tasks.h5");
     if (!list && reeve_run_folder_file(run_dir, "manifest.h5", path, NULL) == REEVE_OK)
         reeve_verify_lock(v, path, "manifest.h5",
                           "the run cannot be resumed or audited without it: make it again with `reeve manifest lock "

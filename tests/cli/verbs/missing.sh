@@ -20,8 +20,11 @@ for verb in inspect audit verify status; do
     told 65 'empty.*is no run' "$verb" empty
 done
 for verb in inspect audit status; do told 65 'file.txt: is a file' "$verb" file.txt; done
-expect_exit 65 reeve verify file.txt       # any file may be asked about: then the damage is the answer
-expect_text stdout '^DAMAGE +file.txt: '
+told 65 'file.txt: is no lock, and no file of a journal' verify file.txt
+expect_exit 0 cp file.txt file.h5          # one that should be some: then the damage is the answer
+expect_exit 65 reeve verify file.h5
+expect_text stdout '^DAMAGE +file.h5: '
+rm file.h5
 told 66 'nowhere.yaml' plan nowhere.yaml
 told 66 'nowhere.yaml' manifest lock nowhere.yaml
 told 66 'nowhere.yaml' manifest check nowhere.yaml
@@ -51,6 +54,8 @@ printf 'name: list\nworkload: exec\ntasks: [{command: "true"}]\n' >list/job.yaml
 expect_exit 0 reeve run list/job.yaml -n 1 -q --run-dir list/run
 told 65 'list/run: works a task list off, and reads no shards' manifest show list/run
 told 64 '--checkpoint: list/run works a task list off' inspect list/run --checkpoint 1
+expect_exit 0 reeve verify list/run/tasks.h5
+expect_text stdout '^ok +list/run/tasks.h5: 1 task'
 rm -r list
 
 # A folder that holds runs, as `reeve chaos` makes it, is none itself: those are named, a few of them.
