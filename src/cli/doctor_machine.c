@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -81,10 +82,17 @@ static void probe_memory(struct reeve_doctor *d)
     struct reeve_group_limit limit = reeve_group_memory_bytes(GROUPS, GROUPS_MOUNT);
     bool limited = limit.set && limit.value < (double)available;
     if (limited) available = (int64_t)limit.value;
+    char where[REEVE_GROUP_NAME_BYTES + 64];
+    (void)snprintf(where, sizeof where, "the limit of control group %s", limit.group);
+    struct rlimit space;
+    if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur < (rlim_t)available) {
+        limited = true;
+        available = (int64_t)space.rlim_cur;
+        (void)snprintf(where, sizeof where, "`ulimit -v`");
+    }
     struct reeve_doctor_finding *f = reeve_doctor_add_number(
         d, "memory_bytes", available >= GIB ? REEVE_DOCTOR_GOOD : REEVE_DOCTOR_NOTE, available, "%.1f GiB %s%s",
-        (double)available / (double)GIB, limited ? "may be used: the limit of control group " : "available",
-        limited ? limit.group : "");
+        (double)available / (double)GIB, limited ? "may be used: " : "available", limited ? where : "");
     if (available < GIB) reeve_doctor_follows(f, "enough for small models only; every worker holds the whole state");
 }
 

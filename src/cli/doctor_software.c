@@ -20,6 +20,7 @@
 
 #define ASK_DEADLINE_MS 10000
 #define LAUNCH_DEADLINE_MS 30000
+#define OPENBLAS_SPACE_BYTES (UINT64_C(1) << 30)
 
 void reeve_doctor_probe_build(struct reeve_doctor *d)
 {
@@ -185,8 +186,21 @@ static void probe_hdf5(struct reeve_doctor *d)
                              REEVE_BUILD_HDF5);
 }
 
+/* OpenBLAS asks for its buffers while it is loaded, and asks for ever where they do not fit in. */
+static bool has_space_for_openblas(struct reeve_doctor *d)
+{
+    struct rlimit space;
+    if (getrlimit(RLIMIT_AS, &space) != 0 || space.rlim_cur >= OPENBLAS_SPACE_BYTES) return true;
+    reeve_doctor_follows(reeve_doctor_add(d, "openblas", REEVE_DOCTOR_BAD, "not tried: `ulimit -v` leaves %llu KiB",
+                                          (unsigned long long)space.rlim_cur / 1024),
+                         "reeve-rank would hang before it begins, waiting for memory: ulimit -v unlimited, or ask a "
+                         "batch system for more (h_vmem)");
+    return false;
+}
+
 static void probe_openblas(struct reeve_doctor *d)
 {
+    if (!has_space_for_openblas(d)) return;
     void *blas = dlopen(REEVE_BUILD_OPENBLAS, RTLD_NOW | RTLD_LOCAL);
     if (blas == NULL) blas = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
     if (blas == NULL) {

@@ -68,6 +68,14 @@ else
     echo "no C compiler: only the HDF5 that is here was looked at"
 fi
 
+# With too little address space OpenBLAS hangs while it is loaded: the doctor says so, and does not hang itself. (A sanitizer's
+# shadow does not fit into any.)
+if ! grep -q fsanitize <("$reeve" version --json); then
+    expect_exit 78 bash -c "ulimit -v 400000; exec timeout 60 '$reeve' doctor"
+    expect_text stdout 'note +memory +0.4 GiB may be used: .ulimit -v.'
+    expect_text stdout 'BAD +openblas +not tried: .ulimit -v. leaves 400000 KiB'
+fi
+
 if [ "$(id -u)" = 0 ]; then
     expect_exit 78 env -u OMPI_ALLOW_RUN_AS_ROOT -u OMPI_ALLOW_RUN_AS_ROOT_CONFIRM "$reeve" doctor
     expect_text stdout 'BAD +user +root, and OMPI_ALLOW_RUN_AS_ROOT is not 1'
