@@ -157,9 +157,9 @@ int reeve_cli_print_json(json_t *value)
     return 0;
 }
 
-static void on_sigpipe(int number)
+static void on_failed_write(int number)
 {
-    (void)number; /* write(2) returns EPIPE now; unlike SIG_IGN, a handler is not inherited by what we start */
+    (void)number; /* write(2) returns EPIPE or EFBIG now; unlike SIG_IGN, a handler is not inherited by what we start */
 }
 
 void reeve_cli_begin(void)
@@ -168,9 +168,10 @@ void reeve_cli_begin(void)
     static const int modes[3] = {O_RDONLY, O_RDONLY, O_WRONLY};
     for (int fd = 0; fd < 3; fd++)
         if (fcntl(fd, F_GETFD) == -1 && errno == EBADF) (void)open("/dev/null", modes[fd]);
-    struct sigaction action = {.sa_handler = on_sigpipe, .sa_flags = SA_RESTART};
+    struct sigaction action = {.sa_handler = on_failed_write, .sa_flags = SA_RESTART};
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGPIPE, &action, NULL);
+    (void)sigaction(SIGXFSZ, &action, NULL); /* a file beyond `ulimit -f` */
     /* Some daemons start their jobs with SIGCHLD ignored, or with signals blocked: no child could be waited for then, and no
      * wish to stop be heard. */
     (void)signal(SIGCHLD, SIG_DFL);

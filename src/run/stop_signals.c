@@ -34,6 +34,11 @@ static void handle(int number)
     if (leave_second) _exit(REEVE_EXIT_INTERRUPTED);
 }
 
+static void pass(int number)
+{
+    (void)number;
+}
+
 void reeve_stop_signals_install(int leave_on_second)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGHUP};
@@ -48,12 +53,9 @@ void reeve_stop_signals_install(int leave_on_second)
         bool nohup = numbers[i] == SIGHUP && sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler == SIG_IGN;
         if (!nohup) (void)sigaction(numbers[i], &action, NULL);
     }
+    action.sa_handler = pass; /* beyond `ulimit -f` write() fails then, and says so: no process was lost */
+    (void)sigaction(SIGXFSZ, &action, NULL);
     (void)signal(SIGPIPE, SIG_IGN); /* a closed terminal ends the progress line, not the run */
-}
-
-static void pass(int number)
-{
-    (void)number;
 }
 
 void reeve_stop_signals_spare_term(void)

@@ -92,6 +92,11 @@ within 100 reeve run small-job.yaml -n 2 --run-dir vocab -q >run.out 2>&1 || cod
 [ "$code" = 65 ] || { cat run.out; fail "token outside the vocabulary: exit code $code"; }
 expect_text run.out 'vocab|token'
 
+# A limit on the size of files is an error of writing, told once, and no process that was killed and is started again.
+expect_exit 74 bash -c "ulimit -f 100; reeve run job.yaml -n 1 --run-dir '$PWD/limited' -q 2>&1 | cat; exit \${PIPESTATUS[0]}"
+expect_text stdout 'limit on the size of a file: raise it .ulimit -f.'
+expect_equal "words about it" "$(wc -l <stdout)" 1
+
 # A full disk, where a small file system can be had: 74, and nothing that was committed is lost.
 mkdir small
 if mount -t tmpfs -o size=6m tmpfs small 2>/dev/null; then
