@@ -9,6 +9,8 @@
 #include "core/task.h"
 #include "run/compute_state.h"
 
+#define SHARDS_OPEN_MAX 64
+
 static bool is_summed_lease(const struct reeve_frame *f)
 {
     return f->kind == REEVE_FRAME_LEASE && (f->a == REEVE_TASK_GRADIENT || f->a == REEVE_TASK_EVAL);
@@ -52,6 +54,21 @@ static void *compute_main(void *arg)
     return NULL;
 }
 
+/* A shard is verified or copied for a micro-batch: that takes as long as the shard is large, and is no part of what the
+ * micro-batch is measured by. */
+static void takes_long(void *arg, bool begins)
+{
+    reeve_compute *c = arg;
+    reeve_time_ns now_ns = reeve_clock_now();
+    pthread_mutex_lock(&c->lock);
+    if (begins) c->hand.paused_ns = now_ns;
+    else {
+        c->hand.since_ns += now_ns - c->hand.paused_ns;
+        c->hand.paused_ns = 0;
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
 reeve_status reeve_compute_create(const struct reeve_compute_config *config, reeve_compute **out,
                                   struct reeve_error *err)
 {
@@ -65,7 +82,13 @@ reeve_status reeve_compute_create(const struct reeve_compute_config *config, ree
     struct reeve_plan_config plan_config;
     reeve_job_plan_config(job, &plan_config);
     reeve_status st = reeve_plan_create(config->manifest, &plan_config, &c->plan, err);
-    if (st == REEVE_OK) st = reeve_shard_cache_create(config->manifest, job->data.cache, 64, &c->shards, err);
+    const struct reeve_shard_config shards = {.manifest = config->manifest,
+                                              .cache_dir = job->data.cache,
+                                              .run_dir = config->run_dir,
+                                              .open_max = SHARDS_OPEN_MAX,
+                                              .takes_long = takes_long,
+                                              .arg = c};
+    if (st == REEVE_OK) st = reeve_shard_cache_create(&shards, &c->shards, err);
     if (st == REEVE_OK) {
         c->unit_bits = reeve_exact_unit_bits(reeve_plan_micro_batches(c->plan));
         c->samples = calloc(job->train.micro_batch, sizeof(*c->samples));
@@ -223,8 +246,12 @@ enum reeve_pace reeve_compute_pace(reeve_compute *c, bool *first, reeve_time_ns 
 {
     pthread_mutex_lock(&c->lock);
     enum reeve_pace pace = c->hand.any ? reeve_pace_of(&c->hand.command) : REEVE_PACE_NONE;
-    *first = (c->hand.paces_seen >> pace & 1u) == 0;
     *since_ns = c->hand.since_ns;
+    if (c->hand.paused_ns != 0) {
+        pace = REEVE_PACE_OTHER;
+        *since_ns = c->hand.paused_ns;
+    }
+    *first = (c->hand.paces_seen >> pace & 1u) == 0;
     pthread_mutex_unlock(&c->lock);
     return pace;
 }

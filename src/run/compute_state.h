@@ -52,7 +52,8 @@ struct reeve_compute {
     struct {            /* the command in hand; under lock */
         bool any;
         struct reeve_frame command;
-        reeve_time_ns since_ns;
+        reeve_time_ns since_ns;  /* later by the time that shards took */
+        reeve_time_ns paused_ns; /* a shard is being verified or copied since then; 0: none is */
         uint32_t paces_seen; /* bit: enum reeve_pace of a command that has ended */
     } hand;
     struct compute_answer answers[COMPUTE_ANSWERS_MAX]; /* ring, under lock */

@@ -324,7 +324,7 @@ static void execute_lease(reeve_compute *c, const struct reeve_frame *command)
         return;
     }
     struct reeve_frame f = answer_to(command, summed ? REEVE_FRAME_COMPUTED : REEVE_FRAME_DONE);
-    f.a = (uint64_t)(reeve_clock_now() - begin_ns);
+    f.a = (uint64_t)(reeve_clock_now() - (summed ? c->hand.since_ns : begin_ns));
     compute_answer(c, &f, text);
 }
 

@@ -23,6 +23,7 @@
 #include "run/tally.h"
 #include "run/worker.h"
 #include "store/owner.h"
+#include "store/shard.h"
 
 #define REFRESH_NS (10 * REEVE_SECOND_NS)
 #define IDLE_SLEEP_NS 500000             /* the longest sleep when there is nothing to do */
@@ -114,6 +115,7 @@ static reeve_status master_init(struct master_part *m, const struct reeve_rank_c
     reeve_status st = own_run(m, config, members, err);
     if (st != REEVE_OK) return st;
     m->refreshed_ns = m->turned_ns = reeve_clock_now();
+    if (!succeeds && p->tasks == NULL) reeve_shards_forget_verified(p->run_dir);
     uint32_t workers = transport->size - 1;
     st = p->tasks != NULL
              ? reeve_recover_list(p->run_dir, &p->job, p->tasks, workers, &m->recovered, err)

@@ -1,38 +1,56 @@
-/* Reading tokens: one pread a sample at the place that the lock says, from the staged copy where there is one. */
+/* Reading tokens: one pread a sample at the place that the lock says, from the copy where there is a cache folder. */
 #include "store/shard.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "store/shard_cache.h"
 #include "store/shard_file.h"
 
-reeve_status reeve_shard_cache_create(const struct reeve_manifest *manifest, const char *cache_dir, uint32_t open_max,
-                                      reeve_shard_cache **out, struct reeve_error *err)
+#define TURN_NS (600 * REEVE_SECOND_NS) /* a copy may be large, and its disk slow */
+#define SETTLE_NS (4 * REEVE_SECOND_NS)
+#define READ_TRIES 3
+
+static reeve_status allocate(reeve_shard_cache *c)
 {
-    if (open_max == 0) open_max = 1;
-    if (strlen(cache_dir) >= REEVE_PATH_BYTES_MAX)
-        return reeve_fail(err, REEVE_INPUT_INVALID, "cache folder %.100s...: path too long", cache_dir);
+    c->slots = calloc(c->config.open_max, sizeof(*c->slots));
+    c->words = calloc(c->config.manifest->shard_count, sizeof(*c->words));
+    if (c->slots == NULL || c->words == NULL) return REEVE_JOB_NO_MEMORY;
+    for (uint32_t i = 0; i < c->config.open_max; i++)
+        c->slots[i].fd = -1;
+    return REEVE_OK;
+}
+
+reeve_status reeve_shard_cache_create(const struct reeve_shard_config *config, reeve_shard_cache **out,
+                                      struct reeve_error *err)
+{
+    if (strlen(config->cache_dir) >= REEVE_PATH_BYTES_MAX)
+        return reeve_fail(err, REEVE_INPUT_INVALID, "cache folder %.100s...: path too long", config->cache_dir);
+    if (strlen(config->run_dir) >= REEVE_PATH_BYTES_MAX)
+        return reeve_fail(err, REEVE_INPUT_INVALID, "run folder %.100s...: path too long", config->run_dir);
     reeve_shard_cache *c = calloc(1, sizeof(*c));
-    struct open_shard *slots = calloc(open_max, sizeof(*slots));
-    if (c == NULL || slots == NULL) {
+    if (c == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "shard cache: out of memory");
+    (void)strcpy(c->cache_dir, config->cache_dir);
+    (void)strcpy(c->run_dir, config->run_dir);
+    c->config = *config;
+    c->config.cache_dir = c->cache_dir;
+    c->config.run_dir = c->run_dir;
+    c->turn_ns = TURN_NS;
+    c->settle_ns = SETTLE_NS;
+    if (c->config.open_max == 0) c->config.open_max = 1;
+    if (allocate(c) != REEVE_OK) {
+        free(c->slots);
+        free(c->words);
         free(c);
-        free(slots);
         return reeve_fail(err, REEVE_JOB_NO_MEMORY, "shard cache: out of memory");
     }
-    for (uint32_t i = 0; i < open_max; i++)
-        slots[i].fd = -1;
-    c->manifest = manifest;
-    c->slots = slots;
-    c->open_max = open_max;
-    (void)snprintf(c->cache_dir, sizeof(c->cache_dir), "%s", cache_dir);
     *out = c;
     return REEVE_OK;
 }
@@ -46,30 +64,25 @@ static void slot_close(struct open_shard *slot)
 void reeve_shard_cache_destroy(reeve_shard_cache *c)
 {
     if (c == NULL) return;
-    for (uint32_t i = 0; i < c->open_max; i++)
+    for (uint32_t i = 0; i < c->config.open_max; i++)
         slot_close(&c->slots[i]);
     free(c->slots);
+    free(c->words);
     free(c);
-}
-
-void reeve_shard_cache_drop(reeve_shard_cache *c, reeve_shard_id shard)
-{
-    for (uint32_t i = 0; i < c->open_max; i++)
-        if (c->slots[i].fd >= 0 && c->slots[i].shard == shard.v) slot_close(&c->slots[i]);
 }
 
 reeve_status reeve_shard_source_path(const reeve_shard_cache *c, reeve_shard_id shard, char out[REEVE_PATH_BYTES_MAX],
                                      struct reeve_error *err)
 {
-    return reeve_path_join(out, REEVE_PATH_BYTES_MAX, c->manifest->base_dir, reeve_manifest_path(c->manifest, shard),
-                           err);
+    return reeve_path_join(out, REEVE_PATH_BYTES_MAX, c->config.manifest->base_dir,
+                           reeve_manifest_path(c->config.manifest, shard), err);
 }
 
 reeve_status reeve_shard_copy_path(const reeve_shard_cache *c, reeve_shard_id shard, char out[REEVE_PATH_BYTES_MAX],
                                    struct reeve_error *err)
 {
     char hex[REEVE_DIGEST_HEX_BYTES];
-    reeve_digest_hex(c->manifest->shards[shard.v].digest, hex);
+    reeve_digest_hex(c->config.manifest->shards[shard.v].digest, hex);
     return reeve_path_join(out, REEVE_PATH_BYTES_MAX, c->cache_dir, hex, err);
 }
 
@@ -77,7 +90,7 @@ reeve_status reeve_shard_copy_path(const reeve_shard_cache *c, reeve_shard_id sh
 
 static struct open_shard *slot_find(reeve_shard_cache *c, reeve_shard_id shard)
 {
-    for (uint32_t i = 0; i < c->open_max; i++)
+    for (uint32_t i = 0; i < c->config.open_max; i++)
         if (c->slots[i].fd >= 0 && c->slots[i].shard == shard.v) return &c->slots[i];
     return NULL;
 }
@@ -86,7 +99,7 @@ static struct open_shard *slot_find(reeve_shard_cache *c, reeve_shard_id shard)
 static struct open_shard *slot_make_free(reeve_shard_cache *c)
 {
     struct open_shard *oldest = &c->slots[0];
-    for (uint32_t i = 0; i < c->open_max; i++) {
+    for (uint32_t i = 0; i < c->config.open_max; i++) {
         if (c->slots[i].fd < 0) return &c->slots[i];
         if (c->slots[i].last_use < oldest->last_use) oldest = &c->slots[i];
     }
@@ -94,31 +107,43 @@ static struct open_shard *slot_make_free(reeve_shard_cache *c)
     return oldest;
 }
 
-/* The copy is named for its digest and was checked when it got its name; its size is looked at again, because a cache
- * folder is where people free space. -1: use the shard itself. */
-static int open_copy(const reeve_shard_cache *c, reeve_shard_id shard)
-{
-    char path[REEVE_PATH_BYTES_MAX];
-    struct stat info;
-    if (c->cache_dir[0] == '\0' || reeve_shard_copy_path(c, shard, path, NULL) != REEVE_OK) return -1;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-    if (fd < 0) return -1;
-    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
-        (uint64_t)info.st_size == c->manifest->shards[shard.v].file_bytes)
-        return fd;
-    (void)close(fd);
-    return -1;
-}
-
-static reeve_status open_source(const reeve_shard_cache *c, reeve_shard_id shard, int *fd, struct reeve_error *err)
+static reeve_status open_source(reeve_shard_cache *c, enum reeve_shard_effort effort, struct open_shard *file,
+                                struct reeve_error *err)
 {
     char path[REEVE_PATH_BYTES_MAX];
     uint64_t file_bytes;
-    reeve_status st = reeve_shard_source_path(c, shard, path, err);
-    if (st == REEVE_OK) st = reeve_shard_file_open(path, fd, &file_bytes, err);
+    reeve_status st = reeve_shard_source_path(c, (reeve_shard_id){file->shard}, path, err);
+    if (st == REEVE_OK) st = reeve_shard_file_open(path, &file->fd, &file_bytes, err);
     if (st != REEVE_OK) return st;
-    st = reeve_shard_file_check_size(path, file_bytes, &c->manifest->shards[shard.v], err);
-    if (st != REEVE_OK) (void)close(*fd);
+    st = reeve_shard_verify(c, file, path, effort, err);
+    if (st != REEVE_OK) (void)close(file->fd);
+    return st;
+}
+
+/* The copy of this host, made now if there is none; where that cannot be done, the shard itself. */
+static reeve_status open_near(reeve_shard_cache *c, struct open_shard *file, struct reeve_error *err)
+{
+    struct reeve_error why = {0};
+    reeve_shard_id shard = {file->shard};
+    if (reeve_shard_copy_open(c, shard, REEVE_SHARD_ASK, file, NULL) == REEVE_OK) return REEVE_OK;
+    if (!c->copies_given_up && reeve_shard_copy_fetch(c, shard, REEVE_SHARD_READ_IF_NEW, file, &why) == REEVE_OK)
+        return REEVE_OK;
+    *file = (struct open_shard){.shard = shard.v};
+    reeve_status st = open_source(c, REEVE_SHARD_READ_IF_NEW, file, err);
+    if (st == REEVE_OK && !c->copies_given_up) {
+        reeve_log(REEVE_LOG_WARN, "%s; from now on this process reads shards without making copies", why.text);
+        c->copies_given_up = true;
+    }
+    return st;
+}
+
+/* A replica on one host may be the only one that is wrong. */
+static reeve_status on_this_host(reeve_status st, struct reeve_error *err)
+{
+    char host[256];
+    if (gethostname(host, sizeof(host)) != 0) return st;
+    host[sizeof(host) - 1] = '\0';
+    (void)reeve_error_context(err, "host %s", host);
     return st;
 }
 
@@ -127,15 +152,28 @@ static reeve_status slot_open(reeve_shard_cache *c, reeve_shard_id shard, struct
 {
     struct open_shard *slot = slot_find(c, shard);
     if (slot == NULL) {
+        struct open_shard file = {.shard = shard.v};
+        reeve_status st =
+            c->cache_dir[0] != '\0' ? open_near(c, &file, err) : open_source(c, REEVE_SHARD_READ_IF_NEW, &file, err);
+        if (st != REEVE_OK) return on_this_host(st, err);
         slot = slot_make_free(c);
-        int fd = open_copy(c, shard);
-        bool copy = fd >= 0;
-        reeve_status st = copy ? REEVE_OK : open_source(c, shard, &fd, err);
-        if (st != REEVE_OK) return st;
-        *slot = (struct open_shard){.fd = fd, .shard = shard.v, .copy = copy};
+        *slot = file;
     }
     slot->last_use = ++c->clock;
     *out = slot;
+    return REEVE_OK;
+}
+
+reeve_status reeve_shard_stage(reeve_shard_cache *c, reeve_shard_id shard, struct reeve_error *err)
+{
+    REEVE_ASSERT(shard.v < c->config.manifest->shard_count);
+    struct open_shard file = {.shard = shard.v};
+    reeve_status st = c->cache_dir[0] != '\0' ? reeve_shard_copy_fetch(c, shard, REEVE_SHARD_READ, &file, err)
+                                              : open_source(c, REEVE_SHARD_READ, &file, err);
+    if (st != REEVE_OK) return on_this_host(st, err);
+    (void)close(file.fd);
+    struct open_shard *slot = slot_find(c, shard);
+    if (slot != NULL) slot_close(slot); /* it may be the shard itself, or a copy that was replaced */
     return REEVE_OK;
 }
 
@@ -166,12 +204,34 @@ static reeve_status read_raw(const reeve_shard_cache *c, const struct open_shard
                               "shard %s: changed since the manifest was locked: it ends at byte %" PRIu64
                               ", locked with %" PRIu64
                               "; restore the file, or lock the manifest again with `reeve manifest lock` for a new run",
-                              slot_path(c, slot, path), at, c->manifest->shards[slot->shard].file_bytes);
+                              slot_path(c, slot, path), at, c->config.manifest->shards[slot->shard].file_bytes);
         to += got;
         at += (uint64_t)got;
         n -= (size_t)got;
     }
     return REEVE_OK;
+}
+
+/* Bytes that were read are those that were verified if the file is the same one afterwards. */
+static reeve_status read_verified(reeve_shard_cache *c, reeve_shard_id shard, void *out, size_t n, uint64_t at,
+                                  struct reeve_error *err)
+{
+    for (int tries = 0; tries < READ_TRIES; tries++) {
+        struct open_shard *slot;
+        reeve_status st = slot_open(c, shard, &slot, err);
+        if (st != REEVE_OK) return st;
+        st = read_raw(c, slot, out, n, at, err);
+        bool same = reeve_shard_is_as_verified(c, slot);
+        if (st == REEVE_OK && same) return REEVE_OK;
+        slot_close(slot); /* the next attempt looks at the file anew */
+        if (same) return on_this_host(st, err);
+    }
+    char path[REEVE_PATH_BYTES_MAX];
+    if (reeve_shard_source_path(c, shard, path, NULL) != REEVE_OK) path[0] = '\0';
+    return on_this_host(
+        reeve_fail(err, REEVE_INPUT_CHANGED,
+                   "shard %s: is changed again and again while it is read; nothing may write to it during a run", path),
+        err);
 }
 
 static uint32_t token_load(const uint8_t *at, uint32_t token_bytes)
@@ -202,21 +262,16 @@ static size_t tokens_widen(int32_t *tokens, size_t count, uint32_t token_bytes, 
 reeve_status reeve_shard_read(reeve_shard_cache *c, const struct reeve_sample *sample, uint32_t sequence,
                               int32_t *tokens, struct reeve_error *err)
 {
-    REEVE_ASSERT(sample->shard.v < c->manifest->shard_count);
-    const struct reeve_shard *shard = &c->manifest->shards[sample->shard.v];
+    REEVE_ASSERT(sample->shard.v < c->config.manifest->shard_count);
+    const struct reeve_shard *shard = &c->config.manifest->shards[sample->shard.v];
     const size_t count = (size_t)sequence + 1, raw_bytes = count * shard->token_bytes;
     REEVE_ASSERT(sample->token_offset <= shard->token_count && count <= shard->token_count - sample->token_offset);
-    struct open_shard *slot;
-    reeve_status st = slot_open(c, sample->shard, &slot, err);
-    if (st != REEVE_OK) return st;
     uint64_t at = shard->data_offset + sample->token_offset * shard->token_bytes;
-    st = read_raw(c, slot, (uint8_t *)tokens + (count * sizeof(*tokens) - raw_bytes), raw_bytes, at, err);
-    if (st != REEVE_OK) {
-        slot_close(slot); /* the next attempt looks at the file anew */
-        return st;
-    }
+    void *raw = (uint8_t *)tokens + (count * sizeof(*tokens) - raw_bytes);
+    reeve_status st = read_verified(c, sample->shard, raw, raw_bytes, at, err);
+    if (st != REEVE_OK) return st;
     uint32_t bad = 0;
-    size_t good = tokens_widen(tokens, count, shard->token_bytes, c->manifest->vocab, &bad);
+    size_t good = tokens_widen(tokens, count, shard->token_bytes, c->config.manifest->vocab, &bad);
     if (good == count) return REEVE_OK;
     char path[REEVE_PATH_BYTES_MAX];
     (void)reeve_shard_source_path(c, sample->shard, path,
@@ -225,6 +280,6 @@ reeve_status reeve_shard_read(reeve_shard_cache *c, const struct reeve_sample *s
                       "shard %s: token %" PRIu64 " (byte %" PRIu64 ") is %" PRIu32
                       ", but the vocabulary of \"%s\" has only %" PRIu32
                       " tokens; correct the tokenizer in the manifest, or tokenize the file again with it",
-                      path, sample->token_offset + good, at + good * shard->token_bytes, bad, c->manifest->tokenizer,
-                      c->manifest->vocab);
+                      path, sample->token_offset + good, at + good * shard->token_bytes, bad,
+                      c->config.manifest->tokenizer, c->config.manifest->vocab);
 }

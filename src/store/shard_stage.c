@@ -1,8 +1,6 @@
-/* Staging: a shard is checked against the lock once, and copied near. A copy gets its name only when all of its bytes
- * have been read back and digested. Until then it has none, where the file system can do that: what a killed process was
- * copying is gone with it, and a folder that outlives many of them does not fill up. */
-#include "store/shard.h"
-
+/* Copies near the processes that read. A copy gets its name only when all of its bytes have been read back and digested.
+ * Until then it has none, where the file system can do that: what a killed process was copying is gone with it, and a
+ * folder that outlives many of them does not fill up. Of the processes of a host one makes it, and the others wait. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -10,26 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
-#include "store/lock.h"
+#include "base/log.h"
 #include "store/shard_cache.h"
 #include "store/shard_file.h"
 
 #define ROOM_FOR_SUFFIX 48
 
-/* Is there a copy, and is it the shard? Its bytes are read: the folder may have survived a power cut. */
-static bool copy_is_good(const char *path, const struct reeve_shard *locked)
-{
-    int fd;
-    uint64_t file_bytes;
-    struct reeve_digest digest;
-    if (reeve_shard_file_open(path, &fd, &file_bytes, NULL) != REEVE_OK) return false;
-    bool good = file_bytes == locked->file_bytes &&
-                reeve_shard_file_digest(fd, path, file_bytes, -1, NULL, &digest, NULL) == REEVE_OK &&
-                reeve_digest_equal(digest, locked->digest);
-    (void)close(fd);
-    return good;
-}
+#define TURNS_FILE ".turns"
+#define TURN_POLL_NS (20 * REEVE_MILLISECOND_NS)
 
 /* A copy in the making. */
 struct staging {
@@ -132,31 +120,86 @@ static reeve_status check_written(int fd, const char *path, const struct reeve_s
     return st;
 }
 
-static reeve_status stage_copy(const char *source, const char *copy, const struct reeve_shard *locked,
+/* Out comes the copy, open: the very bytes that were read back. */
+static reeve_status stage_copy(reeve_shard_cache *c, reeve_shard_id shard, const char *copy, struct open_shard *out,
                                struct reeve_error *err)
 {
+    const struct reeve_shard *locked = reeve_shard_locked(c, shard);
+    char source[REEVE_PATH_BYTES_MAX];
     struct staging s;
-    reeve_status st = create_unnamed(copy, &s) ? REEVE_OK : create_named(copy, &s, err);
+    reeve_status st = reeve_shard_source_path(c, shard, source, err);
+    if (st == REEVE_OK && !create_unnamed(copy, &s)) st = create_named(copy, &s, err);
     if (st != REEVE_OK) return st;
     st = copy_bytes(source, locked, s.fd, s.path, err);
     if (st == REEVE_OK) st = check_written(s.fd, s.path, locked, err);
     if (st == REEVE_OK) st = give_name(&s, copy, err);
-    if (close(s.fd) != 0 && st == REEVE_OK) st = reeve_fail(err, REEVE_STORE_WRITE, "stage: close %s: %m", s.path);
-    if (st != REEVE_OK && s.named) (void)unlink(s.path);
+    if (st != REEVE_OK) {
+        if (s.named) (void)unlink(s.path);
+        (void)close(s.fd);
+        return st;
+    }
+    *out = (struct open_shard){.fd = s.fd, .shard = shard.v, .copy = true};
+    reeve_shard_note_verified(c, out);
+    return REEVE_OK;
+}
+
+reeve_status reeve_shard_copy_open(reeve_shard_cache *c, reeve_shard_id shard, enum reeve_shard_effort effort,
+                                   struct open_shard *out, struct reeve_error *err)
+{
+    char path[REEVE_PATH_BYTES_MAX];
+    reeve_status st = reeve_shard_copy_path(c, shard, path, err);
+    if (st != REEVE_OK) return st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW); /* a FIFO must not hold us up */
+    if (fd < 0) return reeve_fail(err, reeve_status_from_errno_read(errno), "copy %s: %m", path);
+    *out = (struct open_shard){.fd = fd, .shard = shard.v, .copy = true};
+    st = reeve_shard_verify(c, out, path, effort, err);
+    if (st != REEVE_OK) (void)close(fd);
     return st;
 }
 
-reeve_status reeve_shard_stage(reeve_shard_cache *c, reeve_shard_id shard, struct reeve_error *err)
+/* ---- whose turn it is to copy ---- */
+
+/* A byte of one file in the cache folder for each shard, locked by whoever copies it and let go by the kernel when that
+ * process ends. -1: nobody can be waited for here, or somebody was for too long. */
+static int turn_take(const reeve_shard_cache *c, reeve_shard_id shard)
 {
-    REEVE_ASSERT(shard.v < c->manifest->shard_count);
-    const struct reeve_shard *locked = &c->manifest->shards[shard.v];
-    char source[REEVE_PATH_BYTES_MAX], copy[REEVE_PATH_BYTES_MAX];
-    if (c->cache_dir[0] == '\0') return reeve_shard_check(c->manifest, shard, err);
-    reeve_status st = reeve_shard_source_path(c, shard, source, err);
-    if (st == REEVE_OK) st = reeve_shard_copy_path(c, shard, copy, err);
+    char path[REEVE_PATH_BYTES_MAX];
+    uint64_t at;
+    memcpy(&at, reeve_shard_locked(c, shard)->digest.bytes, sizeof(at));
+    struct flock byte = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(at >> 2), .l_len = 1};
+    if (reeve_path_join(path, sizeof(path), c->cache_dir, TURNS_FILE, NULL) != REEVE_OK) return -1;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0666);
+    if (fd < 0) return -1;
+    for (reeve_time_ns end_ns = reeve_clock_now() + c->turn_ns;;) {
+        if (fcntl(fd, F_OFD_SETLK, &byte) == 0) return fd;
+        bool taken = errno == EAGAIN || errno == EACCES || errno == EINTR;
+        if (!taken || reeve_clock_now() >= end_ns) break;
+        reeve_clock_sleep(TURN_POLL_NS);
+    }
+    (void)close(fd);
+    return -1;
+}
+
+static void turn_give(int turn)
+{
+    if (turn >= 0) (void)close(turn);
+}
+
+reeve_status reeve_shard_copy_fetch(reeve_shard_cache *c, reeve_shard_id shard, enum reeve_shard_effort effort,
+                                    struct open_shard *out, struct reeve_error *err)
+{
+    char copy[REEVE_PATH_BYTES_MAX];
+    reeve_status st = reeve_shard_copy_path(c, shard, copy, err);
     if (st == REEVE_OK) st = reeve_mkdir_parents(c->cache_dir, err);
     if (st != REEVE_OK) return st;
-    if (!copy_is_good(copy, locked)) st = stage_copy(source, copy, locked, err);
-    if (st == REEVE_OK) reeve_shard_cache_drop(c, shard); /* the next read opens the copy */
+    reeve_shard_slow_begin(c);
+    int turn = turn_take(c, shard);
+    reeve_status found = reeve_shard_copy_open(c, shard, effort, out, NULL);
+    if (found == REEVE_INPUT_CHANGED || found == REEVE_STORE_READ)
+        reeve_log(REEVE_LOG_WARN, "copy %s: %s; it is made again", copy,
+                  found == REEVE_STORE_READ ? "cannot be read" : "was damaged, or changed by somebody");
+    if (found != REEVE_OK) st = stage_copy(c, shard, copy, out, err);
+    turn_give(turn);
+    reeve_shard_slow_end(c);
     return st;
 }

@@ -5,7 +5,7 @@
 
 #include "fuzz.h"
 #include "store/lock.h"
-#include "store/shard.h"
+#include "store/shard_cache.h"
 
 #define SEQUENCE 8u
 
@@ -14,7 +14,9 @@ static void read_through(struct reeve_manifest *m)
     struct reeve_error err;
     reeve_shard_cache *c = NULL;
     int32_t tokens[SEQUENCE + 1];
-    if (reeve_shard_cache_create(m, "", 2, &c, &err) != REEVE_OK) return;
+    const struct reeve_shard_config config = {.manifest = m, .cache_dir = "", .run_dir = "", .open_max = 2};
+    if (reeve_shard_cache_create(&config, &c, &err) != REEVE_OK) return;
+    c->settle_ns = 0; /* nobody else writes here */
     reeve_status st = reeve_shard_stage(c, (reeve_shard_id){0}, &err);
     FUZZ_CHECK(st == REEVE_OK, "measured, and cannot be staged: %s", err.text);
     for (uint64_t at = 0; at + SEQUENCE + 1 <= m->shards[0].token_count && at < 64; at += SEQUENCE) {

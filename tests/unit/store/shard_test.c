@@ -13,6 +13,15 @@
 
 static char path[512]; /* of the file that was made last */
 
+/* A cache that shares what it verifies with nobody. */
+static reeve_status cache_of(const struct reeve_manifest *m, const char *cache_dir, uint32_t open_max,
+                             reeve_shard_cache **out, struct reeve_error *err)
+{
+    const struct reeve_shard_config config = {
+        .manifest = m, .cache_dir = cache_dir, .run_dir = "", .open_max = open_max};
+    return reeve_shard_cache_create(&config, out, err);
+}
+
 static void make(struct fixture *f, const char *name, const void *bytes, size_t n)
 {
     (void)snprintf(path, sizeof(path), "%s/%s", f->dir, name);
@@ -261,7 +270,7 @@ static void tokens_are_the_same_in_each_format(void **state)
     manifest_add(m, 4, "4", REEVE_SHARD_HDF5, 0);
     make_hdf5(f, "5", "tokens", H5T_STD_U32LE, CONTIGUOUS, 6, tokens32);
     manifest_add(m, 5, "5", REEVE_SHARD_HDF5, 0);
-    OK(reeve_shard_cache_create(m, "", 3, &c, &err));
+    OK(cache_of(m, "", 3, &c, &err));
     for (uint32_t shard = 0; shard < 6; shard++)
         for (uint32_t from = 0; from < 6; from++)
             for (uint32_t count = 1; from + count <= 6; count++) {
@@ -292,7 +301,7 @@ static void token_outside_the_vocabulary_is_named(void **state)
     (void)snprintf(first, sizeof(first), "%s", path);
     make_llmc(f, "b", 20240801, 7, 6, huge, sizeof(huge));
     manifest_add(m, 1, "b", REEVE_SHARD_LLMC, 0);
-    OK(reeve_shard_cache_create(m, "", 8, &c, &err));
+    OK(cache_of(m, "", 8, &c, &err));
     struct reeve_sample s = sample_at(0, 1);
     FAILS(reeve_shard_read(c, &s, 4, read, &err), REEVE_INPUT_INVALID);
     assert_non_null(strstr(err.text, first));
@@ -318,7 +327,7 @@ static void shard_that_shrinks_while_it_is_open_is_found(void **state)
     int32_t read[6];
     make(f, "text", tokens8, sizeof(tokens8));
     manifest_add(m, 0, "text", REEVE_SHARD_TEXT, 1);
-    OK(reeve_shard_cache_create(m, "", 1, &c, &err));
+    OK(cache_of(m, "", 1, &c, &err));
     struct reeve_sample s = sample_at(0, 0);
     OK(reeve_shard_read(c, &s, 5, read, &err));
     assert_int_equal(truncate(path, 4), 0);
@@ -329,7 +338,7 @@ static void shard_that_shrinks_while_it_is_open_is_found(void **state)
     OK(reeve_shard_read(c, &s, 5, read, &err)); /* restored: another attempt goes well */
     assert_int_equal(unlink(path), 0);
     reeve_shard_cache_destroy(c);
-    OK(reeve_shard_cache_create(m, "", 1, &c, &err));
+    OK(cache_of(m, "", 1, &c, &err));
     FAILS(reeve_shard_read(c, &s, 5, read, &err), REEVE_INPUT_MISSING);
     reeve_shard_cache_destroy(c);
     reeve_manifest_destroy(m);
@@ -361,7 +370,7 @@ static void open_files_stay_within_the_bound(void **state)
         manifest_add(m, i, name, REEVE_SHARD_TEXT, 1);
     }
     int before = descriptors_open();
-    OK(reeve_shard_cache_create(m, "", 5, &c, &err));
+    OK(cache_of(m, "", 5, &c, &err));
     for (int i = 0; i < 500; i++) {
         uint32_t shard = (uint32_t)draw(f, 40);
         struct reeve_sample s = sample_at(shard, 0);
@@ -410,11 +419,11 @@ static void staged_copy_is_read_and_shared(void **state)
     int32_t before[100], after[100];
     cache_dir_of(f, dir);
     copy_path(f, m, copy);
-    OK(reeve_shard_cache_create(m, dir, 2, &a, &err));
-    OK(reeve_shard_cache_create(m, dir, 2, &b, &err));
+    OK(cache_of(m, dir, 2, &a, &err));
+    OK(cache_of(m, dir, 2, &b, &err));
     struct reeve_sample s = sample_at(0, 2999900);
-    OK(reeve_shard_read(a, &s, 99, before, &err)); /* not staged yet: from the shard itself */
     OK(reeve_shard_stage(a, (reeve_shard_id){0}, &err));
+    OK(reeve_shard_read(a, &s, 99, before, &err));
     assert_int_equal(file_size(copy), 3000000);
     assert_int_equal(unlink(path), 0);
     OK(reeve_shard_read(a, &s, 99, after, &err));
@@ -450,7 +459,7 @@ static void staged_copy_that_is_damaged_is_replaced(void **state)
     copy_path(f, m, copy);
     size_t n;
     uint8_t *text = file_load(path, &n);
-    OK(reeve_shard_cache_create(m, dir, 2, &c, &err));
+    OK(cache_of(m, dir, 2, &c, &err));
     OK(reeve_shard_stage(c, (reeve_shard_id){0}, &err));
     uint8_t other = text[100] ^ 1;
     file_poke(copy, 100, &other, 1);
@@ -461,7 +470,7 @@ static void staged_copy_that_is_damaged_is_replaced(void **state)
         assert_int_equal(read[i], text[100 + i]);
     reeve_shard_cache_destroy(c);
     assert_int_equal(truncate(copy, 10), 0); /* cut, and not staged again: the shard itself is read */
-    OK(reeve_shard_cache_create(m, dir, 2, &c, &err));
+    OK(cache_of(m, dir, 2, &c, &err));
     OK(reeve_shard_read(c, &s, 10, read, &err));
     for (int i = 0; i < 11; i++)
         assert_int_equal(read[i], text[100 + i]);
@@ -482,8 +491,8 @@ static void staging_a_changed_shard_leaves_no_copy(void **state)
     size_t n;
     uint8_t *text = file_load(path, &n), other = text[4999] ^ 0x80;
     file_poke(path, 4999, &other, 1);
-    OK(reeve_shard_cache_create(m, dir, 2, &cached, &err));
-    OK(reeve_shard_cache_create(m, "", 2, &plain, &err));
+    OK(cache_of(m, dir, 2, &cached, &err));
+    OK(cache_of(m, "", 2, &plain, &err));
     FAILS(reeve_shard_stage(cached, (reeve_shard_id){0}, &err), REEVE_INPUT_CHANGED);
     assert_non_null(strstr(err.text, path));
     assert_int_equal(entries_in(dir), 0);
@@ -513,7 +522,7 @@ static void staging_onto_a_full_disk_fails_and_leaves_nothing(void **state)
         reeve_shard_cache *c;
         (void)signal(SIGXFSZ, SIG_IGN);
         CHILD_CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
-        CHILD_CHECK(reeve_shard_cache_create(m, dir, 2, &c, &err) == REEVE_OK);
+        CHILD_CHECK(cache_of(m, dir, 2, &c, &err) == REEVE_OK);
         CHILD_CHECK(reeve_shard_stage(c, (reeve_shard_id){0}, &err) == REEVE_STORE_WRITE);
         CHILD_CHECK(strstr(err.text, dir) != NULL);
         _exit(0);
@@ -546,7 +555,7 @@ static void staging_that_is_killed_leaves_nothing(void **state)
         reeve_shard_cache *c;
         (void)signal(SIGXFSZ, SIG_DFL);
         CHILD_CHECK(setrlimit(RLIMIT_CORE, &no_core) == 0 && setrlimit(RLIMIT_FSIZE, &limit) == 0);
-        CHILD_CHECK(reeve_shard_cache_create(m, dir, 2, &c, &err) == REEVE_OK);
+        CHILD_CHECK(cache_of(m, dir, 2, &c, &err) == REEVE_OK);
         (void)reeve_shard_stage(c, (reeve_shard_id){0}, &err);
         _exit(0);
     }
@@ -569,7 +578,7 @@ static void shard_staged_by_several_at_once_is_one_good_copy(void **state)
         if (pids[i] != 0) continue;
         struct reeve_error err;
         reeve_shard_cache *c;
-        CHILD_CHECK(reeve_shard_cache_create(m, dir, 2, &c, &err) == REEVE_OK);
+        CHILD_CHECK(cache_of(m, dir, 2, &c, &err) == REEVE_OK);
         CHILD_CHECK(reeve_shard_stage(c, (reeve_shard_id){0}, &err) == REEVE_OK);
         _exit(0);
     }
