@@ -78,7 +78,8 @@ static enum reeve_stall_work work_of(const struct reeve_job *job, const struct r
     if (r->state == REEVE_RUN_STARTING) return REEVE_STALL_STARTING;
     if (r->state != REEVE_RUN_RUNNING) return REEVE_STALL_SAVING;
     bool due = r->step == job->train.steps || (job->train.eval_every > 0 && r->step % job->train.eval_every == 0);
-    return due && r->eval_step != r->step ? REEVE_STALL_EVALUATING : REEVE_STALL_STEPPING;
+    if (due && r->eval_step != r->step) return REEVE_STALL_EVALUATING;
+    return r->workers_long > 0 ? REEVE_STALL_READING : REEVE_STALL_STEPPING;
 }
 
 static void end_without(struct watch *w, const char *host)
@@ -238,7 +239,7 @@ static void heed_clock(struct watch *w)
                    (long long)(reeve_stall_idle(stall) / REEVE_SECOND_NS), stall->mark.step);
     reeve_supervise_say(w->s,
                         "%s (that is longer than %lld s: faults.hang_min_s, or 20 median steps, and ten times that "
-                        "while starting, evaluating or saving); ending it",
+                        "while starting, reading a shard, evaluating or saving); ending it",
                         w->why_ended, (long long)(reeve_stall_patience(stall) / REEVE_SECOND_NS));
     end_it(w, KILL_AFTER_NS);
 }

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 
 #define STEPS_OF_PATIENCE 20 /* of the median step: a slow one is no hang */
-#define LONGER_WORK 10       /* times that while it starts, evaluates or saves */
+#define LONGER_WORK 10       /* times that while it starts, reads a shard, evaluates or saves */
 
 void reeve_stall_init(struct reeve_stall *s, reeve_time_ns floor_ns)
 {

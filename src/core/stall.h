@@ -11,7 +11,13 @@
 #include "reeve/ids.h"
 
 /* What the job is seen to be doing. All but STEPPING takes as long as it takes: the patience is longer then. */
-enum reeve_stall_work { REEVE_STALL_STARTING, REEVE_STALL_STEPPING, REEVE_STALL_EVALUATING, REEVE_STALL_SAVING };
+enum reeve_stall_work {
+    REEVE_STALL_STARTING,
+    REEVE_STALL_STEPPING,
+    REEVE_STALL_READING, /* a shard, whole: the steps wait for it */
+    REEVE_STALL_EVALUATING,
+    REEVE_STALL_SAVING
+};
 
 /* How far the job is. Whatever differs from the mark before is progress: a task that was completed counts, so that a
  * step that takes an hour on the one worker left is not taken for a hang. */

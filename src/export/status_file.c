@@ -65,6 +65,7 @@ static const struct field {
     FIELD("restarts", FIELD_U32, restarts),
     OPTIONAL("silent_host", FIELD_MESSAGE, silent_host),
     OPTIONAL("silent_s", FIELD_DOUBLE, silent_s),
+    OPTIONAL("workers_long", FIELD_U32, workers_long),
     FIELD("exit_code", FIELD_INT, exit_code),
     FIELD("message", FIELD_MESSAGE, message),
     FIELD("updated_wall_ns", FIELD_I64, updated_wall_ns),

@@ -53,6 +53,7 @@ struct reeve_status_report {
     uint32_t restarts;                            /* times this run was opened again */
     char silent_host[REEVE_REPORT_MESSAGE_BYTES]; /* nobody on it has said a word for silent_s; "": there is none */
     double silent_s;
+    uint32_t workers_long;                        /* that stage, read or copy a shard, sample text ... just now */
     int exit_code;                            /* once it has ended; -1 before */
     char message[REEVE_REPORT_MESSAGE_BYTES]; /* why it stopped or failed; "" */
     /* filled by the writer */

@@ -10,6 +10,7 @@
 
 #define SUMS_STUCK_MAX 3u
 #define WHY_BYTES 96
+#define LIVES_NS (3 * REEVE_SECOND_NS) /* it says so once a second */
 
 /* ---- what is measured ---- */
 
@@ -144,6 +145,19 @@ static void watch_hosts(reeve_master_loop *l, reeve_time_ns now_ns)
     reeve_report_silent(l->report, host != NULL ? host : "", (double)silence * 1e-9);
 }
 
+/* Who reads or copies a whole shard, say, takes as long as that takes: `reeve run` is told, so that it does not take the
+ * job for one that hangs. */
+static void watch_long_work(reeve_master_loop *l, reeve_time_ns now_ns)
+{
+    uint32_t count = 0;
+    for (uint32_t w = 1; w <= l->config.workers; w++) {
+        reeve_time_ns silence_ns = 0;
+        count += l->seen[w].pace == REEVE_PACE_OTHER &&
+                 reeve_master_silence(l->master, w, now_ns, l->present_ns, &silence_ns) && silence_ns <= LIVES_NS;
+    }
+    reeve_report_long(l->report, count);
+}
+
 /* A worker that says nothing: first a warning, much later its end if that is possible, else that of the run. Nobody is
  * given its work meanwhile, and a worker that was only stopped goes on where it was. */
 static reeve_status watch_silence(reeve_master_loop *l, reeve_time_ns now_ns, struct reeve_error *err)
@@ -175,6 +189,7 @@ reeve_status master_loop_watch(reeve_master_loop *l, reeve_time_ns now_ns, struc
     if (now_ns - l->silence_ns < REEVE_SECOND_NS) return REEVE_OK;
     l->silence_ns = now_ns;
     watch_hosts(l, now_ns);
+    watch_long_work(l, now_ns);
     reeve_status st = judge_all(l, now_ns, err);
     return st == REEVE_OK ? watch_silence(l, now_ns, err) : st;
 }

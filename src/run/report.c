@@ -174,6 +174,11 @@ void reeve_report_silent(reeve_report *r, const char *host, double silent_s)
     r->status.silent_s = silent_s;
 }
 
+void reeve_report_long(reeve_report *r, uint32_t workers)
+{
+    r->status.workers_long = workers;
+}
+
 static void eval_committed(reeve_report *r, const struct reeve_event *ev)
 {
     struct reeve_error err = {0};
@@ -311,6 +316,7 @@ void reeve_report_end(reeve_report *r, const reeve_master *m, enum reeve_run_sta
     fill(r, m, now_ns);
     r->status.state = state;
     reeve_report_silent(r, "", 0.0);
+    reeve_report_long(r, 0);
     r->status.exit_code = exit_code;
     r->status.seconds_left = state == REEVE_RUN_COMPLETE ? 0.0 : NAN;
     (void)snprintf(r->status.message, sizeof(r->status.message), "%s", message);

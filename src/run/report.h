@@ -23,6 +23,8 @@ void reeve_report_event(reeve_report *r, const reeve_master *m, const struct ree
 void reeve_report_applied(reeve_report *r, uint64_t step, double learning_rate, double grad_norm);
 /* A host of which nothing was heard for so long; "": none. */
 void reeve_report_silent(reeve_report *r, const char *host, double silent_s);
+/* So many workers say that they do what takes as long as it takes. */
+void reeve_report_long(reeve_report *r, uint32_t workers);
 /* Redraw and rewrite what is due. */
 void reeve_report_turn(reeve_report *r, const reeve_master *m, reeve_time_ns now_ns);
 /* Text that should stand on its own line, with the progress line out of the way. */

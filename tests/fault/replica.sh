@@ -77,6 +77,33 @@ must_run 0 3 cached --set data.cache="$PWD/cache"
 expect_equal "digest with damaged copies" "$(digest_of cached)" "$first"
 sums() { sha256sum "$@" | cut -d' ' -f1 | sort; }
 expect_equal "copies made again" "$(sums cache/*)" "$(sums text-*.txt)"
+
+# A copy that takes three times faults.hang_min_s is no hang. Method: the shards come one after the other, and somebody has
+# the turn of the second for so long; the byte is told by its digest, which is the name of its copy.
+mkdir held
+for copy in cache/*; do cmp -s "$copy" text-2.txt && second=$(basename "$copy"); done
+python3 - "$second" >turn <<'PYTHON' &
+import fcntl, os, sys, time
+with open("held/.turns", "w") as f:
+    fcntl.lockf(f, fcntl.LOCK_EX, 1, int.from_bytes(bytes.fromhex(sys.argv[1])[:8], "little") >> 2)
+    print("taken", flush=True)
+    end = time.time() + 300
+    while not os.path.exists("let-go") and time.time() < end: time.sleep(0.05)
+PYTHON
+wait_for 10 test -s turn || fail "nobody takes the turn"
+within 100 reeve run job.yaml -n 2 --run-dir slow -q --set data.shuffle=none --set train.eval_every=0 \
+    --set data.cache="$PWD/held" --set faults.hang_min_s=1 >run.out 2>&1 &
+run=$!
+waits() { [ "$(committed_step slow)" -ge 1 ] && grep -q '"workers_long": *[12]' slow/status.json; }
+wait_for 30 waits || { cat run.out slow/status.json; fail "nobody waits for a copy"; }
+sleep 3
+touch let-go
+code=0
+wait "$run" || code=$?
+[ "$code" = 0 ] || { tail -n 30 run.out; fail "a copy that takes long: exit code $code"; }
+expect_no_text slow/log/supervisor.log 'hung'
+audit_ok slow
+
 if unshare --mount true 2>stderr; then # another node: its folder is its own, and empty
     mkdir -p node
     cat >rank.sh <<RANK

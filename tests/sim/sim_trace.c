@@ -110,6 +110,11 @@ void reeve_report_silent(reeve_report *r, const char *host, double silent_s)
     (void)silent_s;
 }
 
+void reeve_report_long(reeve_report *r, uint32_t workers)
+{
+    (void)r, (void)workers;
+}
+
 void reeve_report_applied(reeve_report *r, uint64_t step, double learning_rate, double grad_norm)
 {
     (void)r, (void)step, (void)learning_rate, (void)grad_norm;

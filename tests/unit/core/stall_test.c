@@ -82,9 +82,10 @@ static void stall_completed_tasks_are_progress(void **state)
 }
 
 static void stall_work_of_unknown_length_gets_longer(void **state)
-{ /* Goal: a start, an evaluation and a last save may take ten times as long, and not for ever. */
+{ /* Goal: a start, the reading of a shard, an evaluation and a last save may take ten times as long, and not for ever. */
     (void)state;
-    static const enum reeve_stall_work works[] = {REEVE_STALL_STARTING, REEVE_STALL_EVALUATING, REEVE_STALL_SAVING};
+    static const enum reeve_stall_work works[] = {REEVE_STALL_STARTING, REEVE_STALL_READING, REEVE_STALL_EVALUATING,
+                                                  REEVE_STALL_SAVING};
     for (size_t i = 0; i < sizeof(works) / sizeof(works[0]); i++) {
         struct observer o;
         begin(&o);

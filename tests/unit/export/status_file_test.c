@@ -35,6 +35,7 @@ static struct reeve_status_report sample_report(void)
     (void)strcpy(r.message, "line\none");
     (void)strcpy(r.silent_host, "n3");
     r.silent_s = 7.5;
+    r.workers_long = 2;
     return r;
 }
 
@@ -49,6 +50,7 @@ static void status_written_is_status_read(void **state)
     assert_string_equal(back.message, r.message);
     assert_string_equal(back.silent_host, "n3");
     assert_true(back.silent_s == 7.5);
+    assert_int_equal(back.workers_long, 2);
     assert_true(back.run_id == r.run_id);
     assert_true(back.last_checkpoint_wall_ns == r.last_checkpoint_wall_ns);
     assert_true(back.loss == r.loss); /* every bit of it */
@@ -59,7 +61,7 @@ static void status_written_is_status_read(void **state)
 }
 
 static void status_of_an_earlier_version_is_read(void **state)
-{ /* It knew no silent hosts. A key that was there from the first day is missed. */
+{ /* It knew no silent hosts, and no long work. A key that was there from the first day is missed. */
     (void)state;
     struct reeve_status_report r = sample_report(), back;
     for (int round = 0; round < 2; round++) {
@@ -67,8 +69,8 @@ static void status_of_an_earlier_version_is_read(void **state)
         char *text = NULL;
         size_t bytes = 0;
         assert_int_equal(reeve_file_read(folder_file("old.json"), 65536, &text, &bytes, NULL), REEVE_OK);
-        const char *keys[] = {"\"silent_host\"", "\"silent_s\"", "\"restarts\""};
-        for (int i = 0; i < 2 + round; i++)
+        const char *keys[] = {"\"silent_host\"", "\"silent_s\"", "\"workers_long\"", "\"restarts\""};
+        for (int i = 0; i < 3 + round; i++)
             strstr(text, keys[i])[1] = 'X'; /* some key that nobody knows */
         folder_write("old.json", text);
         free(text);
