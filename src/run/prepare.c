@@ -2,9 +2,9 @@
 #include "run/prepare.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,6 +17,7 @@
 #include "run/lock_manifest.h"
 #include "run/owner_wait.h"
 #include "run/prepare_tasks.h"
+#include "store/checkpoint.h"
 #include "store/journal.h"
 #include "store/lock.h"
 #include "store/owner.h"
@@ -154,6 +155,19 @@ static reeve_status see_end(void *arg, const struct reeve_event *ev, struct reev
     return REEVE_OK;
 }
 
+/* Where there was a checkpoint there was a journal, on the disk before it. Without one a run would begin from nothing, in
+ * silence, and remove what it cannot know. */
+static reeve_status refuse_lost_journal(const char *run_dir, struct reeve_error *err)
+{
+    uint64_t step = 0;
+    if (!reeve_checkpoint_newest_name(run_dir, &step)) return REEVE_OK;
+    return reeve_fail(err, REEVE_STORE_CORRUPT,
+                      "%s: there is a checkpoint of step %" PRIu64
+                      ", and no journal: put %s/journal back, or begin anew "
+                      "in another --run-dir",
+                      run_dir, step, run_dir);
+}
+
 /* Does the journal say that every step of the job is done? */
 static reeve_status look_for_end(struct reeve_prepared *p, struct reeve_error *err)
 {
@@ -163,7 +177,7 @@ static reeve_status look_for_end(struct reeve_prepared *p, struct reeve_error *e
     p->complete = st == REEVE_OK && c.ended && (p->tasks != NULL || c.step >= p->job.train.steps);
     p->dead = p->complete ? c.dead : 0;
     p->steps_done = p->complete && p->tasks == NULL ? c.step : 0;
-    return st;
+    return st == REEVE_OK && info.segments == 0 ? refuse_lost_journal(p->run_dir, err) : st;
 }
 
 /* Everything that a training was begun with, against what the job says now. */

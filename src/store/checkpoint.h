@@ -109,6 +109,9 @@ reeve_status reeve_checkpoint_verify(const reeve_checkpoint *c, uint64_t *bytes_
 reeve_status reeve_checkpoint_sweep(const char *run_dir, const uint64_t *keep, uint32_t keep_count,
                                     struct reeve_error *err);
 
+/* The highest step whose folder has its name, on record or not. False: none has, or the folder cannot be listed. */
+bool reeve_checkpoint_newest_name(const char *run_dir, uint64_t *step);
+
 /* Digest of all model-group tensors in the order of their names, over name, shape and bytes: `weights_digest`. The
  * order of the list does not matter, so a checkpoint can be checked without the workload. Zeros for 0 tensors (NULL is
  * fine). What exactly is digested: docs/format/checkpoint.md. */

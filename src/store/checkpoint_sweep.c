@@ -75,6 +75,23 @@ static reeve_status sweep_entry(const char *run_dir, const char *parent, const c
     return reeve_remove_tree(path, err);
 }
 
+bool reeve_checkpoint_newest_name(const char *run_dir, uint64_t *step)
+{
+    char parent[REEVE_PATH_BYTES_MAX];
+    bool any = false;
+    uint64_t one = 0;
+    if (reeve_path_join(parent, sizeof(parent), run_dir, "checkpoint", NULL) != REEVE_OK) return false;
+    DIR *folder = opendir(parent);
+    if (folder == NULL) return false;
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        if (parse(entry->d_name, &one) != ENTRY_STEP || (any && one < *step)) continue;
+        any = true;
+        *step = one;
+    }
+    (void)closedir(folder);
+    return any;
+}
+
 reeve_status reeve_checkpoint_sweep(const char *run_dir, const uint64_t *keep, uint32_t keep_count,
                                     struct reeve_error *err)
 {

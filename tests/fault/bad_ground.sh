@@ -76,6 +76,13 @@ truncate -s 500 lock/manifest.h5
 must_run 65 1 lock
 expect_text run.out 'manifest\.h5'
 must_run 75 1 journal --stop-at 5
+# A journal that is gone is no new beginning: the checkpoint stays, and so does the run once the journal is back.
+mv journal/journal journal-elsewhere
+must_run 65 1 journal
+expect_text run.out 'there is a checkpoint of step 5, and no journal: put .*journal back'
+[ -s journal/checkpoint/step-0000000005/index.h5 ] || fail "the checkpoint of a run without a journal was removed"
+rm -rf journal/journal
+mv journal-elsewhere journal/journal
 segment=$(find journal/journal -name '*.h5' | sort | head -n 1)
 offset=$(python3 -c "
 import h5py, sys
