@@ -110,21 +110,14 @@ struct name {
     uint32_t epoch;
 };
 
-/* A folder that a later master has committed stays: whoever would replace it was replaced itself. One that cannot be read is
- * nobody's; the run went back behind it. */
+/* A folder that a later master has committed stays: whoever would replace it was replaced itself. A damaged one is nobody's:
+ * the run went back behind it. One that cannot be read now, on a sick mount, may be anybody's. */
 static reeve_status refuse_later(const struct name *n, const char *dir, struct reeve_error *err)
 {
-    struct reeve_checkpoint *c = calloc(1, sizeof(*c));
-    reeve_status st = c == NULL ? REEVE_JOB_NO_MEMORY : REEVE_OK;
-    if (st == REEVE_OK) {
-        (void)snprintf(c->dir, sizeof(c->dir), "%s", dir);
-        (void)snprintf(c->path, sizeof(c->path), "%s/index.h5", c->dir);
-        st = reeve_index_load(c, n->step, NULL, NULL);
-    }
-    uint32_t epoch = st == REEVE_OK ? c->meta.epoch : 0;
-    reeve_checkpoint_close(c);
-    if (st == REEVE_JOB_NO_MEMORY) return reeve_fail(err, st, "commit %s: out of memory", n->tmp);
-    if (epoch <= n->epoch) return REEVE_OK;
+    uint32_t epoch = 0;
+    reeve_status st = reeve_checkpoint_epoch(dir, n->step, &epoch, err);
+    if (st == REEVE_STORE_CORRUPT || st == REEVE_INPUT_MISSING) return REEVE_OK;
+    if (st != REEVE_OK || epoch <= n->epoch) return st;
     return reeve_fail(err, REEVE_STORE_IN_USE,
                       "%s: a later master of this run has saved this step (epoch %u, and this is %u), so this one was "
                       "replaced; if the journal was copied back from elsewhere instead, move that folder away",

@@ -30,8 +30,12 @@ struct reeve_checkpoint {
     size_t queue_bytes;
 };
 
+/* The epoch that has committed the checkpoint in this folder. STORE_CORRUPT, INPUT_MISSING: it is none; else it could not be
+ * read now. */
+reeve_status reeve_checkpoint_epoch(const char *dir, uint64_t step, uint32_t *epoch, struct reeve_error *err);
+
 /* The folder of a step. A commit that puts one aside may die between two renames: then what was there before is found as
- * step-N.old-EPOCH. */
+ * step-N.old-EPOCH; of several the one that the latest epoch has committed, whoever put it aside. */
 void reeve_checkpoint_find(const char *run_dir, uint64_t step, char *dir, size_t dir_bytes);
 
 /* Write c as c->path, durably once its folder is synced; sets c->digest and c->file_bytes. STORE_CREATE | STORE_WRITE | JOB_NO_MEMORY. */

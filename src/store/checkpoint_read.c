@@ -14,11 +14,23 @@
 
 /* --- opening ------------------------------------------------------------------------------------------------------ */
 
-/* Where several commits died so, and no sweep came between, what was moved aside last is what was committed last. */
+reeve_status reeve_checkpoint_epoch(const char *dir, uint64_t step, uint32_t *epoch, struct reeve_error *err)
+{
+    struct reeve_checkpoint *c = calloc(1, sizeof(*c));
+    if (c == NULL) return reeve_fail(err, REEVE_JOB_NO_MEMORY, "look at %s: out of memory", dir);
+    (void)snprintf(c->dir, sizeof(c->dir), "%s", dir);
+    (void)snprintf(c->path, sizeof(c->path), "%s/index.h5", c->dir);
+    reeve_status st = reeve_index_load(c, step, NULL, err);
+    if (st == REEVE_OK) *epoch = c->meta.epoch;
+    reeve_checkpoint_close(c);
+    return st;
+}
+
 void reeve_checkpoint_find(const char *run_dir, uint64_t step, char *dir, size_t dir_bytes)
 {
-    char parent[REEVE_PATH_BYTES_MAX], prefix[64], found[256] = "";
-    unsigned long newest = 0;
+    char parent[REEVE_PATH_BYTES_MAX], prefix[64], path[REEVE_PATH_BYTES_MAX];
+    bool any = false;
+    uint32_t newest = 0;
     reeve_checkpoint_dir(run_dir, step, dir, dir_bytes);
     if (reeve_path_exists(dir)) return;
     reeve_path_dirname(dir, parent, sizeof(parent));
@@ -26,14 +38,17 @@ void reeve_checkpoint_find(const char *run_dir, uint64_t step, char *dir, size_t
     DIR *folder = opendir(parent);
     if (folder == NULL) return;
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
-        if (strncmp(entry->d_name, prefix, (size_t)length) != 0) continue;
-        unsigned long epoch = strtoul(entry->d_name + length, NULL, 10);
-        if (found[0] != '\0' && epoch <= newest) continue;
+        uint32_t epoch = 0;
+        if (strncmp(entry->d_name, prefix, (size_t)length) != 0 ||
+            reeve_path_join(path, sizeof(path), parent, entry->d_name, NULL) != REEVE_OK)
+            continue;
+        (void)reeve_checkpoint_epoch(path, step, &epoch, NULL); /* one that cannot be read comes after all others */
+        if (any && epoch <= newest) continue;
+        any = true;
         newest = epoch;
-        (void)snprintf(found, sizeof(found), "%s", entry->d_name);
+        (void)snprintf(dir, dir_bytes, "%s", path);
     }
     (void)closedir(folder);
-    if (found[0] != '\0') (void)reeve_path_join(dir, dir_bytes, parent, found, NULL);
 }
 
 reeve_status reeve_checkpoint_open(const char *run_dir, uint64_t step, const uint64_t *expect_digest64,

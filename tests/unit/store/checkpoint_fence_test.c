@@ -1,5 +1,7 @@
 /* A master that was replaced, and does not know it, commits a step that its successor has saved. Whatever moment it stood
  * still at, what its successor saved is there. The linker puts our rename() before the C library's. */
+#include <sys/resource.h>
+
 #include "checkpoint_fixture.h"
 
 #define STEP 5
@@ -13,7 +15,16 @@ int __wrap_rename(const char *from, const char *to);
 static struct {
     char waits[512], final[512];
     unsigned at, calls;
+    bool starve, starves; /* from the first call of a commit on no file can be opened */
 } later;
+
+static void limit_files(rlim_t files)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = files < limit.rlim_max ? files : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
 
 int __wrap_rename(const char *from, const char *to)
 {
@@ -21,6 +32,7 @@ int __wrap_rename(const char *from, const char *to)
         (void)reeve_remove_tree(later.final, NULL); /* as its own commit and sweep have done */
         if (__real_rename(later.waits, later.final) != 0) abort();
     }
+    if (later.starves) limit_files(0);
     return __real_rename(from, to);
 }
 
@@ -61,6 +73,7 @@ static reeve_status commit_as_zombie(const struct fixture *f, const struct state
     assert_int_equal(write_parts(f->dir, STEP, ZOMBIE, s, 2, parts, err), REEVE_OK);
     later.calls = 0;
     later.at = later_at;
+    later.starves = later.starve;
     return reeve_checkpoint_commit(f->dir, STEP, ZOMBIE, &meta, parts, 2, queue, sizeof(queue), &digest, err);
 }
 
@@ -124,6 +137,47 @@ static void zombie_that_dies_within_leaves_what_the_later_one_saved(void **state
     state_destroy(&s);
 }
 
+static void folder_that_cannot_be_read_now_may_be_a_later_ones(void **state)
+{ /* Goal: a look that fails is no look. Method: no descriptor is left once the name is found taken. */
+    struct fixture *f = *state;
+    struct reeve_error err;
+    struct state s;
+    uint64_t digest64;
+    struct rlimit before;
+    state_create(&s, f, false);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    later.starve = true;
+    reeve_status st = commit_as_zombie(f, &s, 0, false, &digest64, &err);
+    later.starve = later.starves = false;
+    limit_files(before.rlim_cur);
+    FAILS(st, REEVE_STORE_READ);
+    check_is(f, digest64);
+    state_destroy(&s);
+}
+
+static void later_ones_is_found_whoever_put_it_aside(void **state)
+{ /* Goal: what counts is who has committed it. Method: an earlier one under the later one's number, and the later one's under
+   * the zombie's. */
+    struct fixture *f = *state;
+    struct reeve_error err;
+    struct state s;
+    char old[600];
+    state_create(&s, f, false);
+    reeve_checkpoint_dir(f->dir, STEP, later.final, sizeof(later.final));
+    later.at = 0;
+    (void)save_as(f, 1, &s);
+    (void)snprintf(old, sizeof(old), "%s.old-%u", later.final, LATER);
+    assert_int_equal(__real_rename(later.final, old), 0);
+    uint64_t digest64 = save_as(f, LATER, &s);
+    (void)snprintf(old, sizeof(old), "%s.old-%u", later.final, ZOMBIE);
+    assert_int_equal(__real_rename(later.final, old), 0);
+    check_is(f, digest64);
+    OK(reeve_checkpoint_sweep(f->dir, &(uint64_t){STEP}, 1, &err));
+    assert_true(reeve_path_exists(later.final));
+    check_is(f, digest64);
+    state_destroy(&s);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -131,6 +185,8 @@ int main(void)
         TEST(checkpoint_of_a_later_master_is_not_replaced),
         TEST(later_master_may_come_at_any_moment_of_a_commit),
         TEST(zombie_that_dies_within_leaves_what_the_later_one_saved),
+        TEST(folder_that_cannot_be_read_now_may_be_a_later_ones),
+        TEST(later_ones_is_found_whoever_put_it_aside),
     };
     return cmocka_run_group_tests_name("checkpoint_fence", tests, NULL, NULL);
 }

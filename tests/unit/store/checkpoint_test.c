@@ -202,7 +202,7 @@ static void make_old(const char *folder, int first, int last)
     }
 }
 
-static void checkpoint_moved_aside_last_is_the_one_that_counts(void **state)
+static void checkpoint_moved_aside_is_found_among_others(void **state)
 { /* Goal: opened, and given its name back. Method: others of the step, in whatever order the folder is read. */
     struct fixture *f = *state;
     struct reeve_error err;
@@ -341,7 +341,7 @@ int main(void)
         CHECKPOINT_TEST(checkpoint_tensor_in_two_parts_is_refused),
         CHECKPOINT_TEST(checkpoint_bad_tensor_is_refused_before_a_file_is_made),
         CHECKPOINT_TEST(checkpoint_replaces_one_of_the_same_step),
-        CHECKPOINT_TEST(checkpoint_moved_aside_last_is_the_one_that_counts),
+        CHECKPOINT_TEST(checkpoint_moved_aside_is_found_among_others),
         CHECKPOINT_TEST(checkpoint_sweep_removes_what_nobody_needs),
         CHECKPOINT_TEST(checkpoint_assign_is_even_and_repeatable),
         CHECKPOINT_TEST(weights_digest_knows_every_bit_and_no_order),
