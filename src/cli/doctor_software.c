@@ -193,8 +193,8 @@ static bool has_space_for_openblas(struct reeve_doctor *d)
     if (getrlimit(RLIMIT_AS, &space) != 0 || space.rlim_cur >= OPENBLAS_SPACE_BYTES) return true;
     reeve_doctor_follows(reeve_doctor_add(d, "openblas", REEVE_DOCTOR_BAD, "not tried: `ulimit -v` leaves %llu KiB",
                                           (unsigned long long)space.rlim_cur / 1024),
-                         "reeve-rank would hang before it begins, waiting for memory: ulimit -v unlimited, or ask a "
-                         "batch system for more (h_vmem)");
+                         "reeve-rank may hang before it begins, waiting for memory: ulimit -v unlimited, or ask a batch "
+                         "system for more (h_vmem)");
     return false;
 }
 

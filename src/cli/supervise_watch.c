@@ -33,7 +33,6 @@
 #define START_PATIENCE_NS (30 * REEVE_SECOND_NS)   /* before hosts are asked whether they are there: a first time */
 #define NO_RANKS_NS (60 * REEVE_SECOND_NS)         /* for mpirun to start ranks on this machine */
 #define RANKS_MAX 4096u
-#define NOT_REACHED 255                 /* Open MPI 4.1 and 5.0, where a daemon on another host does not come up */
 #define CLEAN_NS (30 * REEVE_SECOND_NS) /* for the kernel to be done with what was killed */
 
 struct watch {

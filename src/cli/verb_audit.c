@@ -112,16 +112,11 @@ const struct reeve_verb reeve_verb_audit = {
     "audit",
     "RUN",
     "prove from a run's files that every sample, or task, was used exactly once",
-    "Folds the journal over the plan: every micro-batch of every step must have been computed under a lease that was "
-    "in\n"
-    "force, and have entered the sum of its step once, over all restarts of the run. Steps that were rolled back count "
-    "on\n"
-    "the timeline that survived only. Reads job.yaml, manifest.h5 and journal/ of the run for the verdict; "
-    "starts.jsonl\n"
-    "adds where each start ran, in which job, and why it ended. May be used while the run goes on. Of a run of "
-    "workload\n"
-    "exec: every task that is done counted once, under the lease in force, and nothing began before what it waits for; "
-    "a\n"
+    "Folds the journal over the plan: every micro-batch of every step must have been computed under a lease that was in\n"
+    "force, and have entered the sum of its step once, over all restarts of the run. Steps that were rolled back count on\n"
+    "the timeline that survived only. Reads job.yaml, manifest.h5 and journal/ of the run for the verdict; starts.jsonl\n"
+    "adds where each start ran, in which job, and why it ended. May be used while the run goes on. Of a run of workload\n"
+    "exec: every task that is done counted once, under the lease in force, and nothing began before what it waits for; a\n"
     "command may have begun more often than that.\n"
     "\n"
     "Exit codes: 0 exactly once; 65 not so, or the journal is damaged; 66 no such run.\n"

@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "coll/border.h"
 
-
 /* ---- cards ---- */
 
 /* NCCL would say no more than "invalid usage". */

@@ -25,7 +25,9 @@ static reeve_status create_queue(reeve_master *m, struct reeve_error *err)
     uint64_t tasks = m->open_max + staging + 16;
     uint64_t edges = (uint64_t)m->eval_batches + c->manifest->shard_count;
     if (edges < c->global_batch) edges = c->global_batch;
-    REEVE_ASSERT(tasks < UINT32_MAX && edges < UINT32_MAX);
+    if (tasks >= UINT32_MAX || edges >= UINT32_MAX)
+        return reeve_fail(err, REEVE_INPUT_INVALID, "the manifest has %u shards, too many for one queue",
+                          c->manifest->shard_count);
     struct reeve_queue_limits limits = {
         .tasks_max = (uint32_t)tasks,
         .edges_max = (uint32_t)edges,

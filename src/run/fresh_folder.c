@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/path.h"
 
-/* A name that begins with one of these is ours: files are written as NAME.tmp-PID first. */
+/* A name that begins with one of these is ours: files are written as NAME.tmp-PID-N first. */
 static const char *const own_names[] = {"manifest.h5", "tasks.h5",   "journal",      "checkpoint",
                                         "log",         "verified",   "output",       "submit",
                                         "LOCK",        "STOP",       "SAVE",         "metrics.jsonl",

@@ -20,10 +20,10 @@ void reeve_owner_wait(const char *run_dir, enum reeve_owner_role role, reeve_tim
         if (!told)
             reeve_log(
                 REEVE_LOG_WARN,
-                "run folder %s is in use by %s; waiting up to %lld s for it to end (after %d s of silence it counts "
-                "as gone)",
+                "run folder %s is in use by %s; waiting up to %lld s for it to end, or to be silent for %d s and then "
+                "to be watched for %d s",
                 run_dir, who, (long long)((end_ns - now_ns + REEVE_SECOND_NS - 1) / REEVE_SECOND_NS),
-                REEVE_OWNER_SILENT_S);
+                REEVE_OWNER_SILENT_S, REEVE_OWNER_WATCH_S);
         told = true;
     }
 }

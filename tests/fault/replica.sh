@@ -92,11 +92,11 @@ with open("held/.turns", "w") as f:
 PYTHON
 wait_for 10 test -s turn || fail "nobody takes the turn"
 within 100 reeve run job.yaml -n 2 --run-dir slow -q --set data.shuffle=none --set train.eval_every=0 \
-    --set data.cache="$PWD/held" --set faults.hang_min_s=1 >run.out 2>&1 &
+    --set data.cache="$PWD/held" --set faults.hang_min_s=5 >run.out 2>&1 &
 run=$!
 waits() { [ "$(committed_step slow)" -ge 1 ] && grep -q '"workers_long": *[12]' slow/status.json; }
 wait_for 30 waits || { cat run.out slow/status.json; fail "nobody waits for a copy"; }
-sleep 3
+sleep 16 # one that was not told of would have ended it by now
 touch let-go
 code=0
 wait "$run" || code=$?

@@ -71,7 +71,7 @@ fi
 # With too little address space OpenBLAS hangs while it is loaded: the doctor says so, and does not hang itself. (A sanitizer's
 # shadow does not fit into any.)
 if ! grep -q fsanitize <("$reeve" version --json); then
-    expect_exit 78 bash -c "ulimit -v 400000; exec timeout 60 '$reeve' doctor"
+    expect_exit 78 within 60 bash -c "ulimit -v 400000; exec '$reeve' doctor"
     expect_text stdout 'note +memory +0.4 GiB may be used: .ulimit -v.'
     expect_text stdout 'BAD +openblas +not tried: .ulimit -v. leaves 400000 KiB'
 fi

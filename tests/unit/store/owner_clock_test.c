@@ -92,7 +92,7 @@ static void dead_owner_is_taken_over_whatever_its_clock_said(void **state)
         own(f, "LOCK", ahead_s[i], REEVE_OWNER_SILENT_S + 5, 0);
         OK(reeve_owner_acquire(f->dir, &o, &over, &err));
         assert_true(over);
-        assert_int_equal(watched_s(), REEVE_OWNER_WATCH_S);
+        assert_in_range(watched_s(), REEVE_OWNER_WATCH_S - 2, REEVE_OWNER_WATCH_S); /* real seconds count too */
         OK(reeve_owner_refresh(o, &err));
         reeve_owner_release(o);
     }
@@ -149,7 +149,8 @@ static void what_was_watched_just_now_is_not_watched_again(void **state)
         if (touched) touch(86400);
         OK(reeve_owner_succeed(f->dir, NULL, 0, &watch, &o, &over, &err));
         assert_true(over);
-        assert_int_equal(watched_s(), touched ? 20 + REEVE_OWNER_WATCH_S : REEVE_OWNER_WATCH_S);
+        int64_t most = touched ? 20 + REEVE_OWNER_WATCH_S : REEVE_OWNER_WATCH_S;
+        assert_in_range(watched_s(), most - 2, most);
         reeve_owner_release(o);
     }
 }
