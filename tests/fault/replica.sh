@@ -105,6 +105,7 @@ expect_no_text slow/log/supervisor.log 'hung'
 audit_ok slow
 
 if unshare --mount true 2>stderr; then # another node: its folder is its own, and empty
+    rm -f cache/*
     mkdir -p node
     cat >rank.sh <<RANK
 if [ "\${OMPI_COMM_WORLD_RANK:-0}" = 2 ]; then
@@ -116,5 +117,7 @@ RANK
     within 100 mpirun -n 3 bash rank.sh >run.out 2>&1 || code=$?
     [ "$code" = 0 ] || { tail -n 30 run.out; fail "two nodes with a cache folder each: exit code $code"; }
     expect_equal "digest with two cache folders" "$(digest_of nodes)" "$first"
-    expect_equal "copies on the other node" "$(find node -type f ! -name '.*' | wc -l)" 6
+    # Of six shards each node has those that it read: together more than six, whoever was the faster.
+    copies=$(find node cache -type f ! -name '.*' | wc -l)
+    [ "$copies" -gt 6 ] || fail "$copies copies on two nodes: each has only what it staged"
 fi
