@@ -14,7 +14,7 @@
 struct reeve_metrics_row {
     uint64_t step;
     uint64_t epoch;   /* epoch of the data of the step's first sample */
-    uint64_t samples; /* that entered the model up to and with this step */
+    uint64_t samples; /* of all steps up to and with this one, refused ones too */
     uint32_t workers;
     uint32_t membership_epoch; /* which membership of the job committed it */
     bool refused;              /* the weights did not change: NaN, infinity or overflow */

@@ -88,7 +88,7 @@ static void write_training(struct writer *w, const struct reeve_status_report *r
     count(w, "step", "gauge", "Last committed optimiser step.", r->step);
     count(w, "steps", "gauge", "Optimiser steps of the whole job.", r->steps);
     count(w, "data_epoch", "gauge", "Epoch of the data, from 0.", r->epoch);
-    count(w, "samples", "gauge", "Samples that entered the model.", r->samples);
+    count(w, "samples", "gauge", "Samples of committed steps, refused ones too.", r->samples);
     count(w, "refused_steps", "gauge", "Steps refused for NaN, infinity or overflow.", r->refused_steps);
     figure(w, "loss", "Training loss of the last step, nats per token.", r->loss);
     figure(w, "eval_loss", "Loss on the held-out part, nats per token.", r->eval_loss);

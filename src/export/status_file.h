@@ -35,7 +35,7 @@ struct reeve_status_report {
     uint64_t steps; /* of the whole job */
     uint64_t epoch; /* epoch of the data, 0-based, that the next sample belongs to */
     uint32_t membership_epoch;
-    uint64_t samples;    /* that entered the model so far */
+    uint64_t samples;    /* of committed steps, refused ones too */
     double loss;         /* of `step`, nats per token */
     double eval_loss;    /* the last one measured */
     uint64_t eval_step;  /* after which step it was measured; 0: none yet */

@@ -118,22 +118,33 @@ static void later_master_may_come_at_any_moment_of_a_commit(void **state)
     state_destroy(&s);
 }
 
-static void zombie_that_dies_within_leaves_what_the_later_one_saved(void **state)
-{ /* Goal: put aside is not gone. Method: the later one's folder under the name that such a commit leaves it. */
-    struct fixture *f = *state;
-    struct reeve_error err;
-    struct state s;
+static void put_aside_by(uint32_t epoch)
+{
     char old[600];
-    state_create(&s, f, false);
-    reeve_checkpoint_dir(f->dir, STEP, later.final, sizeof(later.final));
-    later.at = 0;
-    uint64_t digest64 = save_as(f, LATER, &s);
-    (void)snprintf(old, sizeof(old), "%s.old-%u", later.final, ZOMBIE);
+    (void)snprintf(old, sizeof(old), "%s.old-%u", later.final, epoch);
     assert_int_equal(__real_rename(later.final, old), 0);
+}
+
+/* What the later one saves is found where a zombie has left it, and gets its name back. */
+static void check_survives(const struct fixture *f, const struct state *s)
+{
+    struct reeve_error err;
+    uint64_t digest64 = save_as(f, LATER, s);
+    put_aside_by(ZOMBIE);
     check_is(f, digest64);
     OK(reeve_checkpoint_sweep(f->dir, &(uint64_t){STEP}, 1, &err));
     assert_true(reeve_path_exists(later.final));
     check_is(f, digest64);
+}
+
+static void zombie_that_dies_within_leaves_what_the_later_one_saved(void **state)
+{ /* Goal: put aside is not gone. Method: the later one's folder under the name that such a commit leaves it. */
+    struct fixture *f = *state;
+    struct state s;
+    state_create(&s, f, false);
+    reeve_checkpoint_dir(f->dir, STEP, later.final, sizeof(later.final));
+    later.at = 0;
+    check_survives(f, &s);
     state_destroy(&s);
 }
 
@@ -159,22 +170,13 @@ static void later_ones_is_found_whoever_put_it_aside(void **state)
 { /* Goal: what counts is who has committed it. Method: an earlier one under the later one's number, and the later one's under
    * the zombie's. */
     struct fixture *f = *state;
-    struct reeve_error err;
     struct state s;
-    char old[600];
     state_create(&s, f, false);
     reeve_checkpoint_dir(f->dir, STEP, later.final, sizeof(later.final));
     later.at = 0;
     (void)save_as(f, 1, &s);
-    (void)snprintf(old, sizeof(old), "%s.old-%u", later.final, LATER);
-    assert_int_equal(__real_rename(later.final, old), 0);
-    uint64_t digest64 = save_as(f, LATER, &s);
-    (void)snprintf(old, sizeof(old), "%s.old-%u", later.final, ZOMBIE);
-    assert_int_equal(__real_rename(later.final, old), 0);
-    check_is(f, digest64);
-    OK(reeve_checkpoint_sweep(f->dir, &(uint64_t){STEP}, 1, &err));
-    assert_true(reeve_path_exists(later.final));
-    check_is(f, digest64);
+    put_aside_by(LATER);
+    check_survives(f, &s);
     state_destroy(&s);
 }
 
