@@ -16,7 +16,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/path.h"
@@ -114,6 +113,13 @@ static void make_base(void)
     if (mkdtemp(base) != NULL) return;
     (void)snprintf(base, sizeof(base), "%s/reeve-crash-XXXXXX", tmp != NULL && strlen(tmp) < 200 ? tmp : "/tmp");
     if (mkdtemp(base) == NULL) abort();
+}
+
+double crash_seconds(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
 void crash_fresh(char out[FOLDER_BYTES], const char *name)
@@ -376,7 +382,7 @@ static bool run_case(const struct crash_case *c, const struct options *o, uint64
     char root[FOLDER_BYTES];
     struct trace t;
     struct tally tally = {0};
-    reeve_time_ns began_ns = reeve_clock_now();
+    double began_s = crash_seconds();
     files_read = files_dumped = 0;
     crash_fresh(root, "root");
     crash_act(c, root, false);
@@ -392,7 +398,7 @@ static bool run_case(const struct crash_case *c, const struct options *o, uint64
                  "by HDF5, %llu by h5dump; %.1f s\n",
                  c->name, t.count, (unsigned long long)tally.prefixes, (unsigned long long)tally.torn,
                  (unsigned long long)tally.power, (unsigned long long)tally.found, (unsigned long long)files_read,
-                 (unsigned long long)files_dumped, (double)(reeve_clock_now() - began_ns) * 1e-9);
+                 (unsigned long long)files_dumped, crash_seconds() - began_s);
     (void)fflush(stdout);
     if (tally.found > 0) return false;
     return o->one || c->no_sync_proof || proves(c, o->seed);

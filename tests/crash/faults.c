@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/random.h"
 #include "inside.h"
@@ -138,7 +137,7 @@ static bool disturb(const struct crash_case *c, size_t which, const struct optio
 bool fault_case(const struct crash_case *c, const struct options *o)
 {
     struct tally tally = {0};
-    reeve_time_ns began_ns = reeve_clock_now();
+    double began_s = crash_seconds();
     char root[FOLDER_BYTES], why[CRASH_WHY_BYTES];
     crash_fresh(root, "root");
     crash_act(c, root, false);
@@ -153,7 +152,7 @@ bool fault_case(const struct crash_case *c, const struct options *o)
     for (size_t which = 0; which < DISTURBANCES && tally.found < FINDINGS_MAX; which++)
         (void)disturb(c, which, o, &tally);
     (void)printf("%s: %llu states after faults, %llu findings; %.1f s\n", c->name, (unsigned long long)tally.states,
-                 (unsigned long long)tally.found, (double)(reeve_clock_now() - began_ns) * 1e-9);
+                 (unsigned long long)tally.found, crash_seconds() - began_s);
     return tally.found == 0;
 }
 

@@ -26,6 +26,8 @@ struct outcome {
 };
 extern struct outcome *crash_outcome;
 
+/* Seconds of the machine's own clock: Reeve's may be one that jumps (unit/store/quick_clock.h). */
+double crash_seconds(void);
 /* An empty folder of that name. */
 void crash_fresh(char out[FOLDER_BYTES], const char *name);
 /* Record the act in a child. False: it died. */
