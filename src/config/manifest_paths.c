@@ -18,6 +18,8 @@
 #include "config/hints.h"
 #include "config/scalar.h"
 
+#define GLOB_FOLDERS_MAX 128u
+
 reeve_status reeve_manifest_paths_init(struct reeve_manifest_paths *p, struct reeve_manifest *manifest,
                                        const struct reeve_yaml *yaml, struct reeve_error *err)
 {
@@ -259,6 +261,15 @@ static reeve_status add_matches(struct reeve_manifest_paths *p, const glob_t *fo
                            pattern[0] == '/' ? "/" : p->manifest->base_dir, reeve_hint_path(pattern));
 }
 
+/* glob() calls itself for each folder of a pattern, with some kilobytes of stack each time, and knows no end of it. */
+static bool too_deep(const char *pattern)
+{
+    unsigned folders = 0;
+    for (; *pattern != '\0'; pattern++)
+        folders += *pattern == '/';
+    return folders > GLOB_FOLDERS_MAX;
+}
+
 reeve_status reeve_manifest_paths_add_glob(struct reeve_manifest_paths *p, const char *pattern, uint32_t node,
                                            const struct reeve_shard *like, struct reeve_error *err)
 {
@@ -267,6 +278,9 @@ reeve_status reeve_manifest_paths_add_glob(struct reeve_manifest_paths *p, const
         return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID,
                                "glob %.300s: `**` is not known here; write one glob for each depth (a/*, a/*/*)",
                                pattern);
+    if (too_deep(pattern))
+        return reeve_yaml_fail(p->yaml, node, err, REEVE_INPUT_INVALID,
+                               "glob %.300s: more than %u folders ('/'), one in the other", pattern, GLOB_FOLDERS_MAX);
     absolute_pattern(p->manifest->base_dir, pattern, absolute);
     glob_t found = {.gl_opendir = open_folder,
                     .gl_readdir = read_folder,

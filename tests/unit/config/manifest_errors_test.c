@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -220,6 +221,34 @@ static void manifest_folder_that_breaks_off_is_no_shorter_folder(void **state)
     reeve_manifest_destroy(m);
 }
 
+/* Goal: no pattern uses the stack up: glob() takes some of it for each folder. Method: one of 1 MiB; as many folders as a
+ * path has room for, behind a character that makes all of it a pattern; one more than allowed; as many. */
+static void manifest_glob_of_many_folders_is_refused(void **state)
+{
+    (void)state;
+    static char text[8192];
+    static const struct {
+        int slashes;
+        const char *says;
+    } cases[] = {{4000, "more than 128 folders"}, {129, "more than 128 folders"}, {128, "no file matches"}};
+    char slashes[4096];
+    struct rlimit before, small;
+    assert_int_equal(getrlimit(RLIMIT_STACK, &before), 0);
+    small = before;
+    small.rlim_cur = 1 << 20;
+    assert_int_equal(setrlimit(RLIMIT_STACK, &small), 0);
+    memset(slashes, '/', sizeof(slashes));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct reeve_manifest *m = NULL;
+        struct reeve_error err;
+        (void)snprintf(text, sizeof(text), HEAD "shards: [{glob: 'x?%.*sy'}]\n", cases[i].slashes, slashes);
+        fixture_write("deep.yaml", text);
+        assert_int_equal(reeve_manifest_file_read("deep.yaml", &m, &err), REEVE_INPUT_INVALID);
+        if (strstr(err.text, cases[i].says) == NULL) fail_msg("%d: %s", cases[i].slashes, err.text);
+    }
+    assert_int_equal(setrlimit(RLIMIT_STACK, &before), 0);
+}
+
 /* Goal: no text crashes the reader or leaks. Method: a good manifest with random bytes changed. */
 static void manifest_random_damage_never_crashes(void **state)
 {
@@ -251,6 +280,7 @@ int main(void)
         cmocka_unit_test(manifest_that_is_none_is_refused),
         cmocka_unit_test(manifest_closed_folder_is_a_matter_of_permission),
         cmocka_unit_test(manifest_folder_that_breaks_off_is_no_shorter_folder),
+        cmocka_unit_test(manifest_glob_of_many_folders_is_refused),
         cmocka_unit_test(manifest_random_damage_never_crashes),
     };
     return cmocka_run_group_tests(tests, setup, fixture_teardown);
