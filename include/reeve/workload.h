@@ -100,7 +100,8 @@ struct reeve_workload_ops {
     uint32_t size;    /* sizeof this struct where the workload was built; new slots go last */
     const char *name; /* static storage, lower case, as typed after `workload:` */
 
-    /* Build the initial state from the seed alone. On error *self is untouched and nothing leaks. */
+    /* Build the initial state from the seed alone (weights of another run come later: restored()). On error *self is
+     * untouched and nothing leaks. */
     reeve_status (*open)(const struct reeve_workload_config *config, void **self, struct reeve_error *err);
 
     /* The tensors of the state in the fixed order in which they are digested and saved: all of the model first.
@@ -122,7 +123,8 @@ struct reeve_workload_ops {
     reeve_status (*apply)(void *self, float *grad_mean, uint64_t step, struct reeve_apply_info *info,
                           struct reeve_error *err);
 
-    /* Called after the runtime has overwritten the tensors with a checkpoint's. May be NULL. */
+    /* Called after the runtime has overwritten the tensors with a checkpoint's; with step 0 those of the model only, with
+     * the weights of another run. May be NULL. */
     reeve_status (*restored)(void *self, uint64_t step, struct reeve_error *err);
 
     /* Continue `prompt` by up to token_count tokens; deterministic in (state, prompt, seed). May be NULL.

@@ -104,6 +104,9 @@ static void put_progress(json_t *o, const struct reeve_inspected *in)
     bool known = reeve_inspect_weights(in, &digest, &weights_step);
     reeve_cli_json_set(o, "weights_digest", known ? reeve_cli_json_digest(digest) : json_null());
     reeve_cli_json_set(o, "weights_step", known ? reeve_cli_json_u64(weights_step) : json_null());
+    bool from_others = in->job.model.init_from[0] != '\0';
+    reeve_cli_json_set(o, "init_from", from_others ? reeve_cli_json_text(in->job.model.init_from) : json_null());
+    reeve_cli_json_set(o, "init_weights", from_others ? reeve_cli_json_text(in->job.model.init_weights) : json_null());
     reeve_cli_json_set(o, "manifest_digest", reeve_cli_json_digest(in->manifest->digest));
     set_u64(o, "workers_seen", h->workers_seen);
 }

@@ -73,6 +73,9 @@ static void print_progress(const struct reeve_inspected *i)
     print_loss("loss", reeve_history_loss(h, i->job.data.sequence), h->step);
     print_loss("held-out", reeve_history_eval_loss(h), h->eval.step);
     print_weights(i);
+    if (i->job.model.init_from[0] != '\0')
+        (void)printf("begun with   %s of %s\n", i->job.model.init_weights,
+                     reeve_cli_plain(i->job.model.init_from, name));
     reeve_digest_hex(i->manifest->digest, hex);
     (void)printf("manifest     %s, %s, %u shards\n", hex, i->manifest->dataset, i->manifest->shard_count);
     (void)printf("sum          %s%s\n", i->job.train.reduce == REEVE_REDUCE_FAST ? "fast" : "exact",

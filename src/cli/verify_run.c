@@ -17,6 +17,7 @@
 #include "config/job_file.h"
 #include "export/metrics_file.h"
 #include "export/status_file.h"
+#include "run/initial_weights.h"
 #include "store/checkpoint.h"
 #include "store/lock.h"
 #include "store/tasks_lock.h"
@@ -180,7 +181,7 @@ void reeve_verify_journal(struct reeve_verification *v, const char *run_dir)
     (void)guarded(
         v, check_journal, &c, place, "journal",
         "the run cannot be resumed or audited past that place: bring the file back from a backup, or start over "
-        "in another --run-dir; the checkpoints hold the weights all the same");
+        "in another --run-dir, where model.init_from takes the weights of a checkpoint of this one");
 }
 
 /* ---- checkpoints ---- */
@@ -210,6 +211,18 @@ void reeve_verify_checkpoint(struct reeve_verification *v, const char *run_dir, 
         reeve_history_destroy(&history);
     }
     check_one(v, run_dir, step, digest64, "this checkpoint cannot be resumed from");
+}
+
+/* The weights of another run that this one began with. */
+static void check_initial(struct reeve_verification *v, const char *run_dir)
+{
+    char dir[REEVE_PATH_BYTES_MAX], place[REEVE_PATH_BYTES_MAX];
+    struct check c = {.path = dir};
+    reeve_initial_weights_dir(run_dir, dir);
+    if (!reeve_path_exists(dir)) return;
+    reeve_checkpoint_dir(dir, 0, place, sizeof place);
+    (void)guarded(v, check_checkpoint, &c, place, place + strlen(run_dir) + 1,
+                  "a start without a checkpoint cannot begin: bring it back from a backup, or start over");
 }
 
 /* Those on record, newest first, so that what is said of one can name the one before. Retention has removed old ones:
@@ -340,6 +353,7 @@ void reeve_verify_run(struct reeve_verification *v, const char *run_dir)
         reeve_verify_lock(v, path, "manifest.h5",
                           "the run cannot be resumed or audited without it: make it again with `reeve manifest lock "
                           "SHARDS.yaml -o RUN/manifest.h5` from the same, unchanged data");
+    check_initial(v, run_dir);
     reeve_verify_journal(v, run_dir);
     struct reeve_history history;
     struct reeve_error err = {0};

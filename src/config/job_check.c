@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/digest.h"
 #include "base/error.h"
 #include "config/scalar.h"
 
@@ -106,6 +107,23 @@ static reeve_status check_model(const struct checker *c)
     return clash(c, "model", "width", "model", "heads", text);
 }
 
+static reeve_status check_initial(const struct checker *c)
+{
+    struct reeve_digest digest;
+    const char *hex = c->job->model.init_weights;
+    const struct reeve_job_origin *at = origin_of(c, "model", "init_weights");
+    if (hex[0] == '\0') return REEVE_OK;
+    if (strspn(hex, "0123456789abcdef") != strlen(hex) || !reeve_digest_parse(hex, &digest))
+        return reeve_yaml_fail(at->tree, at->node, c->err, REEVE_INPUT_INVALID,
+                               "key 'model.init_weights': expected the weights_digest that `reeve inspect` shows, 32 "
+                               "hex digits in lower case, found '%s'",
+                               hex);
+    if (c->job->model.init_from[0] != '\0') return REEVE_OK;
+    return reeve_yaml_fail(at->tree, at->node, c->err, REEVE_INPUT_INVALID,
+                           "key 'model.init_weights': says which weights to begin with, and model.init_from not where "
+                           "they are");
+}
+
 static reeve_status check_precision(const struct checker *c)
 {
     if (c->job->train.precision != REEVE_PRECISION_BF16 || c->job->resources.device != REEVE_DEVICE_CPU)
@@ -179,6 +197,7 @@ reeve_status reeve_job_check_relations(const struct reeve_job *job, const struct
     if (st == REEVE_OK && reeve_job_is_list(job)) return check_exec(&c);
     if (st == REEVE_OK) st = check_batch(&c);
     if (st == REEVE_OK) st = check_model(&c);
+    if (st == REEVE_OK) st = check_initial(&c);
     if (st == REEVE_OK) st = check_precision(&c);
     if (st == REEVE_OK) st = check_optimizer(&c);
     return st;

@@ -222,6 +222,8 @@ static reeve_status resolve_paths(struct reader *r, const char *path)
                            : resolve_path(r, base_dir, "data", "manifest", r->job.data.manifest);
     if (st == REEVE_OK && r->job.data.cache[0] != '\0')
         st = resolve_path(r, base_dir, "data", "cache", r->job.data.cache);
+    if (st == REEVE_OK && r->job.model.init_from[0] != '\0')
+        st = resolve_path(r, base_dir, "model", "init_from", r->job.model.init_from);
     if (st == REEVE_OK && reeve_job_is_plugin(&r->job))
         st = resolve_path(r, base_dir, "", "workload", r->job.workload);
     free(base_dir);

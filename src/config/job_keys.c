@@ -74,6 +74,10 @@ static const struct reeve_key keys[] = {
     U32("model", "layers", model.layers, 1, 1024, "4", "", "transformer blocks"),
     U32("model", "heads", model.heads, 1, 1024, "4", "", "attention heads; divides width"),
     U32("model", "width", model.width, 1, 65536, "128", "", "of the residual stream"),
+    TEXT(REEVE_KEY_TEXT, "model", "init_from", model.init_from, 0, "",
+         "a run (its newest checkpoint), or a checkpoint of one, whose weights it begins with; \"\": the seed's"),
+    TEXT(REEVE_KEY_TEXT, "model", "init_weights", model.init_weights, 0, "",
+         "the weights_digest that init_from must have; \"\": what it has when the run begins"),
 
     SAID("optimizer", "kind", optimizers, "adamw", "Adam with decoupled weight decay"),
     REAL("optimizer", "lr", optimizer.lr, 0.0, 100.0, false, "1e-3", "", "learning rate after the warm-up"),

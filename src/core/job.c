@@ -69,6 +69,8 @@ static void add_model(struct identity_text *out, const struct reeve_job *job)
     add(out, "model.layers=%" PRIu32 "\n", job->model.layers);
     add(out, "model.heads=%" PRIu32 "\n", job->model.heads);
     add(out, "model.width=%" PRIu32 "\n", job->model.width);
+    if (job->model.init_weights[0] != 0)
+        add_escaped(out, "model.init_weights", job->model.init_weights, sizeof(job->model.init_weights));
     add_double(out, "optimizer.lr", job->optimizer.lr);
     add_double(out, "optimizer.min_lr", job->optimizer.min_lr);
     add(out, "optimizer.warmup=%" PRIu64 "\n", job->optimizer.warmup);

@@ -12,6 +12,7 @@
 #define REEVE_JOB_PROMPT_BYTES 256
 #define REEVE_JOB_SHELL_BYTES 256
 #define REEVE_JOB_WORD_BYTES 64 /* of a word of Slurm's: a partition, an account, a time */
+#define REEVE_JOB_WEIGHTS_BYTES 33 /* of a digest in hex, with its NUL */
 #define REEVE_CHECKPOINTS_MAX 64u /* that may be kept; no more are on record (core/master.h) */
 
 enum reeve_reduce { REEVE_REDUCE_EXACT = 0, REEVE_REDUCE_FAST = 1 };
@@ -41,7 +42,11 @@ struct reeve_job {
         uint32_t eval_every;    /* steps; 0: only at the end (if anything is held out) */
         uint32_t refused_max;   /* refused steps in a row that stop the run */
     } train;
-    struct { uint32_t layers, heads, width; } model;
+    struct {
+        uint32_t layers, heads, width;
+        char init_from[REEVE_JOB_PATH_BYTES];       /* a run, or a checkpoint of one, whose weights it begins with; "": none */
+        char init_weights[REEVE_JOB_WEIGHTS_BYTES]; /* their weights_digest, in hex; "": not known yet (run/initial_weights.h) */
+    } model;
     struct {
         double lr, min_lr;
         uint64_t warmup;        /* steps */
@@ -94,9 +99,10 @@ bool reeve_job_is_plugin(const struct reeve_job *job);
 /* All that decides the trajectory (seed, data, batch, model, optimiser, reduce, workload), as canonical text lines
  * "key=value\n"; the resume check compares it line by line, and names the first key that differs.
  * Excluded: resources, checkpoint, journal, faults, sample, eval_every, refused_max, train.steps, name, and the paths of
- * manifest and cache (the manifest's digest is compared by itself). Of a shared object the name counts, not its folder:
- * what is in it is told from its digest (run/library_file.h). Text is cut to fit, and ends with a NUL. Returns the
- * bytes that the whole of it takes, without the NUL: text_bytes or more means that it was cut. Of a task list only the
+ * manifest, cache and model.init_from (the manifest's digest is compared by itself, that of the weights is in the text).
+ * Of a shared object the name counts, not its folder: what is in it is told from its digest (run/library_file.h). Text is
+ * cut to fit, and ends with a NUL. Returns the bytes that the whole of it takes, without the NUL: text_bytes or more means
+ * that it was cut. Of a task list only the
  * workload and the shell: the list has a digest of its own. */
 size_t reeve_job_identity(const struct reeve_job *job, char *text, size_t text_bytes);
 

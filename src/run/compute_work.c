@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "core/task.h"
 #include "run/compute_state.h"
+#include "run/initial_weights.h"
 #include "store/checkpoint.h"
 #include "workload/foreign.h"
 
@@ -146,16 +147,6 @@ void compute_answer_ready(reeve_compute *c, const struct reeve_frame *command, s
     compute_answer(c, &f, NULL);
 }
 
-static void execute_init(reeve_compute *c, const struct reeve_frame *command)
-{
-    struct reeve_error err = {0};
-    compute_close_workload(c); /* a restore that failed may have left it half overwritten */
-    reeve_status st = compute_open_workload(c, &err);
-    if (st == REEVE_OK && c->config.cuda) st = compute_device_fetch(c, &err);
-    if (st != REEVE_OK) answer_failure(c, command, REEVE_FRAME_REDUCE_FAILED, &err);
-    else compute_answer_ready(c, command, reeve_weights_digest(c->tensors, c->tensor_count));
-}
-
 /* Back from the GPU come the weights that were brought to it. */
 static reeve_status check_on_device(reeve_compute *c, struct reeve_digest expected, struct reeve_error *err)
 {
@@ -171,6 +162,31 @@ reeve_status compute_state_restored(reeve_compute *c, const struct reeve_frame *
     reeve_status st = c->config.ops->restored(c->self, command->step, err);
     compute_device_check(c, "restored", st, err);
     return st == REEVE_OK ? REEVE_OK : compute_failed_at(c, "restored", command, st, err);
+}
+
+/* The weights of another run over those of the seed; the optimizer stays as it was opened. */
+static reeve_status load_initial(reeve_compute *c, const struct reeve_frame *command, struct reeve_error *err)
+{
+    uint32_t model_count = 0; /* all of the model first */
+    while (model_count < c->tensor_count && c->tensors[model_count].group == REEVE_TENSOR_MODEL)
+        model_count++;
+    reeve_status st = reeve_initial_weights_read(c->config.run_dir, c->config.job, c->tensors, model_count, err);
+    struct reeve_digest digest = reeve_weights_digest(c->tensors, c->tensor_count);
+    if (st == REEVE_OK) st = compute_state_restored(c, command, err);
+    if (st == REEVE_OK && c->config.cuda) st = check_on_device(c, digest, err);
+    return st;
+}
+
+static void execute_init(reeve_compute *c, const struct reeve_frame *command)
+{
+    struct reeve_error err = {0};
+    bool from_others = c->config.job->model.init_from[0] != '\0';
+    compute_close_workload(c); /* a restore that failed may have left it half overwritten */
+    reeve_status st = compute_open_workload(c, &err);
+    if (st == REEVE_OK && from_others) st = load_initial(c, command, &err);
+    else if (st == REEVE_OK && c->config.cuda) st = compute_device_fetch(c, &err);
+    if (st != REEVE_OK) answer_failure(c, command, REEVE_FRAME_REDUCE_FAILED, &err);
+    else compute_answer_ready(c, command, reeve_weights_digest(c->tensors, c->tensor_count));
 }
 
 static reeve_status restore(reeve_compute *c, const struct reeve_frame *command, struct reeve_digest *digest,

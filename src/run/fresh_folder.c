@@ -14,7 +14,7 @@
 /* A name that begins with one of these is ours: files are written as NAME.tmp-PID-N first. */
 static const char *const own_names[] = {"manifest.h5", "tasks.h5",   "journal",      "checkpoint",
                                         "log",         "verified",   "output",       "submit",
-                                        "LOCK",        "STOP",       "SAVE",         "metrics.jsonl",
+                                        "initial",     "LOCK",        "STOP",       "SAVE",         "metrics.jsonl",
                                         "status.json", "reeve.prom", "starts.jsonl", "job.yaml.tmp-"};
 
 static bool is_own(const char *name)

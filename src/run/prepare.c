@@ -14,6 +14,7 @@
 #include "config/manifest_file.h"
 #include "config/tasks_file.h"
 #include "run/fresh_folder.h"
+#include "run/initial_weights.h"
 #include "run/lock_manifest.h"
 #include "run/owner_wait.h"
 #include "run/prepare_tasks.h"
@@ -163,9 +164,9 @@ static reeve_status refuse_lost_journal(const char *run_dir, struct reeve_error 
     if (!reeve_checkpoint_newest_name(run_dir, &step)) return REEVE_OK;
     return reeve_fail(err, REEVE_STORE_CORRUPT,
                       "%s: there is a checkpoint of step %" PRIu64
-                      ", and no journal: put %s/journal back, or begin anew "
-                      "in another --run-dir",
-                      run_dir, step, run_dir);
+                      ", and no journal: put %s/journal back, or begin anew in another --run-dir (with its weights: "
+                      "--set model.init_from=%s)",
+                      run_dir, step, run_dir, run_dir);
 }
 
 /* Does the journal say that every step of the job is done? */
@@ -212,6 +213,7 @@ static reeve_status check_existing(struct reeve_prepared *p, const char *job_pat
     struct reeve_job stored;
     reeve_status st = reeve_job_read(job_yaml, NULL, 0, &stored, err);
     if (st == REEVE_OK) keep_decay(p, &stored);
+    if (st == REEVE_OK) st = reeve_initial_weights_resolve(&p->job, &stored, err);
     if (st == REEVE_OK) st = compare_identity(p, &stored, err);
     bool moved = false;
     if (st == REEVE_OK) st = reeve_job_is_list(&p->job) ? check_list(p, job_path, &moved, err) : check_training(p, err);
@@ -259,6 +261,7 @@ static reeve_status make_training(struct reeve_prepared *p, const char *job_path
         st = reeve_plan_create(p->manifest, &plan_config, &plan, err); /* refuse before anything is made */
     reeve_plan_destroy(plan);
     if (st == REEVE_OK) st = make_folders(p, err);
+    if (st == REEVE_OK) st = reeve_initial_weights_copy(p->run_dir, &p->job, err);
     if (st == REEVE_OK) st = in_run(p, "manifest.h5", lock_path, err);
     return st == REEVE_OK ? reeve_lock_write(lock_path, p->manifest, err) : st;
 }

@@ -26,7 +26,8 @@ struct reeve_prepared {
 
 /* Read job_path with overrides; make or check the run folder (run_dir NULL: runs/<name> under the current folder).
  *
- * A fresh folder gets manifest.h5 (every shard measured) or tasks.h5, then job.yaml, each complete or not there. A folder
+ * A fresh folder gets manifest.h5 (every shard measured), with model.init_from its weights, or tasks.h5, then job.yaml, each
+ * complete or not there. A folder
  * that has them is compared: what decides the trajectory must be equal (STORE_MISMATCH names the first key that differs),
  * the list of shards must be the locked one (INPUT_CHANGED); the rest (steps, workers, checkpoints ...) may change and
  * is rewritten, unless the run is complete. workers > 0 replaces resources.workers.

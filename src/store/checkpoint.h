@@ -99,6 +99,9 @@ void reeve_checkpoint_tensor(const reeve_checkpoint *c, uint32_t i, struct reeve
  * STORE_READ. */
 reeve_status reeve_checkpoint_read(const reeve_checkpoint *c, const struct reeve_tensor *tensors, uint32_t tensor_count,
                                    struct reeve_error *err);
+/* Read these tensors only; the index may have others. All else as reeve_checkpoint_read(). */
+reeve_status reeve_checkpoint_read_some(const reeve_checkpoint *c, const struct reeve_tensor *tensors,
+                                        uint32_t tensor_count, struct reeve_error *err);
 /* Check every byte of every file without keeping any: block digests, block tables, sizes, padding, and the rest of each
  * file (HDF5 metadata) by a whole-file digest. bytes_read may be NULL. */
 reeve_status reeve_checkpoint_verify(const reeve_checkpoint *c, uint64_t *bytes_read, struct reeve_error *err);

@@ -170,13 +170,10 @@ static reeve_status match(const reeve_checkpoint *c, const struct reeve_tensor *
     return REEVE_OK;
 }
 
-reeve_status reeve_checkpoint_read(const reeve_checkpoint *c, const struct reeve_tensor *tensors, uint32_t tensor_count,
-                                   struct reeve_error *err)
+reeve_status reeve_checkpoint_read_some(const reeve_checkpoint *c, const struct reeve_tensor *tensors,
+                                        uint32_t tensor_count, struct reeve_error *err)
 {
     const struct reeve_tensor_row *row;
-    if (tensor_count != c->row_count)
-        return reeve_fail(err, REEVE_STORE_MISMATCH, "%s: has %u tensors, expected %u: it belongs to another model",
-                          c->path, c->row_count, tensor_count);
     reeve_status st = REEVE_OK;
     for (uint32_t i = 0; i < tensor_count && st == REEVE_OK; i++)
         st = match(c, &tensors[i], &row, err);
@@ -193,6 +190,14 @@ reeve_status reeve_checkpoint_read(const reeve_checkpoint *c, const struct reeve
         if (f.fd[p] >= 0) (void)close(f.fd[p]);
     free(f.fd);
     return st;
+}
+
+reeve_status reeve_checkpoint_read(const reeve_checkpoint *c, const struct reeve_tensor *tensors, uint32_t tensor_count,
+                                   struct reeve_error *err)
+{
+    if (tensor_count == c->row_count) return reeve_checkpoint_read_some(c, tensors, tensor_count, err);
+    return reeve_fail(err, REEVE_STORE_MISMATCH, "%s: has %u tensors, expected %u: it belongs to another model",
+                      c->path, c->row_count, tensor_count);
 }
 
 /* --- verifying ---------------------------------------------------------------------------------------------------- */

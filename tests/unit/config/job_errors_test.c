@@ -53,7 +53,7 @@ static const struct bad_line bad_lines[] = {
     {6, "model: {layers: 2, train: 1}",
      "job.yaml:6:20: key 'model.train': unknown; 'train' belongs at the top, not into model"},
     {6, "model: {layers: 2, banana: 1}",
-     "job.yaml:6:20: key 'model.banana': unknown (keys of model: layers, heads, width)"},
+     "job.yaml:6:20: key 'model.banana': unknown (keys of model: layers, heads, width, init_from, init_weights)"},
     {3, "\"\": 7", "job.yaml:3:1: key '': unknown (keys"},
     {3, "<<: 7", "job.yaml:3:1: key '<<': unknown (keys"},
     /* wrong types */
@@ -188,6 +188,13 @@ static const struct bad_line bad_lines[] = {
      "job.yaml:5:20: key 'checkpoint.keep': expected a whole number from 1 to 64 (checkpoints), found '65'"},
     {6, "model: {heads: 3, width: 32}",
      "job.yaml:6:26: key 'model.width': model.width = 32 is no multiple of model.heads = 3"},
+    {6, "model: {init_from: a, init_weights: 00112233445566778899aabbccddeef}",
+     "job.yaml:6:37: key 'model.init_weights': expected the weights_digest that `reeve inspect` shows, 32 hex digits in "
+     "lower case, found '00112233445566778899aabbccddeef'"},
+    {6, "model: {init_from: a, init_weights: 00112233445566778899AABBCCDDEEFF}",
+     "job.yaml:6:37: key 'model.init_weights': expected the weights_digest"},
+    {6, "model: {init_weights: 00112233445566778899aabbccddeeff}",
+     "job.yaml:6:23: key 'model.init_weights': says which weights to begin with, and model.init_from not where they are"},
     {6, "model: {heads: 3}", "job.yaml:6:16: key 'model.heads': model.width = 128 is no multiple of model.heads = 3"},
     {7, "optimizer: {lr: 1.0e-3, min_lr: 1.0e-2}",
      "job.yaml:7:33: key 'optimizer.min_lr': optimizer.min_lr = 0.01 is larger than optimizer.lr = 0.001"},

@@ -138,6 +138,11 @@ static void settle(struct reeve_job *job)
         job->train.precision = REEVE_PRECISION_FP32;
     job->data.manifest[0] = '/';
     if (job->data.cache[0] != '\0') job->data.cache[0] = '/';
+    if (job->model.init_from[0] != '\0') job->model.init_from[0] = '/';
+    memset(job->model.init_weights, 0, sizeof(job->model.init_weights));
+    if (job->model.init_from[0] != '\0' && below(2) == 0)
+        for (size_t i = 0; i + 1 < sizeof(job->model.init_weights); i++)
+            job->model.init_weights[i] = "0123456789abcdef"[below(16)];
     memset(job->workload, 0, sizeof(job->workload));
     memcpy(job->workload, "gpt", 3);
 }
@@ -223,6 +228,7 @@ static void job_random_jobs_read_back_bit_for_bit(void **state)
             if (reeve_job_key_applies(&reeve_job_keys.keys[i], workload)) random_value(&reeve_job_keys.keys[i], &job);
         begin_with_ascii(round % 4 == 0 ? job.exec.folder : job.data.manifest);
         begin_with_ascii(job.data.cache);
+        begin_with_ascii(job.model.init_from);
         if (round % 4 == 0) settle_list(&job);
         else settle(&job);
         words_of_slurm(&job);

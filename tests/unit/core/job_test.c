@@ -80,6 +80,7 @@ CHANGE(set_precision, j->train.precision = REEVE_PRECISION_FP32)
 CHANGE(set_layers, j->model.layers++)
 CHANGE(set_heads, j->model.heads++)
 CHANGE(set_width, j->model.width++)
+CHANGE(set_initial, j->model.init_weights[0] = 'a')
 CHANGE(set_lr, j->optimizer.lr = __builtin_nextafter(j->optimizer.lr, 1))
 CHANGE(set_min_lr, j->optimizer.min_lr = __builtin_nextafter(j->optimizer.min_lr, 1))
 CHANGE(set_warmup, j->optimizer.warmup++)
@@ -96,13 +97,13 @@ static void identity_changes_with_all_that_decides_the_trajectory(void **state)
         set_workload, set_seed,  set_sequence, set_shuffle,     set_block,        set_holdout, set_global,
         set_micro,    set_reduce, set_layers,  set_heads,       set_width,        set_lr,      set_min_lr,
         set_warmup,   set_eps,   set_clip,     set_decay_steps, set_weight_decay, set_beta1,   set_beta2,
-        set_precision,
+        set_precision, set_initial,
     };
     for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++)
         if (!identity_differs(changes[i])) fail_msg("change %zu is not in the identity", i);
 }
 
-CHANGE(set_rest, j->name[0] = 'x'; j->data.manifest[0] = 'x'; j->data.cache[0] = 'x'; j->train.steps++;
+CHANGE(set_rest, j->name[0] = 'x'; j->data.manifest[0] = 'x'; j->data.cache[0] = 'x'; j->train.steps++; j->model.init_from[0] = 'x';
        j->train.eval_every++; j->train.refused_max++; j->checkpoint.every++; j->checkpoint.keep++;
        j->resources.workers++; j->resources.threads++; j->resources.device++; j->journal.sync++;
        j->faults.attempts_max++; j->faults.crash_limit++; j->faults.silence_warn_s++; j->faults.silence_stop_s++;
