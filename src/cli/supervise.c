@@ -3,11 +3,13 @@
  * host; what is started again is what the run has on record, never what the supervisor believes. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/batch_job.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/path.h"
@@ -84,17 +86,29 @@ static bool wait_for(struct reeve_supervisor *s, reeve_time_ns wait_ns)
 }
 
 /* The last word of a start whose master is dead, for `reeve requeue` and for people. */
-static int end_short_of_nodes(const struct reeve_supervisor *s, const struct reeve_relaunch_end *facts)
+static int end_early(const struct reeve_supervisor *s, const struct reeve_relaunch_end *facts, enum reeve_cause cause)
 {
     const struct reeve_start end = {.epoch = s->epoch_before,
-                                    .cause = REEVE_CAUSE_NODE_FAILURE,
+                                    .cause = cause,
                                     .exit_code = REEVE_EXIT_AGAIN,
                                     .last_step = facts->step,
                                     .checkpoint = facts->checkpoint};
     struct reeve_error err = {0};
+    if (!facts->began) return REEVE_EXIT_INTERNAL; /* it is no start on record */
     if (reeve_starts_append_end(s->launch->prepared->run_dir, &end, &err) != REEVE_OK)
         reeve_supervise_say(s, "%s", err.text);
     return REEVE_EXIT_AGAIN;
+}
+
+/* Asked to stop with nothing running. In a batch job only SIGINT is a person's; Slurm asks because the job's time is up or
+ * others need its nodes, and then the job is to be queued again, for what its launch has died of. */
+static int end_asked(const struct reeve_supervisor *s, const struct reeve_launch_end *end)
+{
+    reeve_supervise_say(s, "%s; not started again, since it was asked to stop. Run the same command again to go on",
+                        end->cause);
+    uint32_t restart_count = 0;
+    if (reeve_batch_job(&restart_count) == 0 || reeve_stop_signals_last() == SIGINT) return REEVE_EXIT_AGAIN;
+    return end_early(s, &end->facts, end->facts.host_lost ? REEVE_CAUSE_NODE_FAILURE : REEVE_CAUSE_CRASH);
 }
 
 /* Between two launches: what follows? -1: launch again; else the exit code. */
@@ -109,17 +123,15 @@ static int judge(struct reeve_supervisor *s, const struct reeve_launch_end *end,
     if (!asked) {
         s->restarts++;
         reeve_supervise_say_again(s, end, verdict.wait_ns);
-        asked = !wait_for(s, verdict.wait_ns);
+        if (!wait_for(s, verdict.wait_ns) && reeve_stop_signals_count() == 0)
+            return REEVE_EXIT_CANNOT_CREATE; /* taken over; told */
     }
-    if (asked && reeve_stop_signals_count() == 0) return REEVE_EXIT_CANNOT_CREATE; /* taken over; told */
-    if (asked) {
-        reeve_supervise_say(s, "%s; not started again, since it was asked to stop. Run the same command again to go on",
-                            end->cause);
-        return REEVE_EXIT_AGAIN;
-    }
-    if (l->replace == NULL || l->replace(l->arg, s->restarts, placement)) return -1;
+    /* To ask the hosts takes a while, and a wish to stop is no less one for coming meanwhile. */
+    bool enough = reeve_stop_signals_count() > 0 || l->replace == NULL || l->replace(l->arg, s->restarts, placement);
+    if (reeve_stop_signals_count() > 0) return end_asked(s, end);
+    if (enough) return -1;
     reeve_supervise_say(s, "too little is left of this allocation: run the same command again in another one to go on");
-    return end->facts.began ? end_short_of_nodes(s, &end->facts) : REEVE_EXIT_INTERNAL;
+    return end_early(s, &end->facts, REEVE_CAUSE_NODE_FAILURE);
 }
 
 static int supervise(struct reeve_supervisor *s)

@@ -41,8 +41,8 @@ struct watch {
     pid_t child;
     int words_fd;
     struct reeve_launch_words words;
-    int status; /* waitpid's, once the child has ended */
-    int signals_seen;
+    int status;       /* waitpid's, once the child has ended */
+    int signals_seen; /* none at first: what came before this launch has not been heeded yet */
     bool left_at_once, taken_over, hung, unnoticed, host_lost;
     char why_ended[96]; /* of hung, unnoticed and host_lost */
     bool alone;         /* master and worker are one process, without mpirun */
@@ -372,7 +372,6 @@ int reeve_supervise_launch(struct reeve_supervisor *s, const struct reeve_placem
     struct watch *w = calloc(1, sizeof(*w));
     if (w == NULL) return reeve_cli_fail_text(REEVE_EXIT_INTERNAL, "out of memory");
     w->s = s;
-    w->signals_seen = reeve_stop_signals_count();
     w->oom_kills = count_oom_kills();
     w->alone = placement->workers == 1;
     w->local = placement->hosts == NULL && getenv("SLURM_JOB_ID") == NULL;
