@@ -19,8 +19,8 @@ enum reeve_stall_work {
     REEVE_STALL_SAVING
 };
 
-/* How far the job is. Whatever differs from the mark before is progress: a task that was completed counts, so that a
- * step that takes an hour on the one worker left is not taken for a hang. */
+/* How far the job is. Whatever but the work differs from the mark before is progress: a task that was completed counts, so
+ * that a step that takes an hour on the one worker left is not taken for a hang. */
 struct reeve_stall_mark {
     enum reeve_stall_work work;
     uint64_t step;       /* committed */
@@ -34,9 +34,10 @@ struct reeve_stall_mark {
 
 struct reeve_stall {
     reeve_time_ns floor_ns;
-    reeve_time_ns looked_ns, moved_ns;
-    reeve_time_ns stepped_ns;  /* when the step was last seen to change; 0: not in this launch */
-    struct reeve_recent steps; /* what each took; kept from launch to launch */
+    reeve_time_ns looked_ns;
+    reeve_time_ns moved_ns, progressed_ns; /* moved: also when other work began, unless progress is long past */
+    reeve_time_ns stepped_ns;              /* when the step was last seen to change; 0: not in this launch */
+    struct reeve_recent steps;             /* what each took; kept from launch to launch */
     struct reeve_stall_mark mark;
 };
 

@@ -95,6 +95,28 @@ static void stall_work_of_unknown_length_gets_longer(void **state)
     }
 }
 
+static void stall_to_and_fro_is_no_progress(void **state)
+{ /* Goal: a worker that reads for ever and is heard of now and then, so that the kind of work seems to change, does hang;
+   * steps that follow a long reading have their whole patience. */
+    (void)state;
+    struct observer o;
+    bool hung = false;
+    begin(&o);
+    (void)steps(&o, 20, REEVE_SECOND_NS);
+    assert_false(watch_for(&o, FLOOR_NS - REEVE_SECOND_NS));
+    o.mark.work = REEVE_STALL_READING;
+    assert_false(watch_for(&o, 10 * FLOOR_NS - REEVE_SECOND_NS));
+    o.mark.work = REEVE_STALL_STEPPING;
+    assert_false(watch_for(&o, FLOOR_NS - REEVE_SECOND_NS));
+    o.mark.tasks_left++;
+    for (int i = 0; i < 100 && !hung; i++) {
+        o.mark.work = i % 2 == 0 ? REEVE_STALL_READING : REEVE_STALL_STEPPING;
+        hung = watch_for(&o, FLOOR_NS / 2);
+        assert_true(i >= 40 || !hung);
+    }
+    assert_true(hung);
+}
+
 static void stall_a_command_may_take_for_ever(void **state)
 { /* Goal: where nobody knows how long work takes, a job that tells of itself does not hang; a silent one does. */
     (void)state;
@@ -174,6 +196,7 @@ int main(void)
         cmocka_unit_test(stall_long_steps_lengthen_the_patience),
         cmocka_unit_test(stall_completed_tasks_are_progress),
         cmocka_unit_test(stall_work_of_unknown_length_gets_longer),
+        cmocka_unit_test(stall_to_and_fro_is_no_progress),
         cmocka_unit_test(stall_a_command_may_take_for_ever),
         cmocka_unit_test(stall_nothing_moves_from_the_start),
         cmocka_unit_test(stall_a_suspended_observer_blames_nobody),
