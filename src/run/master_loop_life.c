@@ -161,6 +161,7 @@ int reeve_master_loop_end(reeve_master_loop *l, const struct reeve_error *err)
     enum reeve_run_state state = code == REEVE_EXIT_DONE || code == REEVE_EXIT_DEAD_TASKS ? REEVE_RUN_COMPLETE
                                  : code == REEVE_EXIT_AGAIN                               ? REEVE_RUN_STOPPED
                                                                                           : REEVE_RUN_FAILED;
+    if (code != REEVE_EXIT_INTERNAL) master_loop_remove_stop(l); /* else `reeve run` starts it again */
     reeve_start_record_end(l->start, &s, l->deadline.cause, code);
     reeve_report_end(l->report, l->master, state, code, why, reeve_clock_now());
     if (state == REEVE_RUN_COMPLETE && l->config.tasks != NULL) {

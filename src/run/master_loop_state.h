@@ -72,6 +72,8 @@ reeve_status master_loop_send_all(reeve_master_loop *l, struct reeve_error *err)
 /* Ask the master to stop, once; why: for people. Do so, or save, if anybody outside wants it. */
 reeve_status master_loop_ask_stop(reeve_master_loop *l, const char *why, reeve_time_ns now_ns, struct reeve_error *err);
 reeve_status master_loop_look_outside(reeve_master_loop *l, reeve_time_ns now_ns, struct reeve_error *err);
+/* The run has ended: the file STOP has done its work, or came too late, and shall not stop the next start. */
+void master_loop_remove_stop(const reeve_master_loop *l);
 
 /* Checkpoints: the master's effects, and the end of the one under way, when it comes. Retention is due once the record of
  * the newest cannot be lost. */

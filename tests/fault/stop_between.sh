@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# A wish to stop that comes while nothing runs, between a launch that was lost and the next one. Method: the supervisor is
-# stopped there for longer than it would wait, so that it hears of the signal when the wait is over.
+# A wish to stop is not lost with a launch: one that comes while nothing runs, between a launch that was lost and the next, and
+# a file STOP whose master dies before the end. Method: for the first the supervisor is stopped for longer than it would
+# wait, so that it hears of the signal when the wait is over; for the other a command is running that takes long.
 # shellcheck source=tests/fault/tiny.sh
 . "$REEVE_SOURCE/tests/fault/tiny.sh"
 # shellcheck source=tests/fault/supervised.sh
@@ -45,3 +46,23 @@ lose_and_ask person INT
 reeve requeue person --after 75 >requeue.out 2>&1
 expect_text requeue.out 'not queued again: somebody asked the run to stop'
 [ ! -e requeued ] || fail "queued again, though a person asked it to stop"
+unset SLURM_JOB_ID SLURM_RESTART_COUNT
+
+# 3. The file STOP, and the master dies while what runs is waited for: the next one begins nothing either.
+cat >job.yaml <<'YAML'
+name: naps
+workload: exec
+resources: {workers: 1}
+exec: {drain_s: 600, slots: 1}
+tasks:
+  - {name: first, command: "echo >>first; [ $(wc -l <first) -gt 1 ] || exec sleep 500"}
+  - {name: second, command: "echo >>second"}
+YAML
+begin_run 1 list
+wait_for 60 test -s first || { tail run.out; fail "the first command never began"; }
+touch list/STOP
+sleep 1 # the master knows of it by now; where the machine is slower than that the test says nothing
+kill -KILL "$(ranks_of list)"
+end_run 20 75
+[ ! -e second ] || fail "another command was begun after the stop"
+[ ! -e list/STOP ] || fail "STOP was left behind"

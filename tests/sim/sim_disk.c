@@ -3,7 +3,9 @@
  * of the rest some 512-byte sectors, or a prefix cut at any byte, or all, or nothing. A sync that failed is such a
  * lottery too; in half of them what has not come to the disk stays readable, and no sync brings it there any more, until it
  * is written again. Names are durable once a segment is created, as reeve_segment_create() promises. */
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -361,7 +363,9 @@ int __wrap_close(int fd);
 int __wrap_unlink(const char *path);
 void *__wrap_opendir(const char *path);
 
-/* The journal opens the last segment of the one before it, to write its end again. */
+/* The journal opens the last segment of the one before it, to write its end again; the master looks for STOP, in which
+ * there is nothing to read. */
+#define STOP_FD INT_MAX
 int __wrap_open(const char *path, int flags, ...)
 {
     (void)flags;
@@ -371,7 +375,9 @@ int __wrap_open(const char *path, int flags, ...)
         describe(d->segment[i], i, &seg);
         if (strcmp(seg.path, path) == 0) return seg.fd;
     }
-    return -1;
+    bool stop = strstr(path, "STOP") != NULL && sim_running->sim->stop_file;
+    errno = ENOENT;
+    return stop ? STOP_FD : -1;
 }
 
 int __wrap_close(int fd)
