@@ -207,6 +207,21 @@ static reeve_status check_list(struct reeve_prepared *p, const char *job_path, b
     return st == REEVE_OK ? reeve_prepare_tasks_compare(p, job_path, moved, err) : st;
 }
 
+/* What stands in the folder is the owner's, and one on another machine whose clock is another looks dead until it is
+ * watched: so the run is taken for the time of writing, as whoever launches it would take it. */
+static reeve_status rewrite(struct reeve_prepared *p, bool list, bool job, struct reeve_error *err)
+{
+    reeve_owner *supervisor = NULL, *master = NULL;
+    bool ignored;
+    reeve_status st = reeve_owner_acquire_as(p->run_dir, REEVE_OWNER_SUPERVISOR, &supervisor, &ignored, err);
+    if (st == REEVE_OK) st = reeve_owner_acquire(p->run_dir, &master, &ignored, err);
+    if (st == REEVE_OK && list) st = reeve_prepare_tasks_lock(p, err);
+    if (st == REEVE_OK && job) st = write_job(p, err);
+    reeve_owner_release(master);
+    reeve_owner_release(supervisor);
+    return st;
+}
+
 static reeve_status check_existing(struct reeve_prepared *p, const char *job_path, const char *job_yaml,
                                    struct reeve_error *err)
 {
@@ -220,9 +235,8 @@ static reeve_status check_existing(struct reeve_prepared *p, const char *job_pat
     if (st == REEVE_OK) st = look_for_end(p, err);
     /* Where nothing is left to do, what is on record stays what was done. */
     if (st != REEVE_OK || p->complete) return st;
-    if (moved) st = reeve_prepare_tasks_lock(p, err);
     bool changed = memcmp(&stored, &p->job, sizeof(stored)) != 0;
-    return st == REEVE_OK && changed ? write_job(p, err) : st;
+    return moved || changed ? rewrite(p, moved, changed, err) : REEVE_OK;
 }
 
 /* ---- a fresh folder ---- */
