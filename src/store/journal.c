@@ -215,6 +215,41 @@ static reeve_status check_order(const char *run_dir, const struct reeve_journal_
     return REEVE_OK;
 }
 
+/* An epoch is one master's. One that stood still between its replay and this, while another took the run, may have its
+ * segment from another LSN on, and the other one's records could not be told from a gap: no journal begins where there is a
+ * segment of this epoch or a later one but `mine` (NULL: none is). */
+static reeve_status check_alone(const char *run_dir, uint32_t epoch, const struct reeve_segment *mine,
+                                struct reeve_error *err)
+{
+    struct reeve_segment_name *names;
+    size_t count;
+    reeve_status st = reeve_segment_list(run_dir, &names, &count, err);
+    if (st != REEVE_OK) return st;
+    for (size_t i = 0; i < count && st == REEVE_OK; i++)
+        if (names[i].epoch >= epoch &&
+            (mine == NULL || names[i].epoch != epoch || names[i].first_lsn != mine->name.first_lsn))
+            st = reeve_fail(err, REEVE_STORE_IN_USE,
+                            "open the journal of %s: another master has begun epoch %u since it was read; this one was "
+                            "to begin epoch %u: run the same command again if no other is running",
+                            run_dir, names[i].epoch, epoch);
+    free(names);
+    return st;
+}
+
+/* Looked at again once it is there: of two that do this at once, one sees the other. */
+static reeve_status create_first(reeve_journal *j, uint32_t records, struct reeve_error *err)
+{
+    const struct reeve_segment_name name = {j->epoch, j->last_lsn + 1};
+    reeve_status st = check_alone(j->run_dir, j->epoch, NULL, err);
+    if (st == REEVE_OK) st = reeve_segment_create(j->run_dir, &name, records, j->run_id, j->last_sum, &j->segment, err);
+    if (st != REEVE_OK) return st;
+    st = check_alone(j->run_dir, j->epoch, &j->segment, err);
+    if (st == REEVE_OK) return st;
+    (void)unlink(j->segment.path);
+    reeve_segment_close(&j->segment);
+    return st;
+}
+
 static reeve_status open_growing(const char *run_dir, const struct reeve_journal_info *info, uint32_t epoch,
                                  uint64_t run_id, uint32_t segment_records, uint32_t segment_records_max,
                                  reeve_journal **out, struct reeve_error *err)
@@ -233,8 +268,7 @@ static reeve_status open_growing(const char *run_dir, const struct reeve_journal
     j->last_lsn = j->synced_lsn = info->last_lsn;
     j->last_sum = info->last_sum;
     (void)snprintf(j->run_dir, sizeof(j->run_dir), "%s", run_dir);
-    const struct reeve_segment_name name = {epoch, info->last_lsn + 1};
-    st = reeve_segment_create(run_dir, &name, segment_records, run_id, j->last_sum, &j->segment, err);
+    st = create_first(j, segment_records, err);
     if (st != REEVE_OK) {
         free(j);
         return st;

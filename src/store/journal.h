@@ -60,7 +60,8 @@ reeve_status reeve_journal_verify(const char *run_dir, struct reeve_journal_chec
 /* Open for appending in a new segment that starts at info->last_lsn + 1 with `epoch` (> info->last_epoch). The caller
  * owns the run (store/owner.h) and has replayed the journal; info is what replay returned. What it replayed is durable
  * when this returns OK (store/journal_renew.h); apart from that old segments are never written again.
- * STORE_CREATE | STORE_READ | STORE_WRITE | STORE_MISMATCH (another run's journal) | JOB_NO_MEMORY.
+ * STORE_CREATE | STORE_READ | STORE_WRITE | STORE_MISMATCH (another run's journal) | STORE_IN_USE (another master has
+ * begun this epoch, or a later one, since it was replayed) | JOB_NO_MEMORY.
  *
  * Through the port, append() sets ev->lsn, ev->epoch and ev->sum; bit 15 of the flags is the journal's own on disk.
  * Records wait in memory (REEVE_JOURNAL_BATCH_RECORDS at most) for flush, sync or a full batch. A write or sync that
