@@ -51,8 +51,7 @@ reeve_status reeve_disk_fail(struct reeve_error *err, int errnum, const char *do
                           doing, path);
     case EROFS:
         return reeve_fail(err, REEVE_STORE_CREATE, "%s %s: the file system is read-only: set --run-dir", doing, path);
-    default:
-        break;
+    default: break;
     }
     errno = errnum;
     return reeve_fail(err, reeve_status_from_errno_write(errnum), "%s %s: %m", doing, path);
@@ -84,14 +83,32 @@ void reeve_disk_begin_sync(int fd, uint64_t offset, uint64_t bytes)
     (void)sync_file_range(fd, (off_t)offset, (off_t)bytes, SYNC_FILE_RANGE_WRITE);
 }
 
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return lstat(a, &x) == 0 && lstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* errno: EEXIST if something has the name. NFS and others cannot rename "not over another"; a look before a rename is no
+ * answer there, for names are kept in a cache, and whoever stood still in between would put its file in another one's place. */
+static bool take_name(const char *tmp, const char *path)
+{
+    if (renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_NOREPLACE) == 0) return true;
+    if (errno != EINVAL && errno != ENOSYS) return false;
+    if (link(tmp, path) == 0 || (errno == EEXIST && is_same_file(tmp, path))) { /* done, and the answer was lost */
+        (void)unlink(tmp);
+        return true;
+    }
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK) return false;
+    if (!reeve_path_exists(path)) return rename(tmp, path) == 0;
+    errno = EEXIST;
+    return false;
+}
+
 /* Give a finished file its name, unless something has it. */
 static reeve_status give_name(const char *tmp, const char *path, struct reeve_error *err)
 {
-    if (renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_NOREPLACE) == 0) return REEVE_OK;
-    if (errno == EINVAL || errno == ENOSYS) { /* NFS and others cannot say "not over another" */
-        if (!reeve_path_exists(path) && rename(tmp, path) == 0) return REEVE_OK;
-        if (reeve_path_exists(path)) errno = EEXIST;
-    }
+    if (take_name(tmp, path)) return REEVE_OK;
     if (errno == EEXIST)
         return reeve_fail(err, REEVE_STORE_CREATE, "create %s: it exists already: is another job using this run?",
                           path);
