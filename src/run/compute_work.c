@@ -218,16 +218,24 @@ static void execute_restore(reeve_compute *c, const struct reeve_frame *command)
     else compute_answer_ready(c, command, digest);
 }
 
+#define READ_ROUNDS 3
+
 /* Read the samples of a batch: tokens (count, T + 1). */
 static reeve_status read_tokens(reeve_compute *c, uint32_t count, int32_t *tokens, struct reeve_error *err)
 {
     uint32_t sequence = c->config.job->data.sequence;
-    for (uint32_t i = 0; i < count; i++) {
-        reeve_status st =
-            reeve_shard_read(c->shards, &c->samples[i], sequence, tokens + (size_t)i * (sequence + 1u), err);
-        if (st != REEVE_OK) return st;
+    for (int round = 0; round < READ_ROUNDS; round++) {
+        for (uint32_t i = 0; i < count; i++) {
+            reeve_status st =
+                reeve_shard_read(c->shards, &c->samples[i], sequence, tokens + (size_t)i * (sequence + 1u), err);
+            if (st != REEVE_OK) return st;
+        }
+        if (reeve_shards_still_verified(c->shards)) return REEVE_OK;
     }
-    return REEVE_OK;
+    return reeve_fail(
+        err, REEVE_INPUT_CHANGED,
+        "the shards of a micro-batch are changed again and again while they are read; nothing may write to "
+        "them during a run");
 }
 
 static void count_words(int64_t *words, uint32_t samples, uint64_t coverage, int64_t loss, uint64_t tokens,

@@ -61,6 +61,14 @@ static void slot_close(struct open_shard *slot)
     slot->fd = -1;
 }
 
+/* Ask about a file that samples were read from since the last time. */
+static void slot_ask(reeve_shard_cache *c, struct open_shard *slot)
+{
+    if (slot->fd < 0 || slot->last_use <= c->asked || reeve_shard_is_as_verified(c, slot, true)) return;
+    c->doubted = true;
+    slot_close(slot);
+}
+
 void reeve_shard_cache_destroy(reeve_shard_cache *c)
 {
     if (c == NULL) return;
@@ -103,6 +111,7 @@ static struct open_shard *slot_make_free(reeve_shard_cache *c)
         if (c->slots[i].fd < 0) return &c->slots[i];
         if (c->slots[i].last_use < oldest->last_use) oldest = &c->slots[i];
     }
+    slot_ask(c, oldest);
     slot_close(oldest);
     return oldest;
 }
@@ -173,6 +182,7 @@ reeve_status reeve_shard_stage(reeve_shard_cache *c, reeve_shard_id shard, struc
     if (st != REEVE_OK) return on_this_host(st, err);
     (void)close(file.fd);
     struct open_shard *slot = slot_find(c, shard);
+    if (slot != NULL) slot_ask(c, slot);
     if (slot != NULL) slot_close(slot); /* it may be the shard itself, or a copy that was replaced */
     return REEVE_OK;
 }
@@ -221,9 +231,10 @@ static reeve_status read_verified(reeve_shard_cache *c, reeve_shard_id shard, vo
         reeve_status st = slot_open(c, shard, &slot, err);
         if (st != REEVE_OK) return st;
         st = read_raw(c, slot, out, n, at, err);
-        bool same = reeve_shard_is_as_verified(c, slot);
+        bool same = reeve_shard_is_as_verified(c, slot, false);
         if (st == REEVE_OK && same) return REEVE_OK;
-        slot_close(slot); /* the next attempt looks at the file anew */
+        c->doubted |= !same; /* what was read of it before this */
+        slot_close(slot);    /* the next attempt looks at the file anew */
         if (same) return on_this_host(st, err);
     }
     char path[REEVE_PATH_BYTES_MAX];
@@ -232,6 +243,16 @@ static reeve_status read_verified(reeve_shard_cache *c, reeve_shard_id shard, vo
         reeve_fail(err, REEVE_INPUT_CHANGED,
                    "shard %s: is changed again and again while it is read; nothing may write to it during a run", path),
         err);
+}
+
+bool reeve_shards_still_verified(reeve_shard_cache *c)
+{
+    for (uint32_t i = 0; i < c->config.open_max; i++)
+        slot_ask(c, &c->slots[i]);
+    bool still = !c->doubted;
+    c->doubted = false;
+    c->asked = c->clock;
+    return still;
 }
 
 static uint32_t token_load(const uint8_t *at, uint32_t token_bytes)

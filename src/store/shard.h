@@ -2,7 +2,8 @@
  *
  * Invariant: no token is handed out of a file whose bytes this process does not know to be the locked ones: because it
  * has read them all, or because the file is, by its identity, one that another process of the run has read
- * (shard_record.h). The identity is looked at after each read, so a change while a run computes is found as well. */
+ * (shard_record.h). The identity is looked at after each read, and before what was read is used the file system is asked for
+ * it (still_verified), so a change while a run computes is found as well. */
 #ifndef REEVE_STORE_SHARD_H
 #define REEVE_STORE_SHARD_H
 
@@ -36,6 +37,11 @@ reeve_status reeve_shard_stage(reeve_shard_cache *c, reeve_shard_id shard, struc
  * INPUT_CHANGED (file, host, what it should be) | STORE_READ. */
 reeve_status reeve_shard_read(reeve_shard_cache *c, const struct reeve_sample *sample, uint32_t sequence,
                               int32_t *tokens, struct reeve_error *err);
+
+/* Were the samples that were read since the last call all of files that are still the verified ones? What read() sees of a
+ * file may be what this host keeps of it; here the file system is asked. False: they are read again, and then read() finds
+ * out. Cost: a question for each of these files, to a server where there is one. */
+bool reeve_shards_still_verified(reeve_shard_cache *c);
 
 /* A launch begins: nothing is taken on the word of those before it. */
 void reeve_shards_forget_verified(const char *run_dir);

@@ -23,10 +23,12 @@ struct reeve_shard_cache {
     uint64_t *words;                      /* owned; (shard_count,) identity that was verified last; 0: none */
     struct reeve_shard_place places[2];   /* where shards, and copies, were seen last */
     uint64_t clock;                       /* counts uses */
-    uint32_t slow_depth;                  /* of takes_long() */
-    int64_t turn_ns;                      /* how long to wait for others that copy the same shard */
-    int64_t settle_ns;                    /* how long, at most, for the clock of a file system */
-    bool copies_given_up;                 /* one could not be made; reading goes on without */
+    uint64_t asked;       /* of that clock: uses until then are of files that the file system was asked about */
+    bool doubted;         /* one that was used since then was not the verified one at the end */
+    uint32_t slow_depth;  /* of takes_long() */
+    int64_t turn_ns;      /* how long to wait for others that copy the same shard */
+    int64_t settle_ns;    /* how long, at most, for the clock of a file system */
+    bool copies_given_up; /* one could not be made; reading goes on without */
 };
 
 /* The file that the manifest names, and its copy: CACHE_DIR/<digest in hex>, so that runs share it. INPUT_INVALID. */
@@ -51,8 +53,8 @@ reeve_status reeve_shard_verify(reeve_shard_cache *c, struct open_shard *file, c
                                 enum reeve_shard_effort effort, struct reeve_error *err);
 /* They are, for this process wrote them; everybody may know. */
 void reeve_shard_note_verified(reeve_shard_cache *c, struct open_shard *file);
-/* Is it still the file that was verified? */
-bool reeve_shard_is_as_verified(const reeve_shard_cache *c, const struct open_shard *file);
+/* Is it still the file that was verified? asked: as in reeve_shard_stat(). */
+bool reeve_shard_is_as_verified(const reeve_shard_cache *c, const struct open_shard *file, bool asked);
 
 /* The copy, if there is a good one as far as that effort tells. INPUT_MISSING: there is none | as verify(). */
 reeve_status reeve_shard_copy_open(reeve_shard_cache *c, reeve_shard_id shard, enum reeve_shard_effort effort,

@@ -23,6 +23,10 @@ struct reeve_shard_place {
     uint64_t host;   /* of this boot of this host; 0: shared, or it does not say */
 };
 
+/* Inode, device, size and times as they are now. asked: of the file system, past what this host keeps of them: NFS and FUSE
+ * answer fstat() from a cache, for up to a minute or for longer, while bytes are read anew. Where files are this host's own
+ * that costs no more. */
+bool reeve_shard_stat(int fd, bool asked, struct stat *out);
 void reeve_shard_place_of(int fd, const struct stat *info, struct reeve_shard_place *out);
 /* Never 0. */
 uint64_t reeve_shard_identity(const struct stat *info, const struct reeve_shard_place *place,

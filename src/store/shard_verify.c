@@ -25,10 +25,10 @@ static uint64_t identity(const reeve_shard_cache *c, const struct open_shard *fi
     return reeve_shard_identity(info, &file->place, &reeve_shard_locked(c, (reeve_shard_id){file->shard})->digest);
 }
 
-bool reeve_shard_is_as_verified(const reeve_shard_cache *c, const struct open_shard *file)
+bool reeve_shard_is_as_verified(const reeve_shard_cache *c, const struct open_shard *file, bool asked)
 {
     struct stat info;
-    return fstat(file->fd, &info) == 0 && identity(c, file, &info) == file->word;
+    return reeve_shard_stat(file->fd, asked, &info) && identity(c, file, &info) == file->word;
 }
 
 /* The file as it is now: place and word. */
@@ -36,7 +36,7 @@ static reeve_status look(reeve_shard_cache *c, struct open_shard *file, const ch
                          struct reeve_error *err)
 {
     struct reeve_shard_place *place = &c->places[file->copy];
-    if (fstat(file->fd, info) != 0) return reeve_fail(err, REEVE_STORE_READ, "shard %s: stat: %m", path);
+    if (!reeve_shard_stat(file->fd, true, info)) return reeve_fail(err, REEVE_STORE_READ, "shard %s: stat: %m", path);
     if (!place->known || place->device != (uint64_t)info->st_dev) reeve_shard_place_of(file->fd, info, place);
     file->place = *place;
     file->word = identity(c, file, info);
@@ -85,7 +85,7 @@ reeve_status reeve_shard_verify(reeve_shard_cache *c, struct open_shard *file, c
             return reeve_fail(err, REEVE_INPUT_CHANGED, "shard %s: nobody has read it since it was changed", path);
         st = read_whole(c, file, &info, path, err);
         if (st != REEVE_OK) return st;
-        if (!reeve_shard_is_as_verified(c, file)) continue; /* touched meanwhile: which bytes are there now? */
+        if (!reeve_shard_is_as_verified(c, file, true)) continue; /* touched meanwhile: which bytes are there now? */
         remember(c, file);
         return REEVE_OK;
     }
