@@ -287,10 +287,21 @@ static reeve_status make_list(struct reeve_prepared *p, const char *job_path, st
     return st == REEVE_OK ? reeve_prepare_tasks_lock(p, err) : st;
 }
 
+/* A folder that has lost its job.yaml too, or checkpoints that somebody has put back, is no new run either. */
+static reeve_status check_fresh(const char *run_dir, struct reeve_error *err)
+{
+    uint64_t step;
+    struct reeve_journal_info info = {.segments = 0};
+    reeve_status st = reeve_fresh_folder_check(run_dir, err);
+    if (st != REEVE_OK || !reeve_checkpoint_newest_name(run_dir, &step)) return st;
+    st = reeve_journal_replay(run_dir, NULL, NULL, &info, err);
+    return st == REEVE_OK && info.segments == 0 ? refuse_lost_journal(run_dir, err) : st;
+}
+
 static reeve_status make_fresh(struct reeve_prepared *p, const char *job_path, struct reeve_error *err)
 {
     p->fresh = true;
-    reeve_status st = reeve_fresh_folder_check(p->run_dir, err);
+    reeve_status st = check_fresh(p->run_dir, err);
     if (st == REEVE_OK) st = reeve_job_is_list(&p->job) ? make_list(p, job_path, err) : make_training(p, job_path, err);
     return st == REEVE_OK ? write_job(p, err) : st; /* last: its presence says that the folder is a run */
 }

@@ -81,6 +81,17 @@ mv journal/journal journal-elsewhere
 must_run 65 1 journal
 expect_text run.out 'there is a checkpoint of step 5, and no journal: put .*journal back'
 [ -s journal/checkpoint/step-0000000005/index.h5 ] || fail "the checkpoint of a run without a journal was removed"
+# Nor is a folder with nothing but checkpoints in it, whoever starts there, and nothing else comes into it.
+mkdir restored
+cp -r journal/checkpoint restored/
+must_run 65 1 restored
+expect_text run.out 'there is a checkpoint of step 5, and no journal'
+code=0
+within 120 mpirun -n 2 reeve run job.yaml --run-dir restored -q >run.out 2>&1 || code=$?
+expect_equal "exit code of ranks on checkpoints alone" "$code" 65
+expect_text run.out 'there is a checkpoint of step 5, and no journal'
+expect_equal "what is in a folder of checkpoints alone" "$(ls restored restored/checkpoint)" \
+    "$(printf 'restored:\ncheckpoint\n\nrestored/checkpoint:\nstep-0000000005')"
 rm -rf journal/journal
 mv journal-elsewhere journal/journal
 segment=$(find journal/journal -name '*.h5' | sort | head -n 1)
