@@ -38,7 +38,7 @@ static bool see_stop(const reeve_master_loop *l, int *signal_number)
     *signal_number = 0;
     if (!path_of(l, "STOP", path)) return false;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    bool there = fd >= 0 || errno == EACCES;
+    bool there = fd >= 0 || (errno == EACCES && access(path, F_OK) == 0);
     if (fd >= 0 && read(fd, word, sizeof(word) - 1) > 0) *signal_number = atoi(word);
     if (fd >= 0) (void)close(fd);
     if (*signal_number > 0) (void)unlink(path);
