@@ -40,6 +40,7 @@ static void copy(const reeve_compute *c, size_t offset, unsigned char *out, cons
 
 void reeve_compute_state_read(const reeve_compute *c, size_t offset, void *out, size_t bytes)
 {
+    compute_need_state(c);
     copy(c, offset, out, NULL, bytes);
 }
 
@@ -68,7 +69,10 @@ void compute_share(reeve_compute *c, const struct reeve_frame *command)
     struct reeve_digest digest;
     bool there = command->b != 0;
     reeve_status st = there ? take_over(c, command, &digest, &err) : compute_open_workload(c, &err);
-    if (st == REEVE_OK && there) compute_answer_ready(c, command, digest);
+    if (st == REEVE_OK && there) {
+        c->half_restored = false;
+        compute_answer_ready(c, command, digest);
+    }
     if (st == REEVE_OK) return;
     /* Before it was a part of anything: the others go on without it. */
     reeve_log(REEVE_LOG_ERROR, "take the place of a lost worker: %s; this process ends", err.text);

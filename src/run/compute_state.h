@@ -78,6 +78,7 @@ struct reeve_compute {
     int64_t eval_in[REEVE_SUM_WORDS], eval_out[REEVE_SUM_WORDS];
     int unit_bits;
     bool broken; /* an apply failed: the state must not be saved */
+    bool half_restored; /* a restore failed in its midst: what is there is no state, until one succeeds */
     struct compute_stage stage;
 };
 
@@ -88,6 +89,9 @@ void compute_answer(reeve_compute *c, const struct reeve_frame *frame, const cha
 void compute_close_workload(reeve_compute *c);
 void compute_free_sums(reeve_compute *c);
 bool compute_is_cancelled(void *compute);
+/* The state is about to be used: ends the process, as one that was lost, if it is half restored. A master that was lost
+ * meanwhile cannot have heard of that, and whoever took its place believes what it knows of the step. */
+void compute_need_state(const reeve_compute *c);
 /* A function of the workload failed in this command: words the error. */
 reeve_status compute_failed_at(reeve_compute *c, const char *function, const struct reeve_frame *command,
                                reeve_status st, struct reeve_error *err);

@@ -5,9 +5,11 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "core/task.h"
 #include "run/compute_state.h"
 #include "run/initial_weights.h"
+#include "run/lost.h"
 #include "store/checkpoint.h"
 #include "workload/foreign.h"
 
@@ -136,6 +138,14 @@ void compute_close_workload(reeve_compute *c)
     c->device = (struct reeve_device_sum){0};
     if (c->self != NULL) c->config.ops->close(c->self);
     c->self = NULL;
+    c->half_restored = false; /* the next one is opened whole */
+}
+
+void compute_need_state(const reeve_compute *c)
+{
+    if (!c->half_restored) return;
+    reeve_log(REEVE_LOG_ERROR, "asked to go on with a state that could not be restored; this process ends");
+    reeve_end_as_lost();
 }
 
 void compute_answer_ready(reeve_compute *c, const struct reeve_frame *command, struct reeve_digest digest)
@@ -170,10 +180,12 @@ static reeve_status load_initial(reeve_compute *c, const struct reeve_frame *com
     uint32_t model_count = 0; /* all of the model first */
     while (model_count < c->tensor_count && c->tensors[model_count].group == REEVE_TENSOR_MODEL)
         model_count++;
+    c->half_restored = true;
     reeve_status st = reeve_initial_weights_read(c->config.run_dir, c->config.job, c->tensors, model_count, err);
     struct reeve_digest digest = reeve_weights_digest(c->tensors, c->tensor_count);
     if (st == REEVE_OK) st = compute_state_restored(c, command, err);
     if (st == REEVE_OK && c->config.cuda) st = check_on_device(c, digest, err);
+    c->half_restored = st != REEVE_OK;
     return st;
 }
 
@@ -198,6 +210,7 @@ static reeve_status restore(reeve_compute *c, const struct reeve_frame *command,
     reeve_checkpoint *ckpt = NULL;
     st = reeve_checkpoint_open(c->config.run_dir, command->step, &command->a, &ckpt, err);
     if (st != REEVE_OK) return st;
+    c->half_restored = true;
     st = reeve_checkpoint_read(ckpt, c->tensors, c->tensor_count, err);
     *digest = reeve_weights_digest(c->tensors, c->tensor_count);
     if (st == REEVE_OK && !reeve_digest_equal(*digest, reeve_checkpoint_meta(ckpt)->weights_digest))
@@ -207,6 +220,7 @@ static reeve_status restore(reeve_compute *c, const struct reeve_frame *command,
     reeve_checkpoint_close(ckpt);
     if (st == REEVE_OK) st = compute_state_restored(c, command, err);
     if (st == REEVE_OK && c->config.cuda) st = check_on_device(c, *digest, err);
+    c->half_restored = st != REEVE_OK;
     return st;
 }
 
@@ -396,6 +410,9 @@ static void execute_apply(reeve_compute *c, const struct reeve_frame *command)
 
 void compute_execute(reeve_compute *c, const struct reeve_frame *command)
 {
+    bool uses_state = command->kind == REEVE_FRAME_LEASE || command->kind == REEVE_FRAME_APPLY ||
+                      command->kind == REEVE_FRAME_CHECKPOINT;
+    if (uses_state) compute_need_state(c);
     switch (command->kind) {
     case REEVE_FRAME_INIT: execute_init(c, command); break;
     case REEVE_FRAME_RESTORE: execute_restore(c, command); break;
