@@ -6,7 +6,7 @@
 make_tiny
 must_run 0 2 run-a
 first=$(digest_of run-a)
-newest=run-a/checkpoint/step-0000000040
+newest="run-a/checkpoint/step-0000000040"
 cp job.yaml scratch.yaml
 
 # Steps with a learning rate of 0 change nothing: what such a run ends with it began with, by the name of a run or of its
@@ -91,7 +91,7 @@ expect_text run.out "key 'model.init_from': .*belongs to another model"
 # The copy in the run is damaged before its first checkpoint: it does not begin with something else.
 must_run 0 1 run-c --set model.init_from=elsewhere --set train.steps=1
 rm -rf run-c/checkpoint run-c/journal
-copy=run-c/initial/checkpoint/step-0000000000/rank-00000.h5
+copy="run-c/initial/checkpoint/step-0000000000/rank-00000.h5"
 printf '\377\377' | dd of=$copy bs=1 seek=$(($(stat -c %s $copy) - 600)) conv=notrunc status=none
 must_run 65 2 run-c --set model.init_from=elsewhere --set train.steps=1
 expect_text run.out 'initial/checkpoint/step-0000000000/rank-00000.h5: tensor [a-z0-9._]+ is damaged'
