@@ -174,7 +174,7 @@ reeve_status compute_state_restored(reeve_compute *c, const struct reeve_frame *
     return st == REEVE_OK ? REEVE_OK : compute_failed_at(c, "restored", command, st, err);
 }
 
-/* The weights of another run over those of the seed; the optimizer stays as it was opened. */
+/* The weights of another run over those of the seed; the optimizer stays as it was opened, and with a GPU fetched. */
 static reeve_status load_initial(reeve_compute *c, const struct reeve_frame *command, struct reeve_error *err)
 {
     uint32_t model_count = 0; /* all of the model first */
@@ -195,8 +195,8 @@ static void execute_init(reeve_compute *c, const struct reeve_frame *command)
     bool from_others = c->config.job->model.init_from[0] != '\0';
     compute_close_workload(c); /* a restore that failed may have left it half overwritten */
     reeve_status st = compute_open_workload(c, &err);
+    if (st == REEVE_OK && c->config.cuda) st = compute_device_fetch(c, &err);
     if (st == REEVE_OK && from_others) st = load_initial(c, command, &err);
-    else if (st == REEVE_OK && c->config.cuda) st = compute_device_fetch(c, &err);
     if (st != REEVE_OK) answer_failure(c, command, REEVE_FRAME_REDUCE_FAILED, &err);
     else compute_answer_ready(c, command, reeve_weights_digest(c->tensors, c->tensor_count));
 }

@@ -34,6 +34,13 @@ expect_equal "digest of the stopped run" "$(digest_of stopped)" "$expected"
 audit_ok stopped
 expect_no_text stopped/log/rank-00000.log 'was written by'
 
+# With the weights of another run, and an optimizer that is as it was opened.
+from=(--set model.init_from=on-cpu --set seed=9)
+expected_of on-cpu-from "${from[@]}"
+must_run 0 2 run-from "${cuda[@]}" "${from[@]}"
+expect_equal "digest with the weights of another run" "$(digest_of run-from)" "$expected"
+expected=$(digest_of on-cpu)
+
 # The same mathematics here, but nobody promises that: a resume elsewhere is told.
 must_run 75 2 moved "${cuda[@]}" --stop-at 13
 must_run 0 2 moved --set resources.device=cpu
